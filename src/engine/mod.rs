@@ -1,0 +1,1 @@
+//! One shard's mind: protocols and rooms composed, still without I/O.

@@ -1,0 +1,60 @@
+//! Every bound of the engine, with its sum and its reason.
+
+use std::time::Duration;
+
+/// Largest UDP payload accepted as one datagram; larger ones are dropped and counted.
+pub const DATAGRAM_MAX: usize = 1500;
+/// Largest datagram we send: the IPv6 minimum path with room for tunnels; DTLS flights use it as MTU.
+pub const SEGMENT_MAX: usize = 1280;
+/// One GSO message stays under the kernel's 64 KiB.
+pub const MESSAGE_BYTES_MAX: usize = 63 * 1024;
+/// And under its segment count (UDP_MAX_SEGMENTS was 64 before Linux 6.9).
+pub const MESSAGE_SEGMENTS_MAX: usize = 64;
+/// The send arena: L2-sized; it is flushed whenever it is full.
+pub const SEND_ARENA_BYTES: usize = 256 * 1024;
+
+/// Validated 4-tuples per peer: host, a few interfaces, a NAT rebinding.
+pub const TUPLES_PER_PEER: usize = 8;
+/// m-lines in one description.
+pub const MEDIA_LINES_MAX: usize = 256;
+/// Bytes of one SDP.
+pub const SDP_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of one Janus message; also of one WebSocket message.
+pub const MESSAGE_JSON_MAX: usize = 1024 * 1024;
+/// Nesting of one JSON document.
+pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Plaintext history of one audio stream (RFC 4588 service): 1 s of Opus with room to spare.
+pub const AUDIO_HISTORY_BYTES: usize = 16 * 1024;
+/// Plaintext history of one video layer: 1 s at 4 Mbit/s.
+pub const VIDEO_HISTORY_BYTES: usize = 512 * 1024;
+/// Nothing older than this is resent.
+pub const HISTORY_AGE: Duration = Duration::from_secs(1);
+
+/// Layers of one stream: three simulcast encodings.
+pub const LAYERS_MAX: usize = 3;
+
+/// At most one PLI per stream in this time (RFC 4585 §6.3.1 leaves the pace to us).
+pub const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+/// RTCP reports (RFC 3550 §6.2 with the reduced minimum of RFC 4585).
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// TWCC feedback toward a publisher; Chromium's own receivers use 50 to 250 ms.
+pub const TWCC_INTERVAL: Duration = Duration::from_millis(100);
+/// REMB refresh while a bitrate cap holds.
+pub const REMB_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A DTLS handshake that takes longer ends the peer (`DTLS timeout`).
+pub const DTLS_TIMEOUT: Duration = Duration::from_secs(20);
+/// A peer whose first valid check does not come within this time is closed (`ICE failed`).
+pub const ICE_CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// A command waits this long for its reply; then the client gets an error.
+pub const TICKET_DEADLINE: Duration = Duration::from_secs(10);
+/// Commands a media shard takes per turn.
+pub const COMMANDS_PER_TURN: usize = 32;
+/// Envelopes in one mailbox lane.
+pub const LANE_DEPTH: usize = 4096;
+
+const _: () = assert!(SEGMENT_MAX <= DATAGRAM_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX < 65_536 - 48);
+const _: () = assert!(SEND_ARENA_BYTES >= 2 * MESSAGE_BYTES_MAX);

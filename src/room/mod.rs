@@ -1,0 +1,1 @@
+//! Who hears whom. No bytes, no keys, no sockets.

@@ -1,0 +1,4 @@
+//! Bytes to values and back. Parsing borrows; composing writes into a slice that the caller lends. Nothing here remembers anything.
+
+pub mod error;
+pub mod reader;
