@@ -12,6 +12,8 @@ pub const MESSAGE_BYTES_MAX: usize = 63 * 1024;
 pub const MESSAGE_SEGMENTS_MAX: usize = 64;
 /// The send arena: L2-sized; it is flushed whenever it is full.
 pub const SEND_ARENA_BYTES: usize = 256 * 1024;
+/// Messages in the arena: small audio datagrams to that many peers fill it first.
+pub const SEND_MESSAGES_MAX: usize = 1024;
 
 /// Validated 4-tuples per peer: host, a few interfaces, a NAT rebinding.
 pub const TUPLES_PER_PEER: usize = 8;

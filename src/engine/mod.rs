@@ -1,1 +1,3 @@
 //! One shard's mind: protocols and rooms composed, still without I/O.
+
+pub mod arena;

@@ -1,1 +1,9 @@
-//! Who hears whom. No bytes, no keys, no sockets.
+//! Who hears whom: the VideoRoom's rules. No bytes, no keys, no sockets; what a room wants done comes out as
+//! [`effect::Effect`]s that the engine carries out.
+
+pub mod codec;
+pub mod command;
+pub mod effect;
+pub mod error;
+pub mod media;
+pub mod spec;

@@ -1,0 +1,113 @@
+//! What a room wants done that it cannot do itself: open and close peers, wire streams to legs, tell handles.
+//! A room pushes effects in the order in which they must happen; the engine carries them out.
+
+use super::command::{Event, HangupReason};
+use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
+use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::wire::sdp::{MediaKind, Mid, Transport};
+
+/// One consequence of a request or of a peer's change.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make the member's peer connection. The engine completes the description in the same reply with its own
+    /// transport. `remote` is known when the peer offered, and comes later with `SetRemote` when we offer.
+    OpenPeer {
+        /// Whose.
+        member: MemberId,
+        /// What the peer's description says.
+        remote: Option<Transport>,
+    },
+    /// The peer's transport is known or has changed (an ICE restart when the ufrag differs).
+    SetRemote {
+        /// Whose.
+        member: MemberId,
+        /// What the peer's description says.
+        remote: Transport,
+    },
+    /// Fresh local credentials in the description of this reply.
+    RestartIce(MemberId),
+    /// End the member's peer connection; a close_notify is sent. The room has already said what it has to say, or will
+    /// say it in effects behind this one; the engine does not call back for it.
+    ClosePeer(MemberId),
+    /// A publisher's m-line starts (or changes, when the id is known): packets of it may be received.
+    SetStream {
+        /// Its id in the room.
+        stream: StreamId,
+        /// Whose.
+        member: MemberId,
+        /// As agreed.
+        media: PublishedMedia,
+    },
+    /// A publisher's m-line ends; its legs have been detached by effects before this one.
+    RemoveStream(StreamId),
+    /// A subscriber's m-line exists: SSRC and tag are fixed from now on.
+    AddLeg {
+        /// Its id in the room.
+        leg: LegId,
+        /// Whose.
+        member: MemberId,
+        /// The numbers.
+        spec: LegSpec,
+    },
+    /// The leg's source; none detaches it. Sequence and timestamps go on (`rewrite`).
+    SetSource {
+        /// Which leg.
+        leg: LegId,
+        /// From where.
+        source: Option<StreamId>,
+    },
+    /// What the answer made of the leg.
+    AcceptLeg {
+        /// Which leg.
+        leg: LegId,
+        /// As answered.
+        media: AcceptedMedia,
+    },
+    /// Whether packets flow on the leg: accepted, started, not paused, `send`, and the stream relayed by its publisher.
+    GateLeg {
+        /// Which leg.
+        leg: LegId,
+        /// Flow?
+        open: bool,
+    },
+    /// The leg is gone.
+    RemoveLeg(LegId),
+    /// Ask the publisher of the stream for a keyframe (coalesced by the engine).
+    RequestKeyframe(StreamId),
+    /// REMB cap in bit/s for everything the member publishes; 0 is none.
+    CapBitrate {
+        /// Whose.
+        member: MemberId,
+        /// Bits per second.
+        bps: u64,
+    },
+    /// Tell handles.
+    Tell {
+        /// Whom.
+        to: Vec<HandleAddress>,
+        /// What.
+        event: Event,
+    },
+}
+
+/// The fixed numbers of a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegSpec {
+    /// Our SSRC.
+    pub ssrc: u32,
+    /// Our RTX SSRC.
+    pub rtx_ssrc: Option<u32>,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// RTP clock in Hz.
+    pub clock_rate: u32,
+    /// Payload type offered.
+    pub pt: u8,
+    /// The m-line's tag.
+    pub mid: Mid,
+    /// Extension ids offered.
+    pub extensions: ExtensionIds,
+}
+
+/// Why the engine tells a room that a peer connection is gone.
+pub type PeerEnd = HangupReason;

@@ -1,0 +1,115 @@
+//! Why a room refuses, with the VideoRoom error code and Janus' text in one place.
+
+use std::fmt;
+
+use crate::id::{FeedId, RoomId};
+use crate::wire::sdp::Mid;
+
+/// One variant per reason; ids, not strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomError {
+    /// 423: the request is not one for this role; carries its name.
+    UnknownRequest(Box<str>),
+    /// 425: this handle has joined already.
+    AlreadyPublisher,
+    /// 425: this handle has joined already.
+    AlreadySubscriber,
+    /// 425: this handle has left, or its room is gone.
+    HandleFinished,
+    /// 426
+    NoSuchRoom(RoomId),
+    /// 427
+    RoomExists(RoomId),
+    /// 428
+    NoSuchFeed(FeedId),
+    /// 428
+    NoSuchPublishedMid(Mid),
+    /// 428
+    NoSuchFeedMid(Mid, FeedId),
+    /// 428
+    NoSuchSubscriptionMid(Mid),
+    /// 429: the room has a pin or secret and none was given; carries the element's name.
+    Missing(&'static str),
+    /// 430: several stream entries, one of them without `mid`.
+    MidNeeded,
+    /// 430
+    AudioCodecUnavailable,
+    /// 430
+    VideoCodecUnavailable,
+    /// 431: an offer from a subscriber.
+    OnlyPublishersOffer,
+    /// 432
+    PublishersFull(usize),
+    /// 433: wrong pin, secret or admin key; carries which.
+    Unauthorized(&'static str),
+    /// 433
+    PrivateIdNeeded,
+    /// 434
+    AlreadyPublished,
+    /// 435
+    NotPublished,
+    /// 436
+    IdTaken(FeedId),
+    /// 437: an offer with which nothing can be done; carries what is wrong with it.
+    InvalidSdp(&'static str),
+    /// 499: a bound of ours is reached; carries the setting or limit.
+    Exhausted(&'static str),
+}
+
+impl RoomError {
+    /// The VideoRoom `error_code`.
+    pub fn code(&self) -> u16 {
+        match self {
+            RoomError::UnknownRequest(_) => 423,
+            RoomError::AlreadyPublisher | RoomError::AlreadySubscriber | RoomError::HandleFinished => 425,
+            RoomError::NoSuchRoom(_) => 426,
+            RoomError::RoomExists(_) => 427,
+            RoomError::NoSuchFeed(_)
+            | RoomError::NoSuchPublishedMid(_)
+            | RoomError::NoSuchFeedMid(..)
+            | RoomError::NoSuchSubscriptionMid(_) => 428,
+            RoomError::Missing(_) => 429,
+            RoomError::MidNeeded | RoomError::AudioCodecUnavailable | RoomError::VideoCodecUnavailable => 430,
+            RoomError::OnlyPublishersOffer => 431,
+            RoomError::PublishersFull(_) => 432,
+            RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded => 433,
+            RoomError::AlreadyPublished => 434,
+            RoomError::NotPublished => 435,
+            RoomError::IdTaken(_) => 436,
+            RoomError::InvalidSdp(_) => 437,
+            RoomError::Exhausted(_) => 499,
+        }
+    }
+}
+
+impl fmt::Display for RoomError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RoomError::UnknownRequest(name) => write!(f, "Unknown request '{name}'"),
+            RoomError::AlreadyPublisher => f.write_str("Already in as a publisher on this handle"),
+            RoomError::AlreadySubscriber => f.write_str("Already in as a subscriber on this handle"),
+            RoomError::HandleFinished => f.write_str("Not in a room (create a new handle)"),
+            RoomError::NoSuchRoom(room) => write!(f, "No such room ({room})"),
+            RoomError::RoomExists(room) => write!(f, "Room {room} already exists"),
+            RoomError::NoSuchFeed(feed) => write!(f, "No such feed ({feed})"),
+            RoomError::NoSuchPublishedMid(mid) => write!(f, "No such mid '{mid}' published"),
+            RoomError::NoSuchFeedMid(mid, feed) => write!(f, "No such mid '{mid}' in feed ({feed})"),
+            RoomError::NoSuchSubscriptionMid(mid) => write!(f, "No such mid '{mid}' in subscription"),
+            RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
+            RoomError::MidNeeded => f.write_str("Missing mandatory element (mid)"),
+            RoomError::AudioCodecUnavailable => f.write_str("Audio codec unavailable in this room"),
+            RoomError::VideoCodecUnavailable => f.write_str("Video codec unavailable in this room"),
+            RoomError::OnlyPublishersOffer => f.write_str("Only publishers send offers"),
+            RoomError::PublishersFull(max) => write!(f, "Maximum number of publishers ({max}) already reached"),
+            RoomError::Unauthorized(what) => write!(f, "Unauthorized (wrong {what})"),
+            RoomError::PrivateIdNeeded => f.write_str("Unauthorized (this room requires a valid private_id)"),
+            RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
+            RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
+            RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),
+            RoomError::InvalidSdp(what) => f.write_str(what),
+            RoomError::Exhausted(what) => write!(f, "Out of resources ({what})"),
+        }
+    }
+}
+
+impl std::error::Error for RoomError {}

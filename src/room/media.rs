@@ -1,0 +1,106 @@
+//! What a negotiated m-line means to the packet path: numbers and extension ids, without any SDP left in it.
+
+use super::codec::Codec;
+use crate::wire::sdp::{MediaKind, Mid};
+
+/// Ids of the header extensions that one m-line agreed on; none means: not negotiated (RFC 8285 §5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionIds {
+    /// `urn:ietf:params:rtp-hdrext:sdes:mid`
+    pub mid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id`
+    pub rid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id`
+    pub repaired_rid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:ssrc-audio-level`
+    pub audio_level: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`
+    pub abs_send_time: Option<u8>,
+    /// `http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01`
+    pub transport_cc: Option<u8>,
+    /// `urn:3gpp:video-orientation`
+    pub orientation: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`
+    pub playout_delay: Option<u8>,
+}
+
+/// A published m-line as it was agreed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedMedia {
+    /// Index of the m-line in the publisher's description.
+    pub mindex: usize,
+    /// Its tag.
+    pub mid: Mid,
+    /// Audio or video (data m-lines are rejected until data channels exist).
+    pub kind: MediaKind,
+    /// The codec; none means that the m-line is rejected or inactive (`disabled`).
+    pub codec: Option<Codec>,
+    /// The publisher's payload type of that codec.
+    pub pt: u8,
+    /// The publisher's RTX payload type with its `apt` (RFC 4588 §8.6).
+    pub rtx_pt: Option<u8>,
+    /// The codec's fmtp as the publisher gave it; subscribers are offered the same profile.
+    pub fmtp: Option<Box<str>>,
+    /// Extension ids as the publisher numbers them.
+    pub extensions: ExtensionIds,
+    /// Media SSRCs that the offer names (the first of each FID pair, or lone ones); usually one.
+    pub ssrcs: Vec<u32>,
+    /// RTX SSRCs that the offer names, in the order of `ssrcs`.
+    pub rtx_ssrcs: Vec<u32>,
+    /// `a=rtcp-fb` nack was agreed.
+    pub nack: bool,
+    /// Opus fmtp `stereo=1`.
+    pub stereo: bool,
+    /// Opus FEC agreed.
+    pub fec: bool,
+    /// Opus DTX agreed.
+    pub dtx: bool,
+    /// `profile-level-id` of H264.
+    pub h264_profile: Option<Box<str>>,
+    /// `profile-id` of VP9.
+    pub vp9_profile: Option<Box<str>>,
+}
+
+/// A subscriber's m-line as we offer it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedMedia {
+    /// Its tag: the index as text.
+    pub mid: Mid,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What is offered: the source's codec; also of an m-line that has lost its source.
+    pub codec: Codec,
+    /// Our payload type.
+    pub pt: u8,
+    /// Our RTX payload type, video only.
+    pub rtx_pt: Option<u8>,
+    /// The publisher's fmtp.
+    pub fmtp: Option<Box<str>>,
+    /// Our extension ids.
+    pub extensions: ExtensionIds,
+    /// Our SSRC, one for the life of the m-line.
+    pub ssrc: u32,
+    /// Our RTX SSRC, video only.
+    pub rtx_ssrc: Option<u32>,
+    /// Whether the m-line has a source; without one it is offered as inactive.
+    pub active: bool,
+    /// MediaStream and track ids.
+    pub msid: (Box<str>, Box<str>),
+}
+
+/// What the subscriber's answer made of an offered m-line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedMedia {
+    /// Index of the m-line.
+    pub mindex: usize,
+    /// The subscriber wants it and can decode it.
+    pub accepted: bool,
+    /// Extensions that the answer kept, with the ids to use.
+    pub extensions: ExtensionIds,
+    /// The payload type to send with.
+    pub pt: u8,
+    /// The RTX payload type when the answer kept it.
+    pub rtx_pt: Option<u8>,
+    /// The answer kept `nack`.
+    pub nack: bool,
+}
