@@ -5,5 +5,7 @@ pub mod codec;
 pub mod command;
 pub mod effect;
 pub mod error;
+pub mod keyframe;
 pub mod media;
+pub mod rewrite;
 pub mod spec;
