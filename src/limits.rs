@@ -30,6 +30,8 @@ pub const JSON_DEPTH_MAX: usize = 64;
 pub const AUDIO_HISTORY_BYTES: usize = 16 * 1024;
 /// Plaintext history of one video layer: 1 s at 4 Mbit/s.
 pub const VIDEO_HISTORY_BYTES: usize = 512 * 1024;
+/// All histories of a shard together: 400 video layers and their audio. Beyond it new histories are smaller.
+pub const HISTORY_REGION_BYTES: usize = 256 * 1024 * 1024;
 /// Nothing older than this is resent.
 pub const HISTORY_AGE: Duration = Duration::from_secs(1);
 
