@@ -243,3 +243,6 @@ impl Generation {
         Generation { local, key, remote_ufrag: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

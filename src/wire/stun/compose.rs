@@ -114,12 +114,7 @@ impl<'b> Composer<'b> {
     ///
     /// # Errors
     /// [`WireError::NoSpace`] below 20 bytes.
-    pub fn new(
-        out: &'b mut [u8],
-        class: Class,
-        method: Method,
-        transaction: TransactionId,
-    ) -> Result<Self, WireError> {
+    pub fn new(out: &'b mut [u8], class: Class, method: Method, transaction: TransactionId) -> Result<Self, WireError> {
         let mut composer = Composer { out, len: 0 };
         composer.put(&join_type(class, method).to_be_bytes())?;
         composer.put(&[0, 0])?;

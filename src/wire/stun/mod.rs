@@ -18,3 +18,6 @@ const MAGIC_COOKIE: u32 = 0x2112_A442;
 const HEADER_BYTES: usize = 20;
 /// Bytes of an attribute's type and length.
 const ATTRIBUTE_HEADER_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests;
