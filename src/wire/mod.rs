@@ -3,3 +3,4 @@
 pub mod error;
 pub mod reader;
 pub mod sdp;
+pub mod stun;
