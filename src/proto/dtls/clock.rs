@@ -1,4 +1,5 @@
-//! Virtual time for the DTLS library: its clock callback and its retransmission timer (RFC 6347 §4.2.4), which the safe binding lacks.
+//! What the safe binding of the DTLS library lacks: virtual time, for its clock callback and its retransmission timer
+//! (RFC 6347 §4.2.4), and one flag.
 //!
 //! This is the one file of the engine with unsafe code and the one with a `thread_local`: the functions exist only as C symbols,
 //! and the callback is handed no context, so the instant is left in a cell before each call of the library.
@@ -33,6 +34,12 @@ pub(super) fn set_initial_timeout(ssl: &mut SslRef, first: Duration) {
     let millis = u32::try_from(first.as_millis()).unwrap_or(u32::MAX);
     // SAFETY: the pointer comes from an exclusive reference and outlives the call, which only stores a number.
     unsafe { ffi::DTLSv1_set_initial_timeout_duration(ssl.as_ptr(), millis) }
+}
+
+/// Has the library free what only a handshake needs once it is complete: 1.2 of 9.5 kB per peer.
+pub(super) fn shed_handshake_config(ssl: &mut SslRef) {
+    // SAFETY: the pointer comes from an exclusive reference and outlives the call, which only sets a flag.
+    unsafe { ffi::SSL_set_shed_handshake_config(ssl.as_ptr(), 1) }
 }
 
 /// When the flight in the air is to be repeated; [`Mono::NEVER`] when none is. The library rounds the last 15 ms to none.

@@ -32,6 +32,7 @@ pub struct Endpoint {
 
 #[derive(Clone, Copy)]
 enum Phase {
+    /// Before our ClientHello, or before theirs.
     Idle,
     Handshaking,
     /// Complete, with a certificate of this hash, which the SDP has not confirmed yet.
@@ -51,6 +52,7 @@ impl Endpoint {
         // Without it the library, told not to ask the socket, finds no room for a message and never returns.
         ssl.set_mtu(u32::try_from(mtu).unwrap_or(u32::MAX))?;
         clock::set_initial_timeout(&mut ssl, INITIAL_TIMEOUT);
+        clock::shed_handshake_config(&mut ssl);
         match role {
             Role::Active => ssl.set_connect_state(),
             Role::Passive => ssl.set_accept_state(),
@@ -175,17 +177,19 @@ impl Endpoint {
 
 impl Handshake for Endpoint {
     fn start(&mut self, now: Now) {
-        if matches!(self.phase, Phase::Idle) {
-            self.phase = Phase::Handshaking;
+        if matches!(self.phase, Phase::Idle) && self.give_up == Mono::NEVER {
             self.give_up = now.mono + DTLS_TIMEOUT;
-            self.advance(now);
+            if self.role == Role::Active {
+                self.phase = Phase::Handshaking;
+                self.advance(now);
+            }
         }
     }
 
     fn handle_datagram(&mut self, now: Now, bytes: &[u8]) {
         let records = record::well_formed(bytes);
         let expected = match self.phase {
-            Phase::Idle => self.role == Role::Passive,
+            Phase::Idle => self.role == Role::Passive && record::is_client_hello(records),
             Phase::Closed => false,
             Phase::Handshaking | Phase::Unverified(_) | Phase::Connected(_) => true,
         };
@@ -193,7 +197,10 @@ impl Handshake for Endpoint {
             self.ignored += 1;
             return;
         }
-        self.start(now);
+        if matches!(self.phase, Phase::Idle) {
+            self.start(now);
+            self.phase = Phase::Handshaking;
+        }
         let was_finished = !matches!(self.phase, Phase::Handshaking);
         let before = (self.data.len(), self.stream.get_ref().outbound.len());
         self.stream.get_mut().receive(records);

@@ -31,7 +31,7 @@ const _: () = assert!(MTU <= crate::limits::SEGMENT_MAX);
 /// and `deadline` is read again. The caller passes datagrams of ICE-validated pairs only: there are no cookies here.
 pub trait Handshake {
     /// Begins: the active side sends its first flight, and the time for [`CloseReason::Timeout`] starts to run.
-    /// For the passive side the first datagram does the same. Later calls do nothing.
+    /// For the passive side the ClientHello does the same. Later calls do nothing.
     fn start(&mut self, now: Now);
     /// Takes one datagram. Malformed and unauthenticated records change nothing; see [`Handshake::ignored`].
     fn handle_datagram(&mut self, now: Now, bytes: &[u8]);

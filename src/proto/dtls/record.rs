@@ -18,6 +18,11 @@ pub(super) fn well_formed(datagram: &[u8]) -> &[u8] {
     &datagram[..good]
 }
 
+/// Whether well-formed records begin with a piece of a ClientHello; only that begins an association.
+pub(super) fn is_client_hello(records: &[u8]) -> bool {
+    matches!(records, [22, _, _, 0, 0, ..]) && records.get(13) == Some(&1)
+}
+
 /// Consumes one record and says whether it may pass.
 fn record(reader: &mut Reader<'_>) -> Result<bool, WireError> {
     let content_type = reader.u8("content type")?;
@@ -97,6 +102,17 @@ mod tests {
             record_of(22, 0, &hello(9, 0, 9))[..20].to_vec(),
         ] {
             assert_eq!(well_formed(&bad), b"", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_client_hello_in_the_clear_begins() {
+        assert!(is_client_hello(&record_of(22, 0, &hello(9, 4, 5))));
+        let server_hello = [&[2], &hello(9, 0, 9)[1..]].concat();
+        for other in
+            [record_of(22, 0, &server_hello), record_of(22, 1, &hello(9, 0, 9)), record_of(21, 0, &[1, 0]), vec![]]
+        {
+            assert!(!is_client_hello(&other));
         }
     }
 
