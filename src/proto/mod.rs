@@ -1,2 +1,4 @@
 //! One peer's or one client's state machine each; `now` is an argument, bytes go in and come out.
 pub mod ice;
+
+pub mod dtls;
