@@ -4,3 +4,4 @@ pub mod arena;
 pub mod history;
 pub mod timer;
 pub mod verdict;
+pub mod machine;
