@@ -1,1 +1,3 @@
 //! One peer's or one client's state machine each; `now` is an argument, bytes go in and come out.
+
+pub mod srtp;
