@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_s_ssrc_and_index_reach_the_counter_block_where_the_rfc_puts_them() {
+    fn ssrc_and_index_reach_the_counter_block_where_rfc_3711_puts_them() {
         let transform = CtrHmac::new(&[0; 16], &[0; 20], [0; 14], 10);
         let expected = hex("00000000 DEADBEEF 010203040506 0000");
         assert_eq!(transform.iv(0xdead_beef, 0x0102_0304_0506)[..], expected);

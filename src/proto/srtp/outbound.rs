@@ -275,6 +275,16 @@ mod tests {
         assert_eq!(out.protect_rtcp(&report, &mut buffer), Err(SrtpError::Exhausted));
     }
 
+    /// What a leg keeps of a packet so that it can be resent.
+    struct Kept {
+        stream: OutboundStream,
+        ssrc: u32,
+        index: u64,
+        header: [u8; 12],
+        payload: Vec<u8>,
+        padding: u8,
+    }
+
     fn any_header() -> impl Strategy<Value = Vec<u8>> {
         let extension = prop::option::of(prop::collection::vec(any::<[u8; 4]>(), 0..6));
         (any::<[u8; 11]>(), prop::collection::vec(any::<[u8; 4]>(), 0..16), extension).prop_map(
@@ -336,7 +346,7 @@ mod tests {
             ops in prop::collection::vec((0u8..8, 0u32..4, 0u64..0x20_0000, any::<u8>(), 0u8..4), 1..300),
         ) {
             let (mut out, _) = pair(Profile::AeadAes128Gcm);
-            let mut kept: Vec<(OutboundStream, u32, u64, [u8; 12], Vec<u8>, u8)> = Vec::new();
+            let mut kept: Vec<Kept> = Vec::new();
             let mut contents: HashMap<(u32, u64), Vec<u8>> = HashMap::new();
             for (op, ssrc, number, byte, padding) in ops {
                 let stream = out.open(ssrc, number);
@@ -345,7 +355,7 @@ mod tests {
                     // A resend of something kept, a resend of an index from nowhere, else a new packet.
                     0..2 if !kept.is_empty() => {
                         let at = usize::from(byte) % kept.len();
-                        let (stream, ssrc, index, header, payload, padding) = &mut kept[at];
+                        let Kept { stream, ssrc, index, header, payload, padding } = &mut kept[at];
                         let sealed = out.seal_again(*stream, *index, header, payload, *padding, &mut packet).unwrap();
                         prop_assert_eq!(sealed.index, *index);
                         (*ssrc, sealed)
@@ -365,7 +375,7 @@ mod tests {
                         let (mut header, payload) = (header(), vec![byte; usize::from(byte) % 90]);
                         let sealed = out.seal(stream, &mut header, &payload, padding, &mut packet).unwrap();
                         prop_assert!(!contents.contains_key(&(ssrc, sealed.index)), "an index was used for a new packet");
-                        kept.push((stream, ssrc, sealed.index, header, payload, padding));
+                        kept.push(Kept { stream, ssrc, index: sealed.index, header, payload, padding });
                         (ssrc, sealed)
                     }
                 };
