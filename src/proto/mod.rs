@@ -2,3 +2,5 @@
 pub mod ice;
 
 pub mod dtls;
+
+pub mod srtp;
