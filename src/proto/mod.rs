@@ -1,1 +1,4 @@
 //! One peer's or one client's state machine each; `now` is an argument, bytes go in and come out.
+
+pub mod congestion;
+pub mod rtp;
