@@ -4,3 +4,6 @@ pub mod ice;
 pub mod dtls;
 
 pub mod srtp;
+
+pub mod congestion;
+pub mod rtp;
