@@ -2,6 +2,14 @@
 
 pub mod arena;
 pub mod history;
-pub mod timer;
-pub mod verdict;
+pub mod hosted;
+pub mod index;
+pub mod leg;
 pub mod machine;
+pub mod media;
+pub mod memory;
+pub mod peer;
+pub mod stream;
+pub mod timer;
+pub mod turn;
+pub mod verdict;

@@ -92,18 +92,19 @@ impl Layer {
         self.arrival.get_or_insert_with(|| Arrival::new(ssrc, clock_rate))
     }
 
-    /// Notes that the turn brings a packet; true for the first one.
-    pub fn touch(&mut self) -> bool {
-        let first = self.turn_from.is_none();
-        if first {
-            self.turn_from = Some(self.history.next());
-        }
-        first
+    /// Notes that the turn brings a packet: the next position is its first, unless there is one already.
+    pub fn touch(&mut self) {
+        self.turn_from.get_or_insert(self.history.next());
     }
 
     /// Whether one more packet of `len` bytes would overwrite one that this turn has not sent yet.
     pub fn is_full(&self, len: usize) -> bool {
         self.turn_from.is_some_and(|from| self.history.would_overwrite(from, len))
+    }
+
+    /// Whether this turn has brought packets.
+    pub fn is_touched(&self) -> bool {
+        self.turn_from.is_some()
     }
 
     /// The positions of this turn's packets, once.

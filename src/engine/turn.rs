@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
 
 use super::arena::{Lane, SendArena, Transmit};
 use super::index::{PeerIndex, PeerKey};
@@ -132,6 +133,11 @@ impl Turn<'_> {
             self.tx.transmit(&self.desk.arena);
             self.desk.arena.clear();
         }
+    }
+
+    /// Sixteen and sixteen random bits: SSRCs, starting points.
+    pub fn random_u32(&mut self) -> u32 {
+        self.desk.rng.next_u32()
     }
 
     /// Counts a drop.

@@ -143,7 +143,7 @@ impl HostedRoom {
         let keyframes = self.streams.iter().filter(|(_, stream)| stream.member == member);
         let keyframes = keyframes.map(|(_, stream)| stream.keyframes.due()).min().unwrap_or(Mono::NEVER);
         let connected = if peer.is_connected() {
-            peer.report_at.min(peer.feedback.due()).min(peer.cap.due()).min(keyframes)
+            peer.report_at.min(peer.feedback.deadline()).min(peer.cap.deadline()).min(keyframes)
         } else {
             peer.connect_by
         };
@@ -200,6 +200,10 @@ impl<T> Table<T> {
 
     fn len(&self) -> usize {
         self.used
+    }
+
+    fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten()
     }
 
     fn iter(&self) -> impl Iterator<Item = (u32, &T)> {

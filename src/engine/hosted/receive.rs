@@ -14,7 +14,8 @@ use crate::proto::srtp::SrtpError;
 use crate::room::command::HangupReason;
 use crate::time::Mono;
 use crate::wire::rtcp::{self, Compound};
-use crate::wire::rtp::{Packet, identifier, transport_sequence};
+use crate::wire::rtp::Packet;
+use crate::wire::rtp::extension::{identifier, transport_sequence};
 use crate::wire::sdp::MediaKind;
 use crate::wire::stun::{Message, REPLY_MAX};
 

@@ -10,7 +10,7 @@ use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL};
 use crate::room::command::HangupReason;
 use crate::time::Mono;
 use crate::wire::error::WireError;
-use crate::wire::rtcp::{Cname, Ntp, Pli, ReceiverReport, Remb, ReportBlock, SenderInfo, SenderReport, SourceDescription};
+use crate::wire::rtcp::{Cname, Ntp, Pli, ReceiverReport, Remb, ReportBlock, SenderInfo, SenderReport};
 use crate::wire::sdp::MediaKind;
 
 /// Report blocks of one packet: the count field has five bits.
@@ -194,6 +194,6 @@ fn with_cname(
     report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>,
 ) -> Option<usize> {
     let len = report(out).ok()?;
-    let names = SourceDescription::write_cnames(&[Cname { ssrc, name: CNAME }], &mut out[len..]).ok()?;
+    let names = Cname { ssrc, name: CNAME }.write(&mut out[len..]).ok()?;
     Some(len + names)
 }

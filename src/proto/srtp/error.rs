@@ -23,6 +23,8 @@ pub enum SrtpError {
     UnknownStream,
     /// A resend of an index that was never sealed.
     UnknownIndex,
+    /// The index has been sealed already, or is too old to tell.
+    IndexUsed,
     /// Key or salt has another length than the profile's.
     KeyLength,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for SrtpError {
             SrtpError::Exhausted => "key exhausted",
             SrtpError::NoSpace => "no space for the protected packet",
             SrtpError::UnknownStream => "unknown stream",
+            SrtpError::IndexUsed => "index was sealed before",
             SrtpError::UnknownIndex => "index was never sealed",
             SrtpError::KeyLength => "wrong length of key or salt",
         })

@@ -1,8 +1,10 @@
 //! The sending half of one association: numbers and seals (RFC 3711 §3.3, §3.4). Here lives the nonce rule: each SSRC has
-//! one index that lives as long as the keys and only grows, and nothing else can become a nonce. What is worth resending
-//! is not known here.
+//! one index that lives as long as the keys, no index is sealed twice with two contents, and nothing else can become a
+//! nonce. Indices may be left out and used later, so that a late packet finds the place that its source gave it; what is
+//! older than the window of [`super::REPLAY_WINDOW`] packets is refused. What is worth resending is not known here.
 
 use super::header::{rtcp_ssrc, rtp_header_len, stamp};
+use super::replay::ReplayWindow;
 use super::transform::Transform;
 use super::{INDEX_MAX, MasterKey, Profile, RTCP_INDEX_MAX, SrtpError};
 
@@ -28,11 +30,11 @@ pub struct Sealed {
     pub index: u64,
 }
 
-/// One SSRC: the indices `first .. next` have been used.
+/// One SSRC: `next` follows the highest index used, `used` knows which of those before it were.
 struct Stream {
     ssrc: u32,
-    first: u64,
     next: u64,
+    used: Option<ReplayWindow>,
 }
 
 /// One SSRC in the sender field of our RTCP.
@@ -65,7 +67,7 @@ impl Outbound {
     /// close one, because a nonce is spent for as long as the keys live; 24 bytes each.
     pub fn open(&mut self, ssrc: u32, first_index: u64) -> OutboundStream {
         let at = self.streams.iter().position(|stream| stream.ssrc == ssrc).unwrap_or_else(|| {
-            self.streams.push(Stream { ssrc, first: first_index, next: first_index });
+            self.streams.push(Stream { ssrc, next: first_index, used: None });
             self.streams.len() - 1
         });
         OutboundStream(u32::try_from(at).expect("SSRCs are 32-bit numbers"))
@@ -88,13 +90,34 @@ impl Outbound {
         padding: u8,
         out: &mut [u8],
     ) -> Result<Sealed, SrtpError> {
-        let used = self.stream(stream)?;
-        let (ssrc, index) = (used.ssrc, used.next);
+        let index = self.stream(stream)?.next;
+        self.seal_at(stream, index, header, payload, padding, out)
+    }
+
+    /// Seals a packet under an index of the caller's choice that has not been used: what is skipped stays free for
+    /// packets that come late. `IndexUsed` when it has been, or when it lies too far behind the highest to tell; the
+    /// other errors are those of [`Self::seal`].
+    pub fn seal_at(
+        &mut self,
+        stream: OutboundStream,
+        index: u64,
+        header: &mut [u8],
+        payload: &[u8],
+        padding: u8,
+        out: &mut [u8],
+    ) -> Result<Sealed, SrtpError> {
+        let of = self.stream(stream)?;
         if index > INDEX_MAX {
             return Err(SrtpError::Exhausted);
         }
+        if of.used.as_ref().is_some_and(|used| used.check(index).is_err()) {
+            return Err(SrtpError::IndexUsed);
+        }
+        let ssrc = of.ssrc;
         let out = self.room(header, payload, padding, out)?;
-        self.streams[stream.0 as usize].next = index + 1;
+        let of = &mut self.streams[stream.0 as usize];
+        of.used.get_or_insert_with(|| ReplayWindow::starting_at(index)).accept(index);
+        of.next = of.next.max(index + 1);
         Ok(self.encrypt(ssrc, index, header, payload, padding, out))
     }
 
@@ -110,12 +133,12 @@ impl Outbound {
         padding: u8,
         out: &mut [u8],
     ) -> Result<Sealed, SrtpError> {
-        let used = self.stream(stream)?;
-        if !(used.first..used.next).contains(&index) {
+        let of = self.stream(stream)?;
+        if index >= of.next || of.used.as_ref().is_none_or(|used| used.check(index).is_ok()) {
             return Err(SrtpError::UnknownIndex);
         }
         let out = self.room(header, payload, padding, out)?;
-        Ok(self.encrypt(used.ssrc, index, header, payload, padding, out))
+        Ok(self.encrypt(of.ssrc, index, header, payload, padding, out))
     }
 
     /// Copies a compound RTCP packet into `out` and seals it there; returns the length of the SRTCP packet. The index
