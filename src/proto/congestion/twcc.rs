@@ -89,10 +89,10 @@ impl FeedbackRecorder {
     }
 
     /// Writes the next feedback packet and gives its length; call again until there is none. It has at most
-    /// 400 statuses and is shorter than 1200 bytes, and than `out`.
+    /// 400 statuses, is shorter than 1200 bytes, and never longer than `out`.
     pub fn compose(&mut self, now: Mono, sender_ssrc: u32, media_ssrc: u32, out: &mut [u8]) -> Option<usize> {
         let (next, highest) = self.range.filter(|_| now >= self.due)?;
-        let most = Feedback::statuses_within(out.len().min(PACKET_BYTES_MAX)).min(STATUSES_MAX);
+        let most = Feedback::statuses_within(out.len()).min(STATUSES_MAX);
         let pending = usize::try_from(highest.distance(next) + 1).unwrap_or(0);
         // A packet counts from its first arrival; one that only tells losses from where the last one ended.
         let arrivals = |count: usize| (0u64..).take(count).map(|i| self.arrivals[slot(next.plus(i))]);
@@ -148,12 +148,13 @@ fn steps(at: Mono) -> u64 {
 
 /// Packets that may wait: one interval at 10000 packets per second.
 const WINDOW: usize = 1024;
+/// Statuses of one packet, which then stays under 1200 bytes.
 const STATUSES_MAX: usize = 400;
-const PACKET_BYTES_MAX: usize = 1199;
 const MISSING: u64 = u64::MAX;
 const NANOS_PER_STEP: u64 = DELTA_US as u64 * 1000;
 const STEPS_PER_REFERENCE: u64 = REFERENCE_US as u64 / DELTA_US as u64;
 
+const _: () = assert!(Feedback::statuses_within(1199) >= STATUSES_MAX);
 const _: () = assert!(WINDOW.is_power_of_two() && WINDOW > STATUSES_MAX);
 
 #[cfg(test)]

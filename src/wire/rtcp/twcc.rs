@@ -121,7 +121,7 @@ impl Feedback {
     }
 
     /// The most statuses whose packet fits `bytes` whatever they are: all large deltas in chunks of seven.
-    pub fn statuses_within(bytes: usize) -> usize {
+    pub const fn statuses_within(bytes: usize) -> usize {
         bytes.saturating_sub(FIXED_LEN + CHUNK_LEN + 3) * 7 / (7 * 2 + CHUNK_LEN)
     }
 }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_example_chunks_of_the_draft_are_read() {
-        // §3.1.3: a run of 221 not received, and of 24 received with small delta... §3.1.4: one-bit and two-bit vectors.
+        // §3.1.3: a run of 221 not received, and one of 24 with the symbol now reserved. §3.1.4: one-bit and two-bit vectors.
         assert_eq!(Chunk(0b0000_0000_1101_1101).len(), 221);
         assert_eq!(Chunk(0b0000_0000_1101_1101).symbol(220), Symbol::NotReceived);
         assert_eq!(
