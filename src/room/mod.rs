@@ -6,4 +6,5 @@ pub mod command;
 pub mod effect;
 pub mod error;
 pub mod media;
+pub mod negotiate;
 pub mod spec;
