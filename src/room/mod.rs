@@ -8,4 +8,5 @@ pub mod error;
 pub mod keyframe;
 pub mod media;
 pub mod rewrite;
+pub mod negotiate;
 pub mod spec;
