@@ -21,10 +21,10 @@ use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
 use crate::limits::DATAGRAM_MAX;
-use crate::room::Room;
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
 use crate::room::error::RoomError;
-use crate::room::placement::Registrar;
+use crate::room::placement::{Claim, Registrar};
+use crate::room::room::Room;
 use crate::room::spec::RoomSpec;
 use crate::time::{Mono, Now};
 use crate::wire::demux::{Protocol, classify};
@@ -155,7 +155,7 @@ impl MediaEngine {
         };
         let reply = match command {
             Command::Claim { room, text, candidates } => {
-                let (room, owner, fresh) = self.registrar.claim(room, text, candidates, &mut self.desk.rng);
+                let Claim { room, owner, fresh } = self.registrar.claim(room, text, candidates, &mut self.desk.rng);
                 Reply::Claimed { room, owner, fresh }
             }
             Command::Locate(room) => Reply::Located(self.registrar.locate(&room)),
@@ -270,20 +270,28 @@ impl MediaEngine {
         let (tuples, ufrags) = self.desk.index.len();
         let mut gauges = vec![
             ("rooms", self.rooms.len() as u64),
-            ("registered_rooms", self.registrar.len() as u64),
+            ("registered_rooms", self.registrar.rooms() as u64),
             ("tuples", tuples as u64),
             ("ufrags", ufrags as u64),
             ("history_bytes", self.desk.region.used() as u64),
         ];
-        let (mut members, mut peers, mut streams, mut legs) = (0, 0, 0, 0);
+        let (mut members, mut finished, mut peers, mut streams, mut legs) = (0, 0, 0, 0, 0);
         for (_, room) in &self.rooms {
             let held = room.held();
-            members += room.rules().members() as u64;
+            let rules = room.rules().gauges();
+            members += (rules.publishers + rules.subscribers) as u64;
+            finished += rules.finished as u64;
             peers += held.peers as u64;
             streams += held.streams as u64;
             legs += held.legs as u64;
         }
-        gauges.extend([("members", members), ("peers", peers), ("streams", streams), ("legs", legs)]);
+        gauges.extend([
+            ("members", members),
+            ("finished", finished),
+            ("peers", peers),
+            ("streams", streams),
+            ("legs", legs),
+        ]);
         let of = &self.desk.counters;
         let mut counters = vec![
             ("packets_received", of.packets_received),

@@ -50,12 +50,7 @@ impl Stream {
     pub fn new(member: MemberId, media: PublishedMedia, region: &mut HistoryRegion) -> Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
-        layers.push(Layer {
-            arrival: None,
-            history: region.take(media.kind),
-            received: Mono(0),
-            turn_from: None,
-        });
+        layers.push(Layer { arrival: None, history: region.take(media.kind), received: Mono(0), turn_from: None });
         Stream {
             member,
             media,

@@ -46,7 +46,7 @@ impl HostedRoom {
             },
             _ => None,
         };
-        if let (Some(description), Some(member)) = (description, self.room.member_of(to)) {
+        if let (Some(description), Some(member)) = (description, self.room.member(to)) {
             self.complete(turn, member, description);
         }
     }
@@ -103,7 +103,7 @@ impl HostedRoom {
     /// An offer that goes out unasked needs our transport like one in a reply.
     fn tell(&self, turn: &mut Turn<'_>, to: &[HandleAddress], mut event: Event) {
         if let (Event::Updated(_, _, offer), &[address]) = (&mut event, to)
-            && let Some(member) = self.room.member_of(address)
+            && let Some(member) = self.room.member(address)
         {
             self.complete(turn, member, offer);
         }

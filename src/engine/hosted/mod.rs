@@ -7,9 +7,9 @@ mod release;
 mod reports;
 
 use crate::id::{HandleAddress, LegId, MemberId, RoomId, StreamId};
-use crate::room::Room;
 use crate::room::command::{HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
 use crate::room::error::RoomError;
+use crate::room::room::Room;
 use crate::time::Mono;
 
 use super::index::PeerKey;
@@ -61,7 +61,13 @@ impl HostedRoom {
     }
 
     /// One request of one handle; the reply is ready to be sent before the consequences are.
-    pub fn handle(&mut self, turn: &mut Turn<'_>, from: HandleAddress, request: MemberRequest, reply: impl FnOnce(&mut Turn<'_>, Reply)) {
+    pub fn handle(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: HandleAddress,
+        request: MemberRequest,
+        reply: impl FnOnce(&mut Turn<'_>, Reply),
+    ) {
         let mut effects = Vec::new();
         let mut answer = self.room.handle(from, request, &mut effects);
         self.open_peers(turn, &answer, &mut effects);
@@ -78,7 +84,12 @@ impl HostedRoom {
     }
 
     /// Ends the room; afterwards the shard drops it.
-    pub fn destroy(&mut self, turn: &mut Turn<'_>, secret: Option<&str>, reply: impl FnOnce(&mut Turn<'_>)) -> Result<(), RoomError> {
+    pub fn destroy(
+        &mut self,
+        turn: &mut Turn<'_>,
+        secret: Option<&str>,
+        reply: impl FnOnce(&mut Turn<'_>),
+    ) -> Result<(), RoomError> {
         let mut effects = Vec::new();
         self.room.destroy(secret, &mut effects)?;
         reply(turn);
@@ -103,7 +114,7 @@ impl HostedRoom {
 
     /// Whom to tell when the room has failed.
     pub fn addresses(&self) -> Vec<HandleAddress> {
-        self.room.addresses()
+        self.room.addresses().collect()
     }
 
     /// Gives memory back; the room has ended or failed.

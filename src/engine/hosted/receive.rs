@@ -319,7 +319,8 @@ fn bind(peer: &mut Peer, streams: &super::Table<Stream>, packet: &Packet<'_>) ->
     })?;
     let id = StreamId(id);
     let media = &streams.get(id.0)?.media;
-    let source = if Some(packet.header.payload_type) == media.rtx_pt { Source::Repair(id) } else { Source::Media(id, 0) };
+    let source =
+        if Some(packet.header.payload_type) == media.rtx_pt { Source::Repair(id) } else { Source::Media(id, 0) };
     if peer.sources.len() >= crate::limits::SOURCES_PER_PEER {
         return None;
     }

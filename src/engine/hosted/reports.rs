@@ -156,7 +156,8 @@ impl HostedRoom {
     /// A PLI, if the stream's pace allows one now (RFC 4585 §6.3.1).
     pub(super) fn send_keyframe_request(&mut self, turn: &mut Turn<'_>, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let Some(media_ssrc) = stream.layers.iter().find_map(|layer| layer.ssrc()).or(stream.media.ssrcs.first().copied())
+        let Some(media_ssrc) =
+            stream.layers.iter().find_map(|layer| layer.ssrc()).or(stream.media.ssrcs.first().copied())
         else {
             return;
         };
@@ -179,20 +180,14 @@ impl HostedRoom {
     }
 
     fn video_ssrc(&self, member: MemberId) -> Option<u32> {
-        let mut streams = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.member == member && stream.media.kind == MediaKind::Video);
+        let mut streams =
+            self.streams.iter().filter(|(_, stream)| stream.member == member && stream.media.kind == MediaKind::Video);
         streams.find_map(|(_, stream)| stream.layers[0].ssrc())
     }
 }
 
 /// A report and the CNAME that has to go with it (RFC 3550 §6.1).
-fn with_cname(
-    out: &mut [u8],
-    ssrc: u32,
-    report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>,
-) -> Option<usize> {
+fn with_cname(out: &mut [u8], ssrc: u32, report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>) -> Option<usize> {
     let len = report(out).ok()?;
     let names = Cname { ssrc, name: CNAME }.write(&mut out[len..]).ok()?;
     Some(len + names)

@@ -55,6 +55,11 @@ impl Arrival {
         Arrival { ssrc, clock_rate, run: None, jitter: Jitter::default(), duplicates: 0, last_sr: None }
     }
 
+    /// Which source.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
     /// Records a packet and when the kernel received it.
     pub fn receive(&mut self, sequence: u16, timestamp: u32, at: Mono) -> Admission {
         let admission = self.admit(sequence);
