@@ -175,8 +175,9 @@ fn payloads(formats: &str, attributes: &[Attribute]) -> Vec<Payload> {
     for Attribute { attribute, value } in attributes {
         let Some((pt, text)) = value.as_deref().and_then(|value| value.split_once(' ')) else { continue };
         let text = text.trim();
-        let all = pt == "*" && attribute == "rtcp-fb";
-        let named = payloads.iter_mut().filter(|payload| all || pt.parse() == Ok(payload.pt));
+        let every = pt == "*" && attribute == "rtcp-fb";
+        let one: Option<u8> = pt.parse().ok();
+        let named = payloads.iter_mut().filter(|payload| every || one == Some(payload.pt));
         match attribute.as_str() {
             "rtpmap" => named.for_each(|payload| map_encoding(payload, text)),
             "fmtp" if text.len() <= FMTP_MAX => named.for_each(|payload| payload.fmtp = Some(text.into())),
