@@ -3,14 +3,12 @@
 
 use crate::room::media::ExtensionIds;
 use crate::room::spec::RoomSpec;
-use crate::wire::sdp::{ExtensionMap, MediaKind};
-
-const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
-const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-const ORIENTATION: &str = "urn:3gpp:video-orientation";
-const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+use crate::wire::rtp::extension::{
+    ABS_SEND_TIME_URI as ABS_SEND_TIME, AUDIO_LEVEL_URI as AUDIO_LEVEL, MID_URI as MID,
+    PLAYOUT_DELAY_URI as PLAYOUT_DELAY, REPAIRED_RID_URI as REPAIRED_RID, RID_URI as RID,
+    TRANSPORT_CC_URI as TRANSPORT_CC, VIDEO_ORIENTATION_URI as ORIENTATION,
+};
+use crate::wire::sdp::{ExtensionMap, MediaKind, MediaSection};
 
 /// Our ids toward a subscriber of a stream: Janus' fixed numbers. Audio level, playout delay and orientation are offered
 /// when the publisher has them, transport-cc when the room wants it, abs-send-time with all video.
@@ -35,22 +33,22 @@ pub fn subscriber_extensions(kind: MediaKind, publisher: &ExtensionIds, spec: &R
     }
 }
 
-/// What we take of a publisher's offered extensions, under its ids. `transport_cc`: room and payload type want it.
-pub(super) fn publisher_extensions(
-    kind: MediaKind,
-    offered: &[ExtensionMap],
-    transport_cc: bool,
-    spec: &RoomSpec,
-) -> ExtensionIds {
-    let video = kind == MediaKind::Video;
+/// What we take of a publisher's offered extensions, under its ids. `transport_cc`: room and payload type want it. The
+/// rid extensions stay where rids were offered although no layer is asked for: Chromium refuses its own next offer
+/// otherwise ("negotiates simulcast but does not negotiate the RID RTP header extension").
+pub(super) fn publisher_extensions(offered: &MediaSection, transport_cc: bool, spec: &RoomSpec) -> ExtensionIds {
+    let (video, layers) = (offered.kind == MediaKind::Video, !offered.rids.is_empty());
+    let offered = &offered.extensions;
     let when = |wanted: bool, uri: &str| if wanted { id_of(offered, uri) } else { None };
     ExtensionIds {
         mid: id_of(offered, MID),
+        rid: when(layers, RID),
+        repaired_rid: when(layers, REPAIRED_RID),
         transport_cc: when(transport_cc, TRANSPORT_CC),
         audio_level: when(!video && spec.audiolevel_ext, AUDIO_LEVEL),
         orientation: when(video && spec.videoorient_ext, ORIENTATION),
         playout_delay: when(video && spec.playoutdelay_ext, PLAYOUT_DELAY),
-        ..ExtensionIds::default()
+        abs_send_time: None,
     }
 }
 
@@ -72,6 +70,8 @@ pub(super) fn kept_extensions(offered: &ExtensionIds, answered: &[ExtensionMap])
 pub(super) fn extension_maps(ids: &ExtensionIds) -> Vec<ExtensionMap> {
     let named = [
         (ids.mid, MID),
+        (ids.rid, RID),
+        (ids.repaired_rid, REPAIRED_RID),
         (ids.audio_level, AUDIO_LEVEL),
         (ids.abs_send_time, ABS_SEND_TIME),
         (ids.transport_cc, TRANSPORT_CC),
