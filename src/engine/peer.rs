@@ -31,6 +31,10 @@ pub struct Peer {
     pub media: MediaState,
     /// SSRCs that were announced or bound. The peer chooses them, so the map is keyed.
     pub sources: HashMap<u32, Source, SeedableRandomState>,
+    /// What it publishes.
+    pub streams: Vec<StreamId>,
+    /// What it subscribes to.
+    pub legs: Vec<LegId>,
     /// Legs with packets in this turn.
     pub outbox: Outbox,
     /// Transport-wide sequence number of the next packet sent.
@@ -121,6 +125,8 @@ impl Peer {
             role,
             media: MediaState::Handshaking,
             sources: HashMap::with_hasher(turn.desk.index.hasher()),
+            streams: Vec::new(),
+            legs: Vec::new(),
             outbox: Outbox::default(),
             transport_sequence: 0,
             clock: PublisherClock::default(),

@@ -62,6 +62,11 @@ impl Stream {
         }
     }
 
+    /// The SSRC that feedback names: one that has been heard, or else one that was announced.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.layers.iter().find_map(Layer::ssrc).or(self.media.ssrcs.first().copied())
+    }
+
     /// RTP clock in Hz.
     pub fn clock_rate(&self) -> u32 {
         self.media.codec.map_or(90_000, Codec::clock_rate)

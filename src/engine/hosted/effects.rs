@@ -4,7 +4,7 @@ use super::super::leg::Leg;
 use super::super::peer::{MediaState, Peer, Source};
 use super::super::stream::Stream;
 use super::super::turn::Turn;
-use super::HostedRoom;
+use super::{HostedRoom, Table};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::effect::{Effect, LegSpec};
@@ -86,7 +86,10 @@ impl HostedRoom {
                 Effect::GateLeg { leg, open } => self.gate_leg(leg, open),
                 Effect::RemoveLeg(leg) => {
                     self.set_source(leg, None);
-                    self.legs.take(leg.0);
+                    let member = self.legs.take(leg.0).map(|leg| leg.member);
+                    if let Some(peer) = member.and_then(|member| self.peers.get_mut(member.0)) {
+                        peer.legs.retain(|&of| of != leg);
+                    }
                 }
                 Effect::RequestKeyframe(stream) => self.request_keyframe(turn, stream),
                 Effect::CapBitrate { member, bps } => {
@@ -133,7 +136,12 @@ impl HostedRoom {
     fn set_stream(&mut self, turn: &mut Turn<'_>, id: StreamId, member: MemberId, media: PublishedMedia) {
         match self.streams.get_mut(id.0) {
             Some(stream) => stream.media = media,
-            None => self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region)),
+            None => {
+                self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
+                if let Some(peer) = self.peers.get_mut(member.0) {
+                    peer.streams.push(id);
+                }
+            }
         }
         let (Some(stream), Some(peer)) = (self.streams.get(id.0), self.peers.get_mut(member.0)) else { return };
         for &ssrc in &stream.media.ssrcs {
@@ -155,6 +163,7 @@ impl HostedRoom {
             }
         }
         if let Some(peer) = self.peers.get_mut(stream.member.0) {
+            peer.streams.retain(|&of| of != id);
             peer.sources.retain(|_, source| !matches!(source, Source::Media(of, _) | Source::Repair(of) if *of == id));
         }
     }
@@ -163,9 +172,9 @@ impl HostedRoom {
         // RFC 3711 §3.3.1: a first index below 2^15, so that a receiver that misses it still guesses the same rollover.
         let first = u64::from(turn.random_u32() & 0x7fff).max(1);
         let mut leg = Leg::new(member, spec, first, turn.random_u32());
-        let legs = 1 + self.legs.iter().filter(|(_, leg)| leg.member == member).count();
         if let Some(peer) = self.peers.get_mut(member.0) {
-            peer.outbox.reserve(legs);
+            peer.legs.push(id);
+            peer.outbox.reserve(peer.legs.len());
             if let MediaState::Connected(keys) = &mut peer.media {
                 leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, first));
             }
@@ -175,25 +184,19 @@ impl HostedRoom {
 
     fn set_source(&mut self, id: LegId, source: Option<StreamId>) {
         let Some(leg) = self.legs.get_mut(id.0) else { return };
-        let before = leg.source;
+        unroute(&mut self.streams, leg.source, id);
         leg.set_source(source);
-        for stream in [before, source].into_iter().flatten() {
-            self.rebuild_route(stream);
+        if leg.open {
+            route(&mut self.streams, source, id);
         }
     }
 
     fn gate_leg(&mut self, id: LegId, open: bool) {
         let Some(leg) = self.legs.get_mut(id.0) else { return };
         leg.gate(open);
-        if let Some(stream) = leg.source {
-            self.rebuild_route(stream);
-        }
-    }
-
-    fn rebuild_route(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(id.0) {
-            stream.route.clear();
-            stream.route.extend(self.legs.fed_by(id));
+        unroute(&mut self.streams, leg.source, id);
+        if open {
+            route(&mut self.streams, leg.source, id);
         }
     }
 
@@ -204,6 +207,18 @@ impl HostedRoom {
         let member = stream.member;
         self.send_keyframe_request(turn, id);
         self.rearm(turn, member);
+    }
+}
+
+fn route(streams: &mut Table<Stream>, source: Option<StreamId>, leg: LegId) {
+    if let Some(stream) = source.and_then(|id| streams.get_mut(id.0)) {
+        stream.route.push(leg);
+    }
+}
+
+fn unroute(streams: &mut Table<Stream>, source: Option<StreamId>, leg: LegId) {
+    if let Some(stream) = source.and_then(|id| streams.get_mut(id.0)) {
+        stream.route.retain(|&of| of != leg);
     }
 }
 

@@ -6,7 +6,7 @@ mod receive;
 mod release;
 mod reports;
 
-use crate::id::{HandleAddress, LegId, MemberId, RoomId, StreamId};
+use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
 use crate::room::command::{HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
 use crate::room::error::RoomError;
 use crate::room::room::Room;
@@ -151,14 +151,18 @@ impl HostedRoom {
     /// When something is to be done for a peer.
     fn deadline(&self, turn: &Turn<'_>, member: MemberId) -> Mono {
         let Some(peer) = self.peers.get(member.0) else { return Mono::NEVER };
-        let keyframes = self.streams.iter().filter(|(_, stream)| stream.member == member);
-        let keyframes = keyframes.map(|(_, stream)| stream.keyframes.due()).min().unwrap_or(Mono::NEVER);
-        let connected = if peer.is_connected() {
-            peer.report_at.min(peer.feedback.deadline()).min(peer.cap.deadline()).min(keyframes)
+        let next = if peer.is_connected() {
+            // What names an SSRC waits until one is known; the next report looks again.
+            let streams = peer.streams.iter().filter_map(|id| self.streams.get(id.0));
+            let nameable = streams.filter(|stream| stream.ssrc().is_some());
+            let keyframes = nameable.map(|stream| stream.keyframes.due()).min().unwrap_or(Mono::NEVER);
+            let feedback = self.published_ssrc(member).map_or(Mono::NEVER, |_| peer.feedback.deadline());
+            let cap = self.video_ssrc(member).map_or(Mono::NEVER, |_| peer.cap.deadline());
+            peer.report_at.min(feedback).min(cap).min(keyframes)
         } else {
             peer.connect_by
         };
-        connected.min(peer.dtls.deadline()).min(peer.ice.deadline(turn.desk.peer_timeout))
+        next.min(peer.dtls.deadline()).min(peer.ice.deadline(turn.desk.peer_timeout))
     }
 }
 
@@ -213,10 +217,6 @@ impl<T> Table<T> {
         self.used
     }
 
-    fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.iter_mut().flatten()
-    }
-
     fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         // The room's indexes are 32-bit.
         self.slots.iter().enumerate().filter_map(|(i, slot)| slot.as_ref().map(|value| (i as u32, value)))
@@ -225,12 +225,5 @@ impl<T> Table<T> {
     fn drain(&mut self) -> impl Iterator<Item = T> {
         self.used = 0;
         std::mem::take(&mut self.slots).into_iter().flatten()
-    }
-}
-
-impl Table<Leg> {
-    /// The open legs fed by a stream.
-    fn fed_by(&self, stream: StreamId) -> impl Iterator<Item = LegId> {
-        self.iter().filter(move |(_, leg)| leg.source == Some(stream) && leg.open).map(|(i, _)| LegId(i))
     }
 }

@@ -114,8 +114,10 @@ impl HostedRoom {
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         peer.report_at = turn.now.mono + super::reports::first_report(turn.random_u32());
         if let MediaState::Connected(keys) = &mut peer.media {
-            for leg in self.legs.values_mut().filter(|leg| leg.member == member) {
-                leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, 0));
+            for leg in &peer.legs {
+                if let Some(leg) = self.legs.get_mut(leg.0) {
+                    leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, 0));
+                }
             }
         }
         let mut effects = Vec::new();
@@ -299,11 +301,13 @@ impl HostedRoom {
     }
 
     fn keyframe_wanted(&mut self, turn: &mut Turn<'_>, member: MemberId, media_ssrc: u32) {
-        let source = self
+        let Some(peer) = self.peers.get(member.0) else { return };
+        let source = peer
             .legs
             .iter()
-            .find(|(_, leg)| leg.member == member && leg.spec.ssrc == media_ssrc && leg.spec.kind == MediaKind::Video)
-            .and_then(|(_, leg)| leg.source);
+            .filter_map(|leg| self.legs.get(leg.0))
+            .find(|leg| leg.spec.ssrc == media_ssrc && leg.spec.kind == MediaKind::Video)
+            .and_then(|leg| leg.source);
         if let Some(stream) = source {
             self.request_keyframe(turn, stream);
         }
@@ -313,11 +317,11 @@ impl HostedRoom {
 /// An SSRC that no description announced is believed when its packet names an m-line by MID (RFC 9143 §9.2). A peer can
 /// only ever bind to its own streams.
 fn bind(peer: &mut Peer, streams: &super::Table<Stream>, packet: &Packet<'_>) -> Option<Source> {
-    let (id, _) = streams.iter().find(|(_, stream)| {
-        peer.key.member == stream.member
-            && extension(packet, stream.media.extensions.mid).and_then(identifier) == Some(&*stream.media.mid)
+    let id = peer.streams.iter().copied().find(|id| {
+        streams.get(id.0).is_some_and(|stream| {
+            extension(packet, stream.media.extensions.mid).and_then(identifier) == Some(&*stream.media.mid)
+        })
     })?;
-    let id = StreamId(id);
     let media = &streams.get(id.0)?.media;
     let source =
         if Some(packet.header.payload_type) == media.rtx_pt { Source::Repair(id) } else { Source::Media(id, 0) };

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::stream::Stream;
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
@@ -57,7 +58,7 @@ impl HostedRoom {
     }
 
     fn streams_of(&self, member: MemberId) -> impl Iterator<Item = StreamId> {
-        self.streams.iter().filter(move |(_, stream)| stream.member == member).map(|(id, _)| StreamId(id))
+        self.peers.get(member.0).into_iter().flat_map(|peer| &peer.streams).copied()
     }
 
     fn wants_keyframe(&self, id: StreamId, now: Mono) -> bool {
@@ -85,7 +86,8 @@ impl HostedRoom {
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         let now = turn.now.mono;
         let mut blocks = arrayvec::ArrayVec::<[u8; ReportBlock::LEN], BLOCKS_MAX>::new();
-        for stream in self.streams.values_mut().filter(|stream| stream.member == member) {
+        for id in &peer.streams {
+            let Some(stream) = self.streams.get_mut(id.0) else { continue };
             for arrival in stream.layers.iter_mut().filter_map(|layer| layer.arrival.as_mut()) {
                 if let Some(block) = arrival.report_block(now)
                     && !blocks.is_full()
@@ -107,7 +109,8 @@ impl HostedRoom {
     /// SR and SDES for each leg that has sent (RFC 3550 §6.4.1): the publisher's clock, so that audio and video of one
     /// publisher stay on one line.
     fn report_sending(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        for leg in self.legs.values_mut().filter(|leg| leg.member == member && leg.sent.packets > 0) {
+        let legs = self.peers.get_mut(member.0).map(|peer| std::mem::take(&mut peer.legs)).unwrap_or_default();
+        for leg in legs.iter().filter_map(|leg| self.legs.get(leg.0)).filter(|leg| leg.sent.packets > 0) {
             let Some(stream) = leg.source.and_then(|id| self.streams.get(id.0)) else { continue };
             let clock = self.peers.get(stream.member.0).map(|publisher| publisher.clock).unwrap_or_default();
             let (Some(timestamp), Some(offset)) =
@@ -126,6 +129,9 @@ impl HostedRoom {
             peer.send_rtcp(turn, |out| {
                 with_cname(out, ssrc, |out| SenderReport { ssrc, info, blocks: &[] }.write(out))
             });
+        }
+        if let Some(peer) = self.peers.get_mut(member.0) {
+            peer.legs = legs;
         }
     }
 
@@ -156,11 +162,7 @@ impl HostedRoom {
     /// A PLI, if the stream's pace allows one now (RFC 4585 §6.3.1).
     pub(super) fn send_keyframe_request(&mut self, turn: &mut Turn<'_>, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let Some(media_ssrc) =
-            stream.layers.iter().find_map(|layer| layer.ssrc()).or(stream.media.ssrcs.first().copied())
-        else {
-            return;
-        };
+        let Some(media_ssrc) = stream.ssrc() else { return };
         let Some(peer) = self.peers.get_mut(stream.member.0).filter(|peer| peer.is_connected()) else { return };
         if stream.media.kind != MediaKind::Video || !stream.keyframes.take(turn.now.mono) {
             return;
@@ -172,17 +174,14 @@ impl HostedRoom {
     }
 
     /// Any SSRC that the peer sends with: feedback names one.
-    fn published_ssrc(&self, member: MemberId) -> Option<u32> {
-        self.video_ssrc(member).or_else(|| {
-            let mut streams = self.streams.iter().filter(|(_, stream)| stream.member == member);
-            streams.find_map(|(_, stream)| stream.layers[0].ssrc())
-        })
+    pub(super) fn published_ssrc(&self, member: MemberId) -> Option<u32> {
+        let mut streams = self.streams_of(member).filter_map(|id| self.streams.get(id.0));
+        self.video_ssrc(member).or_else(|| streams.find_map(Stream::ssrc))
     }
 
-    fn video_ssrc(&self, member: MemberId) -> Option<u32> {
-        let mut streams =
-            self.streams.iter().filter(|(_, stream)| stream.member == member && stream.media.kind == MediaKind::Video);
-        streams.find_map(|(_, stream)| stream.layers[0].ssrc())
+    pub(super) fn video_ssrc(&self, member: MemberId) -> Option<u32> {
+        let streams = self.streams_of(member).filter_map(|id| self.streams.get(id.0));
+        streams.filter(|stream| stream.media.kind == MediaKind::Video).find_map(Stream::ssrc)
     }
 }
 
