@@ -1,3 +1,15 @@
 //! One shard's mind: protocols and rooms composed, still without I/O.
 
 pub mod arena;
+pub mod history;
+pub mod hosted;
+pub mod index;
+pub mod leg;
+pub mod machine;
+pub mod media;
+pub mod memory;
+pub mod peer;
+pub mod stream;
+pub mod timer;
+pub mod turn;
+pub mod verdict;

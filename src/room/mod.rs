@@ -5,6 +5,7 @@ pub mod codec;
 pub mod command;
 pub mod effect;
 pub mod error;
+pub mod keyframe;
 pub mod media;
 pub mod mint;
 pub mod negotiate;
@@ -12,6 +13,8 @@ pub mod placement;
 mod publisher;
 #[expect(clippy::module_inception, reason = "the file is called for what it holds")]
 pub mod room;
+pub mod rewrite;
+pub mod negotiate;
 pub mod spec;
 mod subscriber;
 mod table;
