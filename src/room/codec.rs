@@ -87,18 +87,6 @@ impl Codec {
             Codec::H265 => 100,
         }
     }
-
-    /// The RTX payload type beside it: the next number that no codec has. Audio has none.
-    pub fn subscriber_rtx_pt(self) -> Option<u8> {
-        match self {
-            Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
-            Codec::Vp8 => Some(97),
-            Codec::Vp9 => Some(102),
-            Codec::H264 => Some(108),
-            Codec::Av1 => Some(99),
-            Codec::H265 => Some(103),
-        }
-    }
 }
 
 const ALL: [Codec; 9] =
@@ -115,15 +103,5 @@ mod tests {
             assert_eq!(Codec::from_janus(&codec.janus().to_uppercase()), Some(codec));
         }
         assert_eq!(Codec::from_janus("mp3"), None);
-    }
-
-    #[test]
-    fn no_payload_type_means_two_things_in_one_offer() {
-        let numbers: Vec<u8> = ALL
-            .into_iter()
-            .flat_map(|codec| [Some(codec.subscriber_pt()), codec.subscriber_rtx_pt()])
-            .flatten()
-            .collect();
-        assert_eq!(numbers.iter().collect::<std::collections::BTreeSet<_>>().len(), numbers.len());
     }
 }

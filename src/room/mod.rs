@@ -11,10 +11,9 @@ pub mod mint;
 pub mod negotiate;
 pub mod placement;
 mod publisher;
+pub mod rewrite;
 #[expect(clippy::module_inception, reason = "the file is called for what it holds")]
 pub mod room;
-pub mod rewrite;
-pub mod negotiate;
 pub mod spec;
 mod subscriber;
 mod table;

@@ -235,8 +235,7 @@ impl Room {
                 if remote.is_none() && !publishing {
                     return Err(RoomError::InvalidSdp("No ICE credentials or fingerprint in the offer"));
                 }
-                let (answer, media) = negotiate::answer(offer, &self.spec, prefer_audio, prefer_video)
-                    .map_err(|error| RoomError::InvalidSdp(error.text()))?;
+                let (answer, media) = negotiate::answer(offer, &self.spec, prefer_audio, prefer_video)?;
                 Some(Negotiated { answer, media, remote })
             }
             None => None,

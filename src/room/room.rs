@@ -227,6 +227,11 @@ impl Room {
         }
     }
 
+    /// The handles of all members.
+    pub fn addresses(&self) -> impl Iterator<Item = HandleAddress> {
+        self.members.iter().map(|(_, member)| member.address)
+    }
+
     /// What the room holds now.
     pub fn gauges(&self) -> RoomGauges {
         let publishers = self.publishers().count();

@@ -92,6 +92,7 @@ impl Room {
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
+        let lines = self.new_lines(&wanted, join.use_msid)?;
 
         let role = Role::Subscriber(Subscriber {
             autoupdate: join.autoupdate,
@@ -106,7 +107,9 @@ impl Room {
         let member = self.members.insert(Member { address: from, peer: Peer::Connecting, role });
         self.seats.insert(from, Seat::Member(member));
         effects.push(Effect::OpenPeer { member, remote: None });
-        self.add_legs(member, wanted, join.use_msid, effects);
+        for (wanted, line) in wanted.into_iter().zip(lines) {
+            self.add_leg(member, wanted, line, effects);
+        }
         let legacy = legacy.map(|legacy| {
             let display = self.feeds.get(&legacy.feed).and_then(|&feed| self.publisher(feed).display.clone());
             (legacy.feed, display)
@@ -266,56 +269,59 @@ impl Room {
         Ok(streams.map(|stream| Wanted { stream, crossrefid: None }).collect())
     }
 
-    fn add_legs(&mut self, member: MemberId, wanted: Vec<Wanted>, use_msid: bool, effects: &mut Vec<Effect>) {
+    /// The m-lines that offer the streams: numbers that no other line of the peer has.
+    fn new_lines(&mut self, wanted: &[Wanted], use_msid: bool) -> Result<Vec<OfferedMedia>, RoomError> {
         let mut ssrcs = BTreeSet::new();
-        for (mindex, Wanted { stream, crossrefid }) in wanted.into_iter().enumerate() {
+        let mut lines = Vec::with_capacity(wanted.len());
+        for (mindex, Wanted { stream, .. }) in wanted.iter().enumerate() {
             let ssrc = unused(&mut ssrcs, &mut self.rng);
             let rtx_ssrc = unused(&mut ssrcs, &mut self.rng);
-            let line = self.offered(stream, mindex, use_msid, ssrc, rtx_ssrc);
-            let spec = LegSpec {
-                ssrc: line.ssrc,
-                rtx_ssrc: line.rtx_ssrc,
-                kind: line.kind,
-                clock_rate: line.codec.clock_rate(),
-                pt: line.pt,
-                mid: line.mid,
-                extensions: line.extensions,
+            let media = &self.line(*stream).media;
+            let codec = media.codec.expect("a line without codec has no stream");
+            let (pt, rtx_pt) = negotiate::payload_types(&lines, codec, media.fmtp.as_deref())
+                .ok_or(RoomError::Exhausted("payload types"))?;
+            let mid = tag(mindex);
+            let msid = if use_msid {
+                let feed = &self.publisher(self.streams[*stream].publisher).id;
+                (feed.to_string().into(), media.mid.as_str().into())
+            } else {
+                ("janus".into(), format!("janus{mid}").into())
             };
-            let source = Some(stream);
-            let leg = Leg { subscriber: member, source, line, crossrefid, accepted: false, send: true, open: false };
-            let leg = self.legs.insert(leg);
-            self.streams[stream].legs.push(leg);
-            self.subscriber_mut(member).legs.push(leg);
-            effects.push(Effect::AddLeg { leg, member, spec });
-            effects.push(Effect::SetSource { leg, source });
+            lines.push(OfferedMedia {
+                mid,
+                kind: media.kind,
+                codec,
+                pt,
+                rtx_pt,
+                fmtp: media.fmtp.clone(),
+                extensions: negotiate::subscriber_extensions(media.kind, &media.extensions, &self.spec),
+                ssrc,
+                rtx_ssrc: rtx_pt.map(|_| rtx_ssrc),
+                active: true,
+                msid,
+            });
         }
+        Ok(lines)
     }
 
-    /// The m-line that offers a stream.
-    fn offered(&self, stream: StreamId, mindex: usize, use_msid: bool, ssrc: u32, rtx_ssrc: u32) -> OfferedMedia {
-        let media = &self.line(stream).media;
-        let codec = media.codec.expect("a line without codec has no stream");
-        let rtx_pt = codec.subscriber_rtx_pt();
-        let mid = tag(mindex);
-        let feed = &self.publisher(self.streams[stream].publisher).id;
-        let msid = if use_msid {
-            (feed.to_string().into(), media.mid.as_str().into())
-        } else {
-            ("janus".into(), format!("janus{mid}").into())
+    fn add_leg(&mut self, member: MemberId, wanted: Wanted, line: OfferedMedia, effects: &mut Vec<Effect>) {
+        let Wanted { stream, crossrefid } = wanted;
+        let spec = LegSpec {
+            ssrc: line.ssrc,
+            rtx_ssrc: line.rtx_ssrc,
+            kind: line.kind,
+            clock_rate: line.codec.clock_rate(),
+            pt: line.pt,
+            mid: line.mid,
+            extensions: line.extensions,
         };
-        OfferedMedia {
-            mid,
-            kind: media.kind,
-            codec,
-            pt: codec.subscriber_pt(),
-            rtx_pt,
-            fmtp: media.fmtp.clone(),
-            extensions: negotiate::subscriber_extensions(media.kind, &media.extensions, &self.spec),
-            ssrc,
-            rtx_ssrc: rtx_pt.map(|_| rtx_ssrc),
-            active: true,
-            msid,
-        }
+        let source = Some(stream);
+        let leg = Leg { subscriber: member, source, line, crossrefid, accepted: false, send: true, open: false };
+        let leg = self.legs.insert(leg);
+        self.streams[stream].legs.push(leg);
+        self.subscriber_mut(member).legs.push(leg);
+        effects.push(Effect::AddLeg { leg, member, spec });
+        effects.push(Effect::SetSource { leg, source });
     }
 
     /// Takes the answer to the outstanding offer, if there is one, and says whether another offer has to follow.
@@ -330,8 +336,7 @@ impl Room {
         }
         let subscriber = self.subscriber(member);
         let (Exchange::Offered { next }, true) = (subscriber.exchange, self.has_peer(member)) else { return Ok(None) };
-        let accepted =
-            negotiate::accept(&self.lines(member), answer).map_err(|error| RoomError::InvalidSdp(error.text()))?;
+        let accepted = negotiate::accept(&self.lines(member), answer)?;
         // Later answers may reject every m-line, and say no more of the transport then.
         let remote = answer.transport().cloned();
         if remote.is_none() && !subscriber.located {

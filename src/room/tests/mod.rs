@@ -18,7 +18,7 @@ use super::room::Room;
 use super::spec::RoomSpec;
 use crate::id::{FeedId, HandleAddress, HandleId, MemberId, RoomId, SessionId, SignalId};
 use crate::wire::sdp::{
-    Description, DescriptionKind, Direction, MediaKind, MediaSection, Mid, Payload, Setup, Transport,
+    Description, DescriptionKind, Direction, ExtensionMap, MediaKind, MediaSection, Mid, Payload, Setup, Transport,
 };
 
 const ROOM: u64 = 1234;
@@ -172,7 +172,7 @@ fn offer(lines: &[OfferLine]) -> Description {
         direction: line.direction,
         transport: Some(transport("abcd")),
         payloads: line.codecs.iter().map(|&(pt, encoding, clock_rate)| payload(pt, encoding, clock_rate)).collect(),
-        extensions: Vec::new(),
+        extensions: vec![extension(line.kind)],
         rtcp_mux: true,
         msid: None,
         ssrcs: vec![(1000 + u32::try_from(index).expect("few"), "browser".into())],
@@ -191,6 +191,13 @@ fn offer(lines: &[OfferLine]) -> Description {
         extmap_allow_mixed: true,
         media: media.collect(),
         bundle: mids,
+    }
+}
+
+fn extension(kind: MediaKind) -> ExtensionMap {
+    match kind {
+        MediaKind::Video => ExtensionMap { id: 13, uri: "urn:3gpp:video-orientation".into() },
+        _ => ExtensionMap { id: 1, uri: "urn:ietf:params:rtp-hdrext:ssrc-audio-level".into() },
     }
 }
 

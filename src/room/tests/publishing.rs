@@ -275,9 +275,13 @@ fn descriptions_are_announced_when_they_name_a_published_line() {
 #[test]
 fn extension_ids_are_shown_to_the_publisher_alone() {
     let mut scene = Scene::new();
-    scene.publish(1);
-    let joined = scene.join(2);
-    let shown = &joined.publishers[0].streams;
+    scene.join(1);
+    let request = MemberRequest::Configure(publish(offer(&[AUDIO, VIDEO])));
+    let (Reply::Configured(configured), _) = scene.ask(1, request) else { panic!("refused") };
+    let own = configured.published.expect("an answer").streams;
+    assert_eq!((own[0].audiolevel_ext_id, own[1].videoorient_ext_id), (Some(1), Some(13)));
+    scene.up(1);
+    let shown = &scene.join(2).publishers[0].streams;
     assert!(shown.iter().all(|stream| stream.audiolevel_ext_id.is_none() && stream.videoorient_ext_id.is_none()));
 }
 
