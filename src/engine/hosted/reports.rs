@@ -30,6 +30,10 @@ impl HostedRoom {
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let now = turn.now.mono;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
+        if now < peer.armed {
+            // A hint from before the peer was armed for an earlier time: another one stands in the wheel.
+            return;
+        }
         peer.armed = Mono::NEVER;
         let unanswered = !peer.is_connected() && peer.connect_by <= now;
         if unanswered || peer.ice.expired(now, turn.desk.peer_timeout) {
