@@ -138,7 +138,7 @@ pub struct Config {
 /// What the program is asked to do.
 pub enum Task {
     /// Serve.
-    Serve(Config),
+    Serve(Box<Config>),
     /// Show the settings: this text.
     Show(String),
 }
@@ -162,7 +162,7 @@ pub fn load() -> Result<Task, ConfigError> {
     let file = line.config.as_deref().map(read).transpose()?.unwrap_or_default();
     let config = Config::new(line.settings.or(file))?;
     Ok(match line.command {
-        None => Task::Serve(config),
+        None => Task::Serve(Box::new(config)),
         Some(Command::Check) => Task::Show(config.to_string()),
     })
 }

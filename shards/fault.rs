@@ -25,6 +25,10 @@ pub enum StartError {
     Certificate(DtlsError),
     /// A thread, its bell or the signals.
     Thread(io::Error),
+    /// The signalling executor.
+    Executor(String),
+    /// The configured rooms were not made in time.
+    Rooms,
     /// The operating system gave no randomness.
     Randomness,
 }
@@ -50,6 +54,8 @@ impl fmt::Display for StartError {
             StartError::Listen(at, error) => write!(f, "cannot listen on {at} (--listen): {error}"),
             StartError::Certificate(error) => write!(f, "cannot make a DTLS certificate: {error}"),
             StartError::Thread(error) => write!(f, "cannot start a shard: {error}"),
+            StartError::Executor(error) => write!(f, "cannot start the signalling executor: {error}"),
+            StartError::Rooms => f.write_str("the configured rooms could not be made"),
             StartError::Randomness => f.write_str("the operating system gives no randomness"),
         }
     }

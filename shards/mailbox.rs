@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub type MediaPost = Post<CommandEnvelope, Mail, EventBell, ChannelBell>;
 /// A signalling shard's desk.
 pub type SignalPost = Post<Mail, CommandEnvelope, ChannelBell, EventBell>;
+/// The same with what to await for its bell.
+pub type SignalEnd = (SignalPost, async_channel::Receiver<()>);
 
 /// One shard's ends of all its lanes.
 pub struct Post<In, Out, Mine, Theirs> {
@@ -71,7 +73,7 @@ impl<In, Out, Mine: Bell, Theirs: Bell> Post<In, Out, Mine, Theirs> {
 
 /// Every lane between `signals` signalling and `shards` media shards: the desks in order, those of signalling with
 /// what to await for their bell.
-pub fn mesh(signals: u8, shards: u8) -> io::Result<(Vec<(SignalPost, async_channel::Receiver<()>)>, Vec<MediaPost>)> {
+pub fn mesh(signals: u8, shards: u8) -> io::Result<(Vec<SignalEnd>, Vec<MediaPost>)> {
     let mut signal = Vec::new();
     for _ in 0..signals {
         let (bell, heard) = ChannelBell::new();

@@ -6,10 +6,15 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
 use tracing::warn;
 
 /// Wished bytes of each socket buffer: the kernel's defaults hold 92 received datagrams, or 28 GSO messages.
 const BUFFER_BYTES: usize = 8 << 20;
+/// How long a taken port is tried again, and how often.
+const PATIENCE: Duration = Duration::from_millis(1000);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The sockets of one shard, in the order of the addresses.
 pub struct MediaSockets {
@@ -33,7 +38,7 @@ pub fn bind(addresses: &[MediaAddress], port: u16, dscp: u8) -> Result<MediaSock
     let mut bound = MediaSockets { sockets: vec![], addresses: vec![] };
     for address in addresses {
         let at = SocketAddr::from((address.ip, port));
-        match open(at, dscp) {
+        match patiently(|| open(at, dscp)) {
             Ok(socket) => {
                 bound.addresses.push(socket.local_addr().ok().and_then(|at| at.as_socket()).unwrap_or(at));
                 bound.sockets.push(socket);
@@ -46,6 +51,18 @@ pub fn bind(addresses: &[MediaAddress], port: u16, dscp: u8) -> Result<MediaSock
         }
     }
     if bound.sockets.is_empty() { Err(StartError::NoMediaAddress) } else { Ok(bound) }
+}
+
+/// Tries again for a moment while an address is taken: the kernel takes the rings of a predecessor down, and with them
+/// its sockets, shortly after its exit.
+pub fn patiently<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+    bind()
 }
 
 /// Says once when the sockets got less than the wished buffers.
@@ -102,7 +119,8 @@ fn enlarge(socket: &Socket, force: libc::c_int, plain: fn(&Socket, usize) -> io:
     }
 }
 
-fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+/// Sets an option that takes an integer.
+pub fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let len = libc::socklen_t::try_from(size_of_val(&value)).expect("four bytes");
     // SAFETY: the descriptor is open for as long as `socket`, and the kernel copies `len` bytes from `value`.
     let outcome = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
