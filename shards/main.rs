@@ -24,13 +24,13 @@ use fault::StartError;
 use portunus::engine::media::MediaConfig;
 use portunus::engine::signal::SignalConfig;
 use portunus::id::{ShardId, SignalId};
-use portunus::proto::dtls::Certificate;
+use portunus::proto::dtls::{Certificate, Context};
+use portunus::proto::srtp::Profile;
 use rlimit::Resource;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Signalling shards. One carries tens of thousands of messages a second.
 const SIGNALS: u8 = 1;
@@ -74,7 +74,8 @@ fn serve(config: Config) -> Result<(), StartError> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(StartError::Thread)?;
 
     let clock = Clock::start();
-    let certificate = Arc::new(Certificate::generate(clock.read().now).map_err(StartError::Certificate)?);
+    let certificate = Certificate::generate(clock.read().now).map_err(StartError::Certificate)?;
+    let dtls = Context::new(&certificate, &profile_names(&config.srtp_profiles)).map_err(StartError::Certificate)?;
     let shards = u8::try_from(config.plan.media.len()).expect("a plan has at most 255");
     let (mut signal_posts, media_posts) = mailbox::mesh(SIGNALS, shards).map_err(StartError::Thread)?;
     let mut bound = Vec::new();
@@ -93,14 +94,12 @@ fn serve(config: Config) -> Result<(), StartError> {
         advertised.push(config.advertised(&sockets.addresses));
         let config = MediaConfig {
             shard: ShardId(shard),
-            signals: SIGNALS,
-            sockets: sockets.addresses.clone(),
+            shards,
             advertised: advertised[usize::from(shard)].clone(),
-            certificate: certificate.clone(),
-            srtp_profiles: config.srtp_profiles.clone(),
+            handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
-            string_ids: config.string_ids,
             seed: seed()?,
+            now: clock.read().now,
         };
         parts.push(media::MediaParts { cpu, clock, config, sockets, post });
     }
@@ -152,6 +151,11 @@ fn serve(config: Config) -> Result<(), StartError> {
 fn say(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
     let _ = io::stdout().flush();
+}
+
+/// The list as the DTLS library reads it, the preferred first.
+fn profile_names(profiles: &[Profile]) -> String {
+    profiles.iter().map(|profile| profile.openssl_name()).collect::<Vec<_>>().join(":")
 }
 
 fn seed() -> Result<[u8; 32], StartError> {
