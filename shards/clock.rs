@@ -8,6 +8,10 @@ const LEAD: Duration = Duration::from_secs(3600);
 /// A kernel time stamp older than this is not a waiting datagram but a clock that was set.
 const STAMP_AGE_MAX: Duration = Duration::from_secs(2);
 
+/// Two readings closer than this were not torn apart, and how often to try for such.
+const BRACKET: Duration = Duration::from_micros(5);
+const READINGS: usize = 3;
+
 /// Where the monotonic count begins; copied to every thread.
 #[derive(Clone, Copy)]
 pub struct Clock {
@@ -28,11 +32,26 @@ impl Clock {
         Clock { origin: Instant::now() }
     }
 
-    /// The turn's time.
+    /// The turn's time. The wall clock is read between two readings of the monotonic one, again when the thread was held
+    /// up between these: the distance of the two clocks is what kernel stamps are converted by.
     pub fn read(&self) -> Reading {
+        let mut best = self.bracket();
+        for _ in 1..READINGS {
+            if best.1 <= BRACKET {
+                break;
+            }
+            let again = self.bracket();
+            best = if again.1 < best.1 { again } else { best };
+        }
+        best.0
+    }
+
+    fn bracket(&self) -> (Reading, Duration) {
+        let before = self.mono();
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mono = self.mono();
         let unix_ns = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
-        Reading { now: Now { mono: self.mono(), unix_us: unix_ns / 1000 }, unix_ns }
+        (Reading { now: Now { mono, unix_us: unix_ns / 1000 }, unix_ns }, mono.since(before))
     }
 
     /// How long to wait from this very moment until `deadline`; none when that never comes.

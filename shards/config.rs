@@ -15,6 +15,10 @@ use std::time::Duration;
 use std::{fmt, fs, io};
 use tracing_subscriber::EnvFilter;
 
+/// Media addresses: each takes a socket and receive buffers on every shard, and their completions one queue of the
+/// kernel, which holds 65,536.
+const MEDIA_ADDRESSES_MAX: usize = 32;
+
 /// A WebRTC media server for Janus clients.
 #[derive(Parser)]
 #[command(name = "portunus", version, about)]
@@ -345,7 +349,7 @@ fn media_addresses(all: &Settings, listen: &[SocketAddr]) -> Result<Vec<MediaAdd
     }
     match media.len() {
         0 => Err(value("no interface has an address for media".into())),
-        count if count > usize::from(u8::MAX) => Err(value(format!("{count} addresses are too many: name some"))),
+        count if count > MEDIA_ADDRESSES_MAX => Err(value(format!("{count} addresses are too many: name some"))),
         _ => Ok(media),
     }
 }
@@ -407,7 +411,8 @@ mod tests {
 
     #[test]
     fn an_environment_variable_lies_between_flag_and_file() {
-        // SAFETY: no other test reads or writes this variable, and the parser below is the only reader.
+        // SAFETY: only tests of this file look at the environment, through the library that locks it, and none of the
+        // others looks at this variable.
         unsafe { std::env::set_var("PORTUNUS_SERVER_NAME", "environment") };
         let file = || Settings { server_name: Some("file".into()), ..Settings::default() };
         assert_eq!(flags(&[]).or(file()).server_name.as_deref(), Some("environment"));

@@ -274,7 +274,8 @@ mod tests {
             }
         }
         assert!(got.iter().map(|(number, _)| *number).eq(0..10_000));
-        assert!(got.is_sorted_by_key(|(_, received)| *received));
+        // Each turn relates the two clocks anew, within microseconds unless the machine is very busy.
+        assert!(got.windows(2).all(|pair| pair[0].1.since(pair[1].1) < Duration::from_millis(1)));
         let distinct = got.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
         assert!(distinct > 5_000, "only {distinct} distinct times: those of the turns, not of the kernel");
         assert_eq!(rig.machine.datagrams_in, 10_000);

@@ -171,3 +171,78 @@ impl Wake {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_lite::future::zip;
+    use glommio::{LocalExecutorBuilder, Placement};
+    use std::io::{Read, Write};
+    use std::net::TcpStream as Client;
+    use std::rc::Rc;
+
+    /// Runs `serve` with one accepted connection, and `client` on another thread.
+    fn meet<F: Future<Output = ()>>(client: impl FnOnce(Client) + Send + 'static, serve: impl FnOnce(Connection) -> F) {
+        let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let at = bound.local_addr().unwrap().as_socket().unwrap();
+        let executor =
+            LocalExecutorBuilder::new(Placement::Unbound).io_memory(64 << 10).ring_depth(128).make().unwrap();
+        executor.run(async move {
+            let listener = Listener::new(bound).unwrap();
+            let client = std::thread::spawn(move || client(Client::connect(at).unwrap()));
+            let (connection, peer) = listener.accept().await.unwrap();
+            assert!(peer.is_loopback());
+            serve(connection).await;
+            client.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_connection_reads_while_its_peer_does_not() {
+        const MANY: usize = 8 << 20;
+        let client = |mut client: Client| {
+            // Nothing is read until everything is written: the server must take it although it cannot write.
+            for _ in 0..100 {
+                client.write_all(&[7; 10_000]).unwrap();
+            }
+            let mut all = vec![];
+            client.shutdown(Shutdown::Write).unwrap();
+            client.read_to_end(&mut all).unwrap();
+            assert!(all.len() == MANY && all.iter().all(|&byte| byte == 9));
+        };
+        meet(client, |mut connection| async move {
+            let (wake, mut got) = (Wake::default(), 0);
+            connection.out().resize(MANY, 9);
+            while connection.step(&wake, |bytes| got += bytes.len()).await.unwrap() != Step::Ended {}
+            assert_eq!(got, 1_000_000);
+            connection.finish().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn last_words_are_read_even_by_a_peer_that_goes_on_talking() {
+        let client = |mut client: Client| {
+            client.write_all(&[1; 200_000]).unwrap();
+            let mut all = String::new();
+            client.read_to_string(&mut all).unwrap();
+            assert_eq!(all, "too much");
+        };
+        meet(client, |mut connection| async move {
+            assert_eq!(connection.step(&Wake::default(), |_| {}).await.unwrap(), Step::Read);
+            connection.out().extend_from_slice(b"too much");
+            connection.finish().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_wake_up_is_kept_for_a_task_that_does_not_wait_yet() {
+        meet(drop, |mut connection| async move {
+            let wake = Rc::new(Wake::default());
+            wake.notify();
+            assert_eq!(connection.step(&wake, |_| {}).await.unwrap(), Step::Woken);
+            assert_eq!(connection.step(&wake, |_| {}).await.unwrap(), Step::Ended);
+            let (_, waited) = zip(async { wake.notify() }, async { wake.wait().await }).await;
+            assert_eq!(waited, ());
+        });
+    }
+}

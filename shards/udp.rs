@@ -361,6 +361,49 @@ mod tests {
         assert_eq!(machine.send_full[..3], [0, 0, 0]);
     }
 
+    /// A network namespace of this thread alone, whose loopback is a slow link; none where we may not make one.
+    fn behind_a_slow_link() -> Option<()> {
+        // SAFETY: only this thread moves, and it ends with its test.
+        let moved = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+        let run = |command: &str| {
+            let mut words = command.split(' ');
+            let program = std::process::Command::new(words.next()?).args(words).status();
+            program.is_ok_and(|status| status.success()).then_some(())
+        };
+        moved.then_some(())?;
+        run("ip link set lo up")?;
+        run("tc qdisc add dev lo root tbf rate 80mbit burst 20k limit 4m")
+    }
+
+    #[test]
+    fn behind_a_slow_link_what_is_sent_is_whole_and_what_is_not_is_counted() {
+        if behind_a_slow_link().is_none() {
+            eprintln!("skipped: no network namespace, ip or tc here");
+            return;
+        }
+        let (mut udp, bound, receiver, to) = rig();
+        bound.sockets[0].set_send_buffer_size(100_000).unwrap();
+        socket2::SockRef::from(&receiver).set_recv_buffer_size(4 << 20).unwrap();
+        let mut arena = SendArena::new();
+        let sent = 4000;
+        for first in (0..sent).step_by(100) {
+            for number in first..first + 100 {
+                put(&mut arena, to, Lane::Video, number, 1000);
+            }
+            udp.transmit(&arena); // the arena is used again at once, while the link still holds what it took
+            arena.clear();
+        }
+        let [.., full] = udp.machine.send_full;
+        assert!(full > 0, "the link was never full");
+        let mut buffer = [0; 2000];
+        for _ in 0..udp.machine.datagrams_out {
+            let len = receiver.recv(&mut buffer).unwrap();
+            let number = u32::from_be_bytes(*buffer.first_chunk().unwrap());
+            assert!(buffer[..len] == datagram(number, 1000), "datagram {number} was overwritten");
+        }
+        assert_eq!(udp.machine.datagrams_out + full, u64::from(sent));
+    }
+
     #[test]
     fn errors_of_the_route_are_counted_by_kind() {
         let (mut udp, _bound, _receiver, _) = rig();

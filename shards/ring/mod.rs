@@ -56,13 +56,13 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Makes one for this thread, with room for `completions` that nobody has read yet.
+    /// Makes one for this thread, with room for `completions` that nobody has read yet and for every send to fail.
     pub fn new(completions: u32) -> Result<Ring, RingError> {
         let uring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_submit_all()
-            .setup_cqsize(completions.next_power_of_two().max(2 * SUBMISSIONS))
+            .setup_cqsize((completions + SUBMISSIONS).next_power_of_two())
             .build(SUBMISSIONS)
             .map_err(RingError::Setup)?;
         let kept = VecDeque::with_capacity(uring.params().cq_entries() as usize);
