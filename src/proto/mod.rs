@@ -1,1 +1,5 @@
 //! One peer's or one client's state machine each; `now` is an argument, bytes go in and come out.
+
+pub mod http;
+pub mod session;
+pub mod websocket;
