@@ -121,8 +121,13 @@ impl Http {
         };
         let request = Request::read(&head)?;
         self.inbox.drain(..length);
-        self.deadline = now + if self.inbox.is_empty() { IDLE_DEADLINE } else { HEAD_DEADLINE };
+        self.resume(now);
         Ok(Some(request))
+    }
+
+    /// A response that took its time has been given: the next request starts to be awaited.
+    pub fn resume(&mut self, now: Mono) {
+        self.deadline = now + if self.inbox.is_empty() { IDLE_DEADLINE } else { HEAD_DEADLINE };
     }
 
     /// When to give up waiting for a request.

@@ -7,6 +7,7 @@ use simd_json::borrowed::Value;
 
 use super::ConnectionId;
 use crate::id::{RoomId, ShardId};
+use crate::wire::janus::videoroom::request::Request;
 use crate::wire::sdp::Description;
 
 /// Requests of one handle that may wait behind the one in flight.
@@ -48,6 +49,8 @@ pub enum Role {
 /// A request that waits for its turn.
 #[derive(Debug)]
 pub struct Waiting {
+    /// What is asked.
+    pub request: Request,
     /// Who asked.
     pub asker: ConnectionId,
     /// Echoed.
@@ -87,7 +90,7 @@ impl Handle {
     }
 
     /// The next request when none is in flight.
-    pub fn next(&mut self) -> Option<Waiting> {
+    pub fn take_next(&mut self) -> Option<Waiting> {
         if self.in_flight { None } else { self.waiting.pop_front() }
     }
 
@@ -118,14 +121,14 @@ mod tests {
         handle.begin();
         handle.wait(waiting("a"));
         handle.wait(waiting("b"));
-        assert!(handle.next().is_none());
+        assert!(handle.take_next().is_none());
         handle.finish();
         assert!(!handle.is_idle());
-        assert_eq!(&*handle.next().unwrap().transaction, "a");
+        assert_eq!(&*handle.take_next().unwrap().transaction, "a");
         handle.begin();
-        assert!(handle.next().is_none());
+        assert!(handle.take_next().is_none());
         handle.finish();
-        assert_eq!(&*handle.next().unwrap().transaction, "b");
+        assert_eq!(&*handle.take_next().unwrap().transaction, "b");
         assert!(handle.is_idle());
     }
 

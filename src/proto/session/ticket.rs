@@ -39,6 +39,12 @@ impl<W> Tickets<W> {
         ticket
     }
 
+    /// What waits under a ticket.
+    pub fn get(&self, ticket: Ticket) -> Option<&W> {
+        let entry = self.slots.get(ticket.slot as usize)?;
+        if entry.generation == ticket.generation { entry.waiting.as_ref() } else { None }
+    }
+
     /// Takes what waits under a ticket, once.
     pub fn take(&mut self, ticket: Ticket) -> Option<W> {
         let entry = self.slots.get_mut(ticket.slot as usize)?;
