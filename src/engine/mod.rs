@@ -13,3 +13,4 @@ pub mod stream;
 pub mod timer;
 pub mod turn;
 pub mod verdict;
+pub mod signal;

@@ -3,6 +3,7 @@
 pub mod demux;
 pub mod error;
 pub mod payload;
+pub mod janus;
 pub mod reader;
 pub mod rtcp;
 pub mod rtp;
