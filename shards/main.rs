@@ -36,6 +36,9 @@ use std::process::ExitCode;
 const SIGNALS: u8 = 1;
 /// Connections at once; fewer when the process may not have as many descriptors.
 const CONNECTIONS_MAX: usize = 10_000;
+/// Sessions at once, and handles of each: a client has one session and a handle or two per room it is in.
+const SESSIONS_MAX: usize = 65_536;
+const HANDLES_MAX: usize = 1024;
 /// Descriptors that are not connections: rings, sockets, bells, logs.
 const FILES_RESERVED: usize = 256;
 /// What the signalling executor asks for.
@@ -95,6 +98,7 @@ fn serve(config: Config) -> Result<(), StartError> {
         let config = MediaConfig {
             shard: ShardId(shard),
             shards,
+            signals: SIGNALS,
             advertised: advertised[usize::from(shard)].clone(),
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
@@ -128,6 +132,8 @@ fn serve(config: Config) -> Result<(), StartError> {
             rooms: config.rooms,
             page: PAGE,
             connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)),
+            sessions_max: SESSIONS_MAX,
+            handles_max: HANDLES_MAX,
             outbox_bytes: signal::OUTBOX_BYTES,
             seed: seed()?,
         },

@@ -10,6 +10,7 @@ use crate::socket::MediaSockets;
 use crate::udp::Udp;
 use io_uring::{opcode, types};
 use portunus::engine::media::{MediaConfig, MediaEngine};
+use portunus::id::SignalId;
 use portunus::limits::COMMANDS_PER_TURN;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +20,9 @@ use tracing::warn;
 
 /// Completions taken in one turn, so that mail and timers are never kept waiting by a flood.
 const TURN_BATCH: usize = 256;
+
+/// How soon mail is tried again that found its lane full.
+const LANE_RETRY: Duration = Duration::from_millis(1);
 
 /// What a shard is made from.
 pub struct MediaParts {
@@ -60,6 +64,7 @@ struct MediaShard {
     clock: Clock,
     batch: Vec<Completion>,
     sockets: MediaSockets,
+    signals: u8,
 }
 
 impl MediaShard {
@@ -72,9 +77,10 @@ impl MediaShard {
         files.push(post.door().bell().as_raw_fd());
         ring.register_files(&files).map_err(RingError::Use)?;
         let inbox = Inbox::new(&mut ring, count)?;
+        let signals = config.signals;
         let engine = MediaEngine::new(config);
         let batch = Vec::with_capacity(TURN_BATCH);
-        let mut shard = MediaShard { udp: Udp::new(ring), inbox, engine, post, clock, batch, sockets };
+        let mut shard = MediaShard { udp: Udp::new(ring), inbox, engine, post, clock, batch, sockets, signals };
         shard.listen()?;
         Ok(shard)
     }
@@ -116,9 +122,12 @@ impl MediaShard {
             self.engine.handle_timeout(now, &mut self.udp);
         }
         self.engine.release(now, &mut self.udp);
-        while let Some((to, mail)) = self.engine.poll_mail() {
-            if let Err(mail) = self.post.put(to.0, mail) {
-                self.engine.mail_refused(to, mail);
+        for to in (0..self.signals).map(SignalId) {
+            while let Some(mail) = self.engine.poll_mail(to) {
+                if let Err(mail) = self.post.put(to.0, mail) {
+                    self.engine.mail_refused(to, mail);
+                    break;
+                }
             }
         }
         self.post.ring();
@@ -129,7 +138,11 @@ impl MediaShard {
 
     /// The one wait of a turn: until something completes, somebody rings, or the engine's next deadline.
     fn sleep(&mut self) -> io::Result<()> {
-        let timeout = self.clock.until(self.engine.deadline());
+        let mut timeout = self.clock.until(self.engine.deadline());
+        if self.engine.has_mail() {
+            // A lane is full; its reader does not ring when it has made room.
+            timeout = Some(timeout.map_or(LANE_RETRY, |timeout| timeout.min(LANE_RETRY)));
+        }
         self.post.door().doze();
         let idle = self.post.is_empty();
         let outcome = self.udp.ring.wait(if idle { timeout } else { Some(Duration::ZERO) });

@@ -2,8 +2,8 @@
 
 pub mod demux;
 pub mod error;
-pub mod payload;
 pub mod janus;
+pub mod payload;
 pub mod reader;
 pub mod rtcp;
 pub mod rtp;

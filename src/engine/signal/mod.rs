@@ -193,6 +193,12 @@ impl SignalEngine {
                 self.handle_reply(now, ticket, from, reply);
             }
             Mail::Event { from, to, event } => self.handle_event(now, from, &to, &event),
+            Mail::Lost { sessions, .. } => {
+                for session in sessions {
+                    self.drops.events_lost += 1;
+                    self.expire(now, session);
+                }
+            }
         }
         self.settle(now);
     }
@@ -201,10 +207,7 @@ impl SignalEngine {
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some(session) = self.sessions.expired(now.mono) {
             self.counters.sessions_timed_out += 1;
-            if let Some(outlet) = self.sessions.get(session).map(|session| session.outlet) {
-                self.say(outlet, envelope::timeout(session));
-            }
-            self.end_session(now, session);
+            self.expire(now, session);
         }
         while let Some(waiting) = self.tickets.expired(now.mono) {
             self.drops.reply_missing += 1;
@@ -368,6 +371,14 @@ impl SignalEngine {
                 self.connections.touch(id);
             }
         }
+    }
+
+    /// Ends a session and tells its client, which has to begin anew.
+    fn expire(&mut self, now: Now, id: SessionId) {
+        if let Some(outlet) = self.sessions.get(id).map(|session| session.outlet) {
+            self.say(outlet, envelope::timeout(id));
+        }
+        self.end_session(now, id);
     }
 
     /// Ends a session without a word; its handles' places in rooms are torn down.
