@@ -25,8 +25,8 @@ pub struct Entry {
     pub orientation: Option<u8>,
     /// `playout-delay`, 24 bits.
     pub playout_delay: Option<[u8; 3]>,
-    offset: u32,
-    len: u16,
+    pub(in crate::engine) offset: u32,
+    pub(in crate::engine) len: u16,
 }
 
 impl Entry {

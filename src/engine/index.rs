@@ -66,6 +66,11 @@ impl PeerIndex {
         self.by_ufrag.retain(|_, key| key.room != room);
     }
 
+    /// A hasher with the shard's seed, for other tables with keys from the network.
+    pub fn hasher(&self) -> SeedableRandomState {
+        self.by_ufrag.hasher().clone()
+    }
+
     /// (4-tuples, ufrags) held.
     pub fn len(&self) -> (usize, usize) {
         (self.by_tuple.len(), self.by_ufrag.len())

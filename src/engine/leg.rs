@@ -12,7 +12,8 @@ use crate::room::media::{AcceptedMedia, ExtensionIds};
 use crate::room::rewrite::{Rewrite, Rewritten};
 use crate::time::{Mono, Now};
 use crate::wire::error::WireError;
-use crate::wire::rtp::{AbsSendTime, Header, HeaderWriter};
+use crate::wire::rtp::extension::AbsSendTime;
+use crate::wire::rtp::{Header, HeaderWriter};
 use crate::wire::sdp::MediaKind;
 
 /// Longest header we compose: the fixed part, and every extension in the two-byte form with a full mid.

@@ -12,6 +12,7 @@ use crate::id::{FourTuple, LegId, StreamId};
 use crate::proto::congestion::{BitrateCap, FeedbackRecorder};
 use crate::proto::dtls::{Fingerprint, Handshake, KeyingMaterial, Role};
 use crate::proto::ice::{Credentials, IceAgent};
+use crate::proto::rtp::PublisherClock;
 use crate::proto::srtp::{Inbound, Outbound, Profile, SrtpError, split_keying_material};
 use crate::time::Mono;
 use crate::wire::sdp::{Setup, Transport};
@@ -30,10 +31,16 @@ pub struct Peer {
     pub media: MediaState,
     /// SSRCs that were announced or bound. The peer chooses them, so the map is keyed.
     pub sources: HashMap<u32, Source, SeedableRandomState>,
+    /// What it publishes.
+    pub streams: Vec<StreamId>,
+    /// What it subscribes to.
+    pub legs: Vec<LegId>,
     /// Legs with packets in this turn.
     pub outbox: Outbox,
     /// Transport-wide sequence number of the next packet sent.
     pub transport_sequence: u16,
+    /// The peer's NTP clock against ours.
+    pub clock: PublisherClock,
     /// Arrival times for transport-wide feedback.
     pub feedback: FeedbackRecorder,
     /// REMB.
@@ -118,10 +125,13 @@ impl Peer {
             role,
             media: MediaState::Handshaking,
             sources: HashMap::with_hasher(turn.desk.index.hasher()),
+            streams: Vec::new(),
+            legs: Vec::new(),
             outbox: Outbox::default(),
             transport_sequence: 0,
+            clock: PublisherClock::default(),
             feedback: FeedbackRecorder::new(),
-            cap: BitrateCap::new(),
+            cap: BitrateCap::default(),
             report_ssrc: turn.random_u32(),
             report_at: Mono::NEVER,
             connect_by: Mono::NEVER,
@@ -185,7 +195,7 @@ impl Peer {
 
     /// Takes the keys of a finished handshake.
     pub fn connect(&mut self, profile: u16, material: &KeyingMaterial, role: Role) -> Result<(), SrtpError> {
-        let profile = Profile::from_id(profile).ok_or(SrtpError::KeyLength)?;
+        let profile = Profile::from_iana_id(profile).ok_or(SrtpError::KeyLength)?;
         let (client, server) = split_keying_material(profile, material.as_bytes())?;
         let (ours, theirs) = if role == Role::Active { (client, server) } else { (server, client) };
         self.media = MediaState::Connected(Box::new(Keys {

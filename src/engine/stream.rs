@@ -35,10 +35,8 @@ pub struct Stream {
 
 /// One encoding of a stream.
 pub struct Layer {
-    /// The SSRC it comes with, once known.
-    pub ssrc: Option<u32>,
-    /// Reception record for reports.
-    pub arrival: Arrival,
+    /// Reception record of the SSRC that it comes with, once one is known.
+    pub arrival: Option<Arrival>,
     /// Its packets.
     pub history: History,
     /// When the last packet came.
@@ -52,13 +50,7 @@ impl Stream {
     pub fn new(member: MemberId, media: PublishedMedia, region: &mut HistoryRegion) -> Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
-        layers.push(Layer {
-            ssrc: None,
-            arrival: Arrival::new(clock_rate),
-            history: region.take(media.kind),
-            received: Mono(0),
-            turn_from: None,
-        });
+        layers.push(Layer { arrival: None, history: region.take(media.kind), received: Mono(0), turn_from: None });
         Stream {
             member,
             media,
@@ -70,6 +62,16 @@ impl Stream {
         }
     }
 
+    /// The SSRC that feedback names: one that has been heard, or else one that was announced.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.layers.iter().find_map(Layer::ssrc).or(self.media.ssrcs.first().copied())
+    }
+
+    /// RTP clock in Hz.
+    pub fn clock_rate(&self) -> u32 {
+        self.media.codec.map_or(90_000, Codec::clock_rate)
+    }
+
     /// When the last packet of any layer came.
     pub fn received(&self) -> Mono {
         self.layers.iter().map(|layer| layer.received).max().unwrap_or_default()
@@ -77,18 +79,32 @@ impl Stream {
 }
 
 impl Layer {
-    /// Notes that the turn brings a packet; true for the first one.
-    pub fn touch(&mut self) -> bool {
-        let first = self.turn_from.is_none();
-        if first {
-            self.turn_from = Some(self.history.next());
+    /// The SSRC it comes with, once known.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.arrival.as_ref().map(Arrival::ssrc)
+    }
+
+    /// The reception record of this SSRC; another SSRC than before begins a new one.
+    pub fn arrival_of(&mut self, ssrc: u32, clock_rate: u32) -> &mut Arrival {
+        if self.ssrc() != Some(ssrc) {
+            self.arrival = None;
         }
-        first
+        self.arrival.get_or_insert_with(|| Arrival::new(ssrc, clock_rate))
+    }
+
+    /// Notes that the turn brings a packet: the next position is its first, unless there is one already.
+    pub fn touch(&mut self) {
+        self.turn_from.get_or_insert(self.history.next());
     }
 
     /// Whether one more packet of `len` bytes would overwrite one that this turn has not sent yet.
     pub fn is_full(&self, len: usize) -> bool {
         self.turn_from.is_some_and(|from| self.history.would_overwrite(from, len))
+    }
+
+    /// Whether this turn has brought packets.
+    pub fn is_touched(&self) -> bool {
+        self.turn_from.is_some()
     }
 
     /// The positions of this turn's packets, once.
@@ -100,7 +116,7 @@ impl Layer {
 /// Whether a payload begins a keyframe; none when the codec's payload cannot be told apart.
 pub fn begins_keyframe(codec: Codec, payload: &[u8]) -> Option<bool> {
     match codec {
-        Codec::Vp8 => Some(vp8::begins_keyframe(payload)),
+        Codec::Vp8 => Some(vp8::is_keyframe(payload)),
         _ => None,
     }
 }

@@ -17,6 +17,8 @@ pub enum DropReason {
     StunUnauthorized,
     /// STUN that is not a Binding request.
     StunUnexpected,
+    /// An authenticated check that could not be accepted: 420 or 487.
+    StunRefused,
     /// DTLS while the peer is not on this path.
     DtlsUnexpected,
     /// Media before the handshake is done.
@@ -35,8 +37,6 @@ pub enum DropReason {
     RtpPayloadType,
     /// A packet that came twice with different SRTP indexes, or far outside the sequence.
     RtpSequence,
-    /// An m-line that the publisher does not relay now, or that nobody watches: kept for history only.
-    RtpPadding,
     /// RTX that repairs nothing: a probe of the sender's bandwidth estimation.
     RtxProbe,
     /// RTCP that does not parse.
@@ -67,6 +67,7 @@ const NAMES: [(DropReason, &str); 27] = [
     (DropReason::StunUnknownUfrag, "stun_unknown_ufrag"),
     (DropReason::StunUnauthorized, "stun_unauthorized"),
     (DropReason::StunUnexpected, "stun_unexpected"),
+    (DropReason::StunRefused, "stun_refused"),
     (DropReason::DtlsUnexpected, "dtls_unexpected"),
     (DropReason::NotConnected, "not_connected"),
     (DropReason::SrtpUnauthorized, "srtp_unauthorized"),
@@ -76,7 +77,6 @@ const NAMES: [(DropReason, &str); 27] = [
     (DropReason::RtpUnknownSource, "rtp_unknown_source"),
     (DropReason::RtpPayloadType, "rtp_payload_type"),
     (DropReason::RtpSequence, "rtp_sequence"),
-    (DropReason::RtpPadding, "rtp_padding"),
     (DropReason::RtxProbe, "rtx_probe"),
     (DropReason::RtcpMalformed, "rtcp_malformed"),
     (DropReason::HistoryOverrun, "history_overrun"),

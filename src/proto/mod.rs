@@ -2,3 +2,12 @@
 pub mod ice;
 
 pub mod dtls;
+
+pub mod srtp;
+
+pub mod congestion;
+pub mod rtp;
+
+pub mod http;
+pub mod session;
+pub mod websocket;
