@@ -43,6 +43,9 @@ await scenario(async () => {
       await live.create(publisher, room, { bitrate });
       const { id } = await live.join(publisher, room, 'sender');
       await live.publish(publisher, { video: { width: { exact: 1280 }, height: { exact: 720 }, frameRate: { ideal: 30 } } });
+      // The browser would rather shrink a picture than fill its bitrate, and a small one cannot: not what is asked here.
+      const [sender] = publisher.webrtcStuff.pc.getSenders().filter(sender => sender.track);
+      await sender.setParameters({ ...sender.getParameters(), degradationPreference: 'maintain-resolution' });
       await publisher.up;
       window.subscriber = await live.subscribe(session, 'subscriber', room, [id]);
     }, { websocket, room, bitrate });

@@ -35,7 +35,7 @@ await scenario(async () => {
   };
 
   await visitor.evaluate(({ websocket, ROOM }) => stay(websocket, ROOM), { websocket, ROOM });     // first use pays for what is made once
-  await until(5000, 'the first visitor is gone', async () => (await gauges()).signal.sessions === 0);
+  await until(5000, 'the first visitor is gone', async () => { const { signal } = await gauges(); return signal.sessions === 0 && signal.connections === 1; });
   const before = { gauges: await gauges(), descriptors: openDescriptors() };
   const resident = [];
   for (let n = 1; n <= 2; n++) {

@@ -1,6 +1,6 @@
 // What every scenario shares: browsers with fake devices, the page that carries janus.js, waiting, and the server's own figures.
 import { chromium } from 'playwright-core';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -89,11 +89,15 @@ export async function until(ms, sentence, probe) {
 export const heard = (page, ms, sentence, matches, argument) =>
   until(ms, sentence, () => page.evaluate(`(argument => window.live.told.find(entry => (${matches})(entry, argument)))(${JSON.stringify(argument)})`));
 
-export async function health() {
-  const response = await fetch(`${server}/healthz`);
-  check(response.ok, `/healthz answered ${response.status}`);
-  return response.json();
-}
+/** The server's own figures, over a connection that ends with the answer: it would be counted in the next one. */
+export const health = () => new Promise((resolve, reject) => {
+  get(`${server}/healthz`, { agent: false }, async response => {
+    let body = '';
+    for await (const chunk of response.setEncoding('utf8')) body += chunk;
+    if (response.statusCode === 200) resolve(JSON.parse(body));
+    else reject(new Error(`/healthz answered ${response.statusCode}`));
+  }).on('error', reject);
+});
 
 export const openDescriptors = () => readdirSync(`/proc/${pid}/fd`).length;
 export const residentKiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);

@@ -1,4 +1,4 @@
-// SIGTERM while two people talk: both are told before their connections end.
+// SIGTERM while two people talk: their PeerConnections and their WebSockets are closed in good order, at once.
 import { browser, page, scenario, until, websocket, pid } from './driver.mjs';
 
 await scenario(async () => {
@@ -10,11 +10,11 @@ await scenario(async () => {
     await live.join(handle, 1234, 'somebody');
     await live.publish(handle, { audio: true, video: { width: 160, height: 120 } });
     await handle.up;
+    window.dtls = handle.webrtcStuff.pc.getSenders().find(sender => sender.track).transport;
   }, websocket);
   process.kill(pid, 'SIGTERM');
   for (const person of people) {
-    await until(5000, 'the PeerConnection is hung up by a Janus event', () =>
-      person.evaluate(() => live.told.some(entry => entry.handle === 'publisher' && entry.webrtc === false)));
-    await until(5000, 'the session ends', () => person.evaluate(() => live.told.some(entry => entry.handle === 'session')));
+    await until(2000, 'the DTLS association is closed by an alert', () => person.evaluate(() => dtls.state === 'closed'));
+    await until(2000, 'janus.js sees its WebSocket closed', () => person.evaluate(() => live.told.some(entry => entry.handle === 'session')));
   }
 });
