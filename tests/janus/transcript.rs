@@ -133,6 +133,7 @@ impl Transcript {
             ["lanes", "open"] => self.world().set_lanes(Lanes::Open),
             ["lanes", "full"] => self.world().set_lanes(Lanes::Full),
             ["lanes", "silent"] => self.world().set_lanes(Lanes::Silent),
+            ["lanes", "silent", "to", "members"] => self.world().set_lanes(Lanes::SilentToMembers),
             ["connect"] => self.world().upgrade(name),
             ["disconnect"] => self.world().disconnect(name),
             ["drain"] => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use portunus::engine::signal::{ConnectionId, Fate, SignalConfig, SignalEngine};
 use portunus::id::ShardId;
-use portunus::room::command::{CommandEnvelope, Mail};
+use portunus::room::command::{Command, CommandEnvelope, Mail};
 use portunus::time::{Mono, Now};
 
 use crate::client::{Client, Frame, HANDSHAKE, text};
@@ -20,6 +20,8 @@ pub enum Lanes {
     Full,
     /// Commands are taken and not answered until the lanes are open again.
     Silent,
+    /// Only members' requests are not answered.
+    SilentToMembers,
 }
 
 pub struct World {
@@ -118,8 +120,11 @@ impl World {
         while let Some((to, envelope)) = self.engine.poll_command() {
             match self.lanes {
                 Lanes::Open => self.deliver(to, envelope),
+                Lanes::SilentToMembers if !matches!(envelope.command, Command::Member { .. }) => {
+                    self.deliver(to, envelope);
+                }
                 Lanes::Full => self.engine.command_refused(self.now, to, envelope),
-                Lanes::Silent => self.held.push((to, envelope)),
+                Lanes::Silent | Lanes::SilentToMembers => self.held.push((to, envelope)),
             }
         }
         while let Some(id) = self.engine.poll_touched() {
