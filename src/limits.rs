@@ -60,6 +60,8 @@ pub const ICE_CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 pub const TICKET_DEADLINE: Duration = Duration::from_secs(10);
 /// Commands a media shard takes per turn.
 pub const COMMANDS_PER_TURN: usize = 32;
+/// Events that wait for room in a lane; with more, the sessions concerned are closed.
+pub const EVENTS_WAITING_MAX: usize = 16 * 1024;
 /// Envelopes in one mailbox lane.
 pub const LANE_DEPTH: usize = 4096;
 

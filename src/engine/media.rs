@@ -16,6 +16,7 @@ use super::hosted::HostedRoom;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
+use super::outgoing::Outgoing;
 use super::timer::Wheel;
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
@@ -36,6 +37,8 @@ pub struct MediaConfig {
     pub shard: ShardId,
     /// How many media shards there are.
     pub shards: u8,
+    /// How many signalling shards there are.
+    pub signals: u8,
     /// Addresses that descriptions offer as candidates.
     pub advertised: Vec<SocketAddr>,
     /// DTLS of all peers.
@@ -74,7 +77,7 @@ impl MediaEngine {
                 drops: Drops::default(),
                 counters: Counters::default(),
                 machine: MachineCounters::default(),
-                mail: std::collections::VecDeque::new(),
+                mail: Outgoing::new(config.signals),
                 rng,
                 region: HistoryRegion::new(),
                 candidates: candidates(&config.advertised),
@@ -150,7 +153,7 @@ impl MediaEngine {
         let answer = |desk: &mut Desk, reply: Reply| {
             if let Some(ticket) = ticket {
                 let load = u32::try_from(desk.index.len().1).unwrap_or(u32::MAX);
-                desk.mail.push_back((from, Mail::Reply { ticket, from: desk.shard, load, reply }));
+                desk.mail.reply(from, Mail::Reply { ticket, from: desk.shard, load, reply });
             }
         };
         let reply = match command {
@@ -245,14 +248,19 @@ impl MediaEngine {
         self.desk.wheel.next()
     }
 
-    /// The next reply or event on its way out.
-    pub fn poll_mail(&mut self) -> Option<(SignalId, Mail)> {
-        self.desk.mail.pop_front()
+    /// The next reply or event for a signalling shard.
+    pub fn poll_mail(&mut self, to: SignalId) -> Option<Mail> {
+        self.desk.mail.take(to)
     }
 
-    /// A lane was full: the mail goes out first at the next occasion.
+    /// The lane was full: the mail goes out first at the next occasion.
     pub fn mail_refused(&mut self, to: SignalId, mail: Mail) {
-        self.desk.mail.push_front((to, mail));
+        self.desk.mail.give_back(to, mail);
+    }
+
+    /// Whether mail waits for room in a lane.
+    pub fn has_mail(&self) -> bool {
+        !self.desk.mail.is_empty()
     }
 
     /// What the machine counts.

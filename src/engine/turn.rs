@@ -1,6 +1,5 @@
 //! What a room needs of its shard while it handles one thing: the turn's clock, the shard's tables, and the way out.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::arena::{Lane, SendArena, Transmit};
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
+use super::outgoing::Outgoing;
 use super::timer::Wheel;
 use super::verdict::{DropReason, Drops};
 use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
@@ -82,7 +82,7 @@ pub struct Desk {
     /// What the machine counts.
     pub machine: MachineCounters,
     /// Replies and events on their way out.
-    pub mail: VecDeque<(SignalId, Mail)>,
+    pub mail: Outgoing,
     /// The only randomness.
     pub rng: ChaCha20Rng,
     /// Packet memory.
@@ -166,7 +166,9 @@ impl Desk {
         homes.dedup();
         for home in homes {
             let to: Vec<_> = to.iter().copied().filter(|address| address.home == home).collect();
-            self.mail.push_back((home, Mail::Event { from: self.shard, to, event: event.clone() }));
+            if !self.mail.event(home, Mail::Event { from: self.shard, to, event: event.clone() }) {
+                self.drops.count(DropReason::EventLaneFull);
+            }
         }
     }
 }

@@ -7,3 +7,7 @@ pub mod srtp;
 
 pub mod congestion;
 pub mod rtp;
+
+pub mod http;
+pub mod session;
+pub mod websocket;

@@ -2,6 +2,7 @@
 
 pub mod demux;
 pub mod error;
+pub mod janus;
 pub mod payload;
 pub mod reader;
 pub mod rtcp;

@@ -137,10 +137,10 @@ impl HostedRoom {
         match self.streams.get_mut(id.0) {
             Some(stream) => stream.media = media,
             None => {
+                // A peer that could not be opened is lost already, and its m-lines with it.
+                let Some(peer) = self.peers.get_mut(member.0) else { return };
+                peer.streams.push(id);
                 self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
-                if let Some(peer) = self.peers.get_mut(member.0) {
-                    peer.streams.push(id);
-                }
             }
         }
         let (Some(stream), Some(peer)) = (self.streams.get(id.0), self.peers.get_mut(member.0)) else { return };
@@ -172,12 +172,11 @@ impl HostedRoom {
         // RFC 3711 §3.3.1: a first index below 2^15, so that a receiver that misses it still guesses the same rollover.
         let first = u64::from(turn.random_u32() & 0x7fff).max(1);
         let mut leg = Leg::new(member, spec, first, turn.random_u32());
-        if let Some(peer) = self.peers.get_mut(member.0) {
-            peer.legs.push(id);
-            peer.outbox.reserve(peer.legs.len());
-            if let MediaState::Connected(keys) = &mut peer.media {
-                leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, first));
-            }
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        peer.legs.push(id);
+        peer.outbox.reserve(peer.legs.len());
+        if let MediaState::Connected(keys) = &mut peer.media {
+            leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, first));
         }
         self.legs.put(id.0, leg);
     }

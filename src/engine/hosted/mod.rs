@@ -7,7 +7,7 @@ mod release;
 mod reports;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
-use crate::room::command::{HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
+use crate::room::command::{Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
 use crate::room::error::RoomError;
 use crate::room::room::Room;
 use crate::time::Mono;
@@ -80,6 +80,10 @@ impl HostedRoom {
     pub fn teardown(&mut self, turn: &mut Turn<'_>, from: HandleAddress, kind: Teardown) {
         let mut effects = Vec::new();
         self.room.teardown(from, kind, &mut effects);
+        if kind == Teardown::Detach && effects.is_empty() {
+            // It had joined another room of this id, which is gone; it still waits to hear that it is detached.
+            turn.tell(&[from], Event::Detached);
+        }
         self.apply(turn, effects);
     }
 

@@ -201,7 +201,7 @@ impl HostedRoom {
         };
         let keyframe = stream.media.codec.and_then(|codec| begins_keyframe(codec, packet.payload));
         if keyframe == Some(true) {
-            stream.keyframes.arrived();
+            stream.keyframes.arrived(received);
         }
         let ids = stream.media.extensions;
         let mut entry = Entry {

@@ -30,6 +30,10 @@ impl HostedRoom {
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let now = turn.now.mono;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
+        if now < peer.armed {
+            // A hint from before the peer was armed for an earlier time: another one stands in the wheel.
+            return;
+        }
         peer.armed = Mono::NEVER;
         let unanswered = !peer.is_connected() && peer.connect_by <= now;
         if unanswered || peer.ice.expired(now, turn.desk.peer_timeout) {
@@ -44,6 +48,7 @@ impl HostedRoom {
             if peer.report_at <= now {
                 peer.report_at = now + REPORT_INTERVAL;
                 self.watch_media(turn, member);
+                self.refresh_keyframes(turn, member);
                 self.report_reception(turn, member);
                 self.report_sending(turn, member);
             }
@@ -78,6 +83,22 @@ impl HostedRoom {
                 stream.receiving = false;
             }
             self.media_changed(turn, id, false);
+        }
+    }
+
+    /// The room's `fir_freq`: a keyframe at least so often, as long as media come.
+    fn refresh_keyframes(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let interval = Duration::from_secs(self.room.spec().fir_freq.into());
+        if interval.is_zero() {
+            return;
+        }
+        let now = turn.now.mono;
+        let stale = |id: &StreamId| {
+            self.streams.get(id.0).is_some_and(|stream| stream.receiving && stream.keyframes.is_stale(now, interval))
+        };
+        let stale: Vec<StreamId> = self.streams_of(member).filter(stale).collect();
+        for id in stale {
+            self.request_keyframe(turn, id);
         }
     }
 

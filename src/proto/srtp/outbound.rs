@@ -122,7 +122,7 @@ impl Outbound {
     }
 
     /// Seals a packet once more under the index it had. **Header, payload and padding must be those of the first time**,
-    /// byte for byte: two contents under one index give both away. An index that was never sealed is `UnknownIndex`;
+    /// byte for byte: two contents under one index give both away. An index that was not sealed within the last [`super::REPLAY_WINDOW`] is `UnknownIndex`;
     /// the other errors are those of [`Self::seal`].
     pub fn seal_again(
         &self,
@@ -134,7 +134,7 @@ impl Outbound {
         out: &mut [u8],
     ) -> Result<Sealed, SrtpError> {
         let of = self.stream(stream)?;
-        if index >= of.next || of.used.as_ref().is_none_or(|used| used.check(index).is_ok()) {
+        if !of.used.as_ref().is_some_and(|used| used.holds(index)) {
             return Err(SrtpError::UnknownIndex);
         }
         let out = self.room(header, payload, padding, out)?;

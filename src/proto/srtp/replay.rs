@@ -33,6 +33,12 @@ impl ReplayWindow {
         Ok(())
     }
 
+    /// Whether this index is known to have been taken.
+    pub(super) fn holds(&self, index: u64) -> bool {
+        let (word, bit) = place(index);
+        index <= self.highest && self.highest - index < WINDOW && self.seen[word] & bit != 0
+    }
+
     /// Records an authenticated packet that [`Self::check`] has allowed.
     pub(super) fn accept(&mut self, index: u64) {
         if index > self.highest {

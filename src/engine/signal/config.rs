@@ -1,0 +1,64 @@
+//! What a signalling shard is told at start.
+
+use std::time::Duration;
+
+use crate::id::SignalId;
+use crate::room::spec::RoomSpec;
+
+/// Settings of one signalling shard.
+#[derive(Clone, Debug)]
+pub struct SignalConfig {
+    /// Which signalling shard.
+    pub id: SignalId,
+    /// How many there are.
+    pub signals: u8,
+    /// How many media shards there are, at least 1.
+    pub shards: u8,
+    /// Idle sessions end after this time; zero is never.
+    pub session_timeout: Duration,
+    /// `apisecret` of every request.
+    pub api_secret: Option<String>,
+    /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
+    pub admin_key: Option<String>,
+    /// Shown by `info`.
+    pub server_name: String,
+    /// Rooms and participants have text ids.
+    pub string_ids: bool,
+    /// Rooms made at start; given to one signalling shard only.
+    pub rooms: Vec<RoomSpec>,
+    /// Served at `/`: HTML.
+    pub page: &'static [u8],
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Sessions at a time.
+    pub sessions_max: usize,
+    /// Handles of one session.
+    pub handles_max: usize,
+    /// Bytes that wait for a client which does not read; beyond them it is dropped.
+    pub outbox_bytes: usize,
+    /// Where the random ids come from.
+    pub seed: [u8; 32],
+}
+
+impl SignalConfig {
+    /// One signalling and one media shard with Janus' defaults.
+    pub fn new(seed: [u8; 32]) -> SignalConfig {
+        SignalConfig {
+            id: SignalId(0),
+            signals: 1,
+            shards: 1,
+            session_timeout: Duration::from_secs(60),
+            api_secret: None,
+            admin_key: None,
+            server_name: "Portunus".into(),
+            string_ids: false,
+            rooms: Vec::new(),
+            page: b"",
+            connections_max: 16_384,
+            sessions_max: 65_536,
+            handles_max: 1024,
+            outbox_bytes: 1024 * 1024,
+            seed,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The core's requests: which are possible where, in Janus' order of checks (JSON, envelope, verbs without a session,
+//! secret, session, handle, activity, verb).
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use simd_json::borrowed::Value;
+
+use super::connection::{Fate, Protocol};
+use super::{ConnectionId, SignalEngine};
+use crate::id::{HandleId, SessionId};
+use crate::proto::session::handle::Role;
+use crate::time::Now;
+use crate::wire::janus::document;
+use crate::wire::janus::envelope::{self, Request, ServerInfo, Verb};
+use crate::wire::janus::error::CoreError;
+use crate::wire::janus::message::{Message, check_trickle, parse_attach};
+use crate::wire::janus::videoroom::PACKAGE;
+use crate::wire::sdp::{self, Description, DescriptionKind};
+
+impl SignalEngine {
+    /// Reads what has arrived on a WebSocket.
+    pub(super) fn read_websocket(&mut self, now: Now, id: ConnectionId) {
+        while let Some(connection) = self.connections.get_mut(id) {
+            let Protocol::WebSocket(socket) = &mut connection.protocol else { return };
+            if connection.fate != Fate::Open {
+                return;
+            }
+            match socket.poll() {
+                Some(text) => self.handle_text(now, id, text.as_bytes()),
+                None => {
+                    let closed = socket.is_closed();
+                    let has_output = !socket.output().is_empty();
+                    if has_output {
+                        self.check_outbox(id);
+                    }
+                    if closed {
+                        self.end(id, Fate::CloseAfterFlush);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_text(&mut self, now: Now, asker: ConnectionId, text: &[u8]) {
+        self.counters.messages_received += 1;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        scratch.clear();
+        scratch.extend_from_slice(text);
+        match document::parse(&mut scratch, &mut buffers) {
+            Ok(documents) => {
+                for document in &documents {
+                    self.handle_document(now, asker, document);
+                }
+            }
+            Err(error) => {
+                self.drops.message_malformed += 1;
+                self.refuse(asker, None, None, &CoreError::Syntax(error));
+            }
+        }
+        self.scratch = scratch;
+        self.buffers = buffers;
+    }
+
+    fn handle_document(&mut self, now: Now, asker: ConnectionId, document: &Value<'_>) {
+        self.counters.requests += 1;
+        match Request::parse(document, self.ids) {
+            Err(refused) => self.refuse(asker, refused.session, refused.transaction, &refused.error),
+            Ok(request) => {
+                if let Err(error) = self.execute(now, asker, &request) {
+                    self.refuse(asker, request.session, Some(request.transaction), &error);
+                }
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        asker: ConnectionId,
+        session: Option<SessionId>,
+        transaction: Option<&str>,
+        error: &CoreError,
+    ) {
+        self.counters.core_errors += 1;
+        self.say(asker, envelope::error(session, transaction, error));
+    }
+
+    fn execute(&mut self, now: Now, asker: ConnectionId, request: &Request<'_>) -> Result<(), CoreError> {
+        let session = request.session.filter(|session| session.0 != 0);
+        let Some(session) = session else {
+            return match request.handle.filter(|handle| handle.0 != 0) {
+                None => self.execute_without_session(now, asker, request),
+                Some(_) => {
+                    self.authorise(request)?;
+                    Err(CoreError::NoSuchSession(SessionId(0)))
+                }
+            };
+        };
+        self.authorise(request)?;
+        if self.sessions.get(session).is_none() {
+            return Err(CoreError::NoSuchSession(session));
+        }
+        if let Some(handle) = request.handle
+            && self.sessions.handle(session, handle).is_none()
+        {
+            return Err(CoreError::NoSuchHandle(handle, session));
+        }
+        self.sessions.touch(now.mono, session);
+        match request.handle {
+            None => self.execute_in_session(now, asker, request, session),
+            Some(handle) => self.execute_on_handle(now, asker, request, session, handle),
+        }
+    }
+
+    fn authorise(&self, request: &Request<'_>) -> Result<(), CoreError> {
+        match (&self.config.api_secret, request.secret) {
+            (None, _) => Ok(()),
+            (Some(secret), Some(given)) if is_equal(secret, given) => Ok(()),
+            _ => Err(CoreError::Unauthorized),
+        }
+    }
+
+    fn execute_without_session(
+        &mut self,
+        now: Now,
+        asker: ConnectionId,
+        request: &Request<'_>,
+    ) -> Result<(), CoreError> {
+        match request.verb {
+            Verb::Ping => self.say(asker, envelope::pong(request.transaction)),
+            Verb::Info => {
+                let info = ServerInfo {
+                    session_timeout: self.config.session_timeout.as_secs(),
+                    server_name: &self.config.server_name,
+                    accepting_new_sessions: self.drain.is_none(),
+                    api_secret: self.config.api_secret.is_some(),
+                };
+                self.say(asker, envelope::server_info(request.transaction, &info));
+            }
+            Verb::Create => {
+                self.authorise(request)?;
+                let session = self.create_session(now, asker, request.id)?;
+                self.say(asker, envelope::created(session, request.transaction));
+            }
+            _ => {
+                self.authorise(request)?;
+                return Err(CoreError::Unhandled(request.name.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn create_session(
+        &mut self,
+        now: Now,
+        asker: ConnectionId,
+        wished: Option<SessionId>,
+    ) -> Result<SessionId, CoreError> {
+        if self.drain.is_some() {
+            return Err(CoreError::Draining);
+        }
+        if self.sessions.len() >= self.config.sessions_max {
+            return Err(CoreError::Exhausted("sessions_max"));
+        }
+        if wished.is_some_and(|id| !self.sessions.is_home_of(id)) {
+            return Err(CoreError::ForeignSession);
+        }
+        let session = self.sessions.create(now.mono, wished, asker, &mut self.rng).ok_or(CoreError::SessionTaken)?;
+        self.counters.sessions_created += 1;
+        if let Some(connection) = self.connections.get_mut(asker) {
+            connection.sessions.insert(session);
+        }
+        Ok(session)
+    }
+
+    fn execute_in_session(
+        &mut self,
+        now: Now,
+        asker: ConnectionId,
+        request: &Request<'_>,
+        session: SessionId,
+    ) -> Result<(), CoreError> {
+        let transaction = request.transaction;
+        match request.verb {
+            Verb::Keepalive => self.say(asker, envelope::ack(session, transaction)),
+            Verb::Claim => {
+                self.claim(asker, session);
+                self.say(asker, envelope::success(session, transaction));
+            }
+            Verb::Attach => {
+                let plugin = parse_attach(request.fields)?;
+                if plugin != PACKAGE {
+                    return Err(CoreError::NoSuchPlugin(plugin.into()));
+                }
+                if self.sessions.get(session).is_some_and(|session| session.handles.len() >= self.config.handles_max) {
+                    return Err(CoreError::Exhausted("handles_max"));
+                }
+                let handle = self.sessions.attach(session, &mut self.rng).ok_or(CoreError::NoSuchSession(session))?;
+                self.say(asker, envelope::attached(session, handle, transaction));
+            }
+            Verb::Destroy => {
+                self.end_session(now, session);
+                self.say(asker, envelope::success(session, transaction));
+            }
+            Verb::Detach | Verb::Hangup | Verb::Message | Verb::Trickle => {
+                return Err(CoreError::Unhandled(request.name.into()));
+            }
+            Verb::Info | Verb::Ping | Verb::Create | Verb::Unknown => {
+                return Err(CoreError::UnknownVerb(request.name.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a session's events to the connection that asks for them.
+    fn claim(&mut self, asker: ConnectionId, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let before = std::mem::replace(&mut session.outlet, asker);
+        if let Some(connection) = self.connections.get_mut(before) {
+            connection.sessions.remove(&id);
+        }
+        if let Some(connection) = self.connections.get_mut(asker) {
+            connection.sessions.insert(id);
+        }
+    }
+
+    fn execute_on_handle(
+        &mut self,
+        now: Now,
+        asker: ConnectionId,
+        request: &Request<'_>,
+        session: SessionId,
+        handle: HandleId,
+    ) -> Result<(), CoreError> {
+        let transaction = request.transaction;
+        match request.verb {
+            Verb::Keepalive => self.say(asker, envelope::ack(session, transaction)),
+            Verb::Message => return self.handle_message(now, asker, request, session, handle),
+            Verb::Trickle => {
+                check_trickle(request.fields)?;
+                self.say(asker, envelope::ack(session, transaction));
+            }
+            Verb::Hangup => {
+                self.say(asker, envelope::success(session, transaction));
+                self.hang_up(now.mono, session, handle);
+            }
+            Verb::Detach => {
+                self.say(asker, envelope::success(session, transaction));
+                if let Some(state) = self.sessions.detach(session, handle) {
+                    self.vacate(now.mono, session, handle, state.seat, true);
+                }
+            }
+            Verb::Claim | Verb::Attach | Verb::Destroy => return Err(CoreError::Unhandled(request.name.into())),
+            Verb::Info | Verb::Ping | Verb::Create | Verb::Unknown => {
+                return Err(CoreError::UnknownVerb(request.name.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_message(
+        &mut self,
+        now: Now,
+        asker: ConnectionId,
+        request: &Request<'_>,
+        session: SessionId,
+        handle: HandleId,
+    ) -> Result<(), CoreError> {
+        let message = Message::parse(request.fields)?;
+        let description = match message.jsep {
+            None => None,
+            Some(jsep) => {
+                let role = self.sessions.handle(session, handle).and_then(|handle| handle.role());
+                // Only subscribers are offered anything.
+                if jsep.kind == DescriptionKind::Answer && role != Some(Role::Subscriber) {
+                    return Err(CoreError::UnexpectedAnswer);
+                }
+                Some(Box::new(read_description(jsep.kind, jsep.sdp)?))
+            }
+        };
+        self.handle_plugin_message(now, asker, request.transaction, (session, handle), message.body, description);
+        Ok(())
+    }
+}
+
+fn read_description(kind: DescriptionKind, text: &str) -> Result<Description, CoreError> {
+    sdp::parse(kind, text).map_err(|error| CoreError::Sdp(error.to_string().into()))
+}
+
+/// Secrets are compared without telling how much of them was right.
+pub(super) fn is_equal(secret: &str, given: &str) -> bool {
+    verify_slices_are_equal(secret.as_bytes(), given.as_bytes()).is_ok()
+}

@@ -1,0 +1,79 @@
+//! What a signalling shard has done and refused, by name.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Counts since start.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Every count with its name.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections taken.
+    connections_accepted,
+    /// WebSocket handshakes answered.
+    websockets_opened,
+    /// HTTP requests answered.
+    http_requests,
+    /// Text messages received.
+    messages_received,
+    /// Janus requests, well-formed or not.
+    requests,
+    /// Core errors sent.
+    core_errors,
+    /// Plugin errors sent.
+    plugin_errors,
+    /// Sessions made.
+    sessions_created,
+    /// Sessions that were idle for too long.
+    sessions_timed_out,
+    /// Events delivered to handles.
+    events_delivered,
+    /// Commands given to media shards, repeated ones included.
+    commands_sent,
+    /// Teardowns and releases that had to be sent again.
+    duties_repeated,
+}
+
+/// Counts of what was dropped or refused, each with its reason in the name.
+pub mod drops {
+    counters! {
+        /// `connections_max` is reached, or the server is draining.
+        connection_refused,
+        /// A client that does not read.
+        outbox_overflow,
+        /// A client that sent too much behind an HTTP request that is being answered.
+        inbox_overflow,
+        /// An HTTP request that was not complete in time.
+        http_request_timeout,
+        /// An HTTP request that was not understood.
+        http_request_malformed,
+        /// A handshake without the right version, key or subprotocol.
+        websocket_refused,
+        /// A message that is not a sequence of JSON documents.
+        message_malformed,
+        /// A command that found its lane full.
+        lane_full,
+        /// A media shard that did not answer in time.
+        reply_missing,
+        /// A reply whose ticket is gone: late or repeated.
+        reply_late,
+        /// A reply that does not belong to its command.
+        reply_unexpected,
+        /// Sessions closed because a media shard could not deliver their events.
+        events_lost,
+        /// An event for a handle that is gone.
+        event_without_handle,
+        /// A request beyond the waiting ones of its handle.
+        handle_queue_full,
+        /// A configured room that was refused.
+        static_room_refused,
+    }
+}

@@ -1,0 +1,69 @@
+//! Why a VideoRoom request fails, whoever refuses it: its shape, the room, or the way between.
+
+use std::fmt;
+
+use crate::room::error::RoomError;
+use crate::wire::janus::field::FieldError;
+use crate::wire::janus::videoroom::error::RequestError;
+
+/// One refusal with its VideoRoom code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PluginError {
+    /// The shape of the request.
+    Request(RequestError),
+    /// The room's rules.
+    Room(RoomError),
+    /// 424
+    JoinFirst,
+    /// 499: the lane to the media shard is full.
+    Busy,
+    /// 499: no reply within the ticket's deadline.
+    Late,
+    /// 499: a reply of another kind; our mistake.
+    Unexpected,
+    /// 499: too many requests of this handle wait.
+    QueueFull,
+}
+
+impl PluginError {
+    pub(super) fn code(&self) -> u16 {
+        match self {
+            PluginError::Request(error) => error.code(),
+            PluginError::Room(error) => error.code(),
+            PluginError::JoinFirst => 424,
+            PluginError::Busy | PluginError::Late | PluginError::Unexpected | PluginError::QueueFull => 499,
+        }
+    }
+}
+
+impl fmt::Display for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PluginError::Request(error) => error.fmt(f),
+            PluginError::Room(error) => error.fmt(f),
+            PluginError::JoinFirst => f.write_str("Invalid request on unconfigured participant (join first)"),
+            PluginError::Busy => f.write_str("The media shard is busy, try again"),
+            PluginError::Late => f.write_str("The media shard did not answer in time"),
+            PluginError::Unexpected => f.write_str("The media shard gave an answer to another question"),
+            PluginError::QueueFull => f.write_str("Too many requests of this handle are waiting"),
+        }
+    }
+}
+
+impl From<RequestError> for PluginError {
+    fn from(error: RequestError) -> PluginError {
+        PluginError::Request(error)
+    }
+}
+
+impl From<FieldError> for PluginError {
+    fn from(error: FieldError) -> PluginError {
+        PluginError::Request(error.into())
+    }
+}
+
+impl From<RoomError> for PluginError {
+    fn from(error: RoomError) -> PluginError {
+        PluginError::Room(error)
+    }
+}

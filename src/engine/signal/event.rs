@@ -1,0 +1,51 @@
+//! What media shards tell unasked: rendered once, then addressed to each handle.
+
+use super::{SignalEngine, message};
+use crate::id::{HandleAddress, ShardId};
+use crate::proto::session::handle::Role;
+use crate::room::command::{Event, HangupReason};
+use crate::time::Now;
+
+impl SignalEngine {
+    pub(super) fn handle_event(&mut self, now: Now, from: ShardId, to: &[HandleAddress], event: &Event) {
+        if let Event::RoomFailed(room) = event {
+            self.room_failed(now, room, from);
+        }
+        let notice = message::event(event);
+        // The shard that failed cannot say it itself: the peer connections are gone too.
+        let hangup =
+            matches!(event, Event::RoomFailed(_)).then(|| message::event(&Event::Hangup(HangupReason::ClosePc)));
+        for address in to {
+            if matches!(event, Event::Detached) && self.detached(*address) {
+                continue;
+            }
+            let Some(outlet) = self.prepare(address, event) else {
+                self.drops.event_without_handle += 1;
+                continue;
+            };
+            for notice in [Some(&notice), hangup.as_ref()].into_iter().flatten() {
+                self.counters.events_delivered += 1;
+                self.say(outlet, notice.address(address.session, address.handle, None));
+            }
+        }
+    }
+
+    /// What the event means to the handle itself, and who hears it; none when the handle is gone.
+    fn prepare(&mut self, address: &HandleAddress, event: &Event) -> Option<super::ConnectionId> {
+        let session = self.sessions.get(address.session)?;
+        let outlet = session.outlet;
+        let handle = self.sessions.handle_mut(address.session, address.handle)?;
+        match event {
+            Event::Destroyed(_) | Event::RoomFailed(_) => {
+                if let Some(seat) = &mut handle.seat {
+                    seat.role = Role::Finished;
+                }
+            }
+            Event::Detached => {
+                self.sessions.detach(address.session, address.handle);
+            }
+            _ => {}
+        }
+        Some(outlet)
+    }
+}

@@ -1,0 +1,246 @@
+//! What media shards answer and tell, to what clients read. Translation only; the keys are declared in `wire`.
+
+use serde::Serialize;
+
+use super::error::PluginError;
+use crate::id::{FeedId, RoomId};
+use crate::room::codec::Codec;
+use crate::room::command::{
+    Event, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary, SubscriptionSummary,
+};
+use crate::wire::janus::envelope::{Jsep, Notice};
+use crate::wire::janus::videoroom::error::ErrorBody;
+use crate::wire::janus::videoroom::event::{
+    Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Media, Publishers, Updated,
+};
+use crate::wire::janus::videoroom::publisher::{self, Configured, Joined, Publisher, Stream};
+use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
+use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, Source, Subscription};
+use crate::wire::janus::videoroom::{Id, PACKAGE};
+use crate::wire::sdp::{Description, DescriptionKind, MediaKind, compose};
+
+/// A plugin's data without a description.
+fn plain(name: &'static str, data: &impl Serialize) -> Notice {
+    Notice::plugin(name, PACKAGE, data, None)
+}
+
+/// A plugin's data with our description when there is one.
+fn described(name: &'static str, data: &impl Serialize, description: Option<&Description>) -> Notice {
+    let Some(description) = description else { return plain(name, data) };
+    let kind = match description.kind {
+        DescriptionKind::Offer => "offer",
+        DescriptionKind::Answer => "answer",
+    };
+    let sdp = compose(description);
+    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp }))
+}
+
+/// A refusal.
+pub(super) fn error(name: &'static str, error: &PluginError) -> Notice {
+    plain(name, &ErrorBody::new(error.code(), error.to_string()))
+}
+
+/// The answer to `exists`.
+pub(super) fn exists(name: &'static str, room: &RoomId, exists: bool) -> Notice {
+    plain(name, &Exists { videoroom: "success", room: Id(&room.0), exists })
+}
+
+/// The answer to `list`.
+pub(super) fn list(name: &'static str, rooms: &[RoomSummary]) -> Notice {
+    plain(name, &List { videoroom: "success", list: rooms.iter().map(listed).collect() })
+}
+
+/// The answer that a reply makes; none when the reply answers no client's request.
+pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
+    let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
+    Some(match reply {
+        Reply::Created(room) => plain(name, &Made { videoroom: "created", room: Id(&room.0), permanent: false }),
+        Reply::Destroyed(room) => plain(name, &Made { videoroom: "destroyed", room: Id(&room.0), permanent: false }),
+        Reply::Exists(room, there) => exists(name, room, *there),
+        Reply::Participants(room, participants) => {
+            let participants = participants.iter().map(participant).collect();
+            plain(name, &Participants { videoroom: "participants", room: Id(&room.0), participants })
+        }
+        Reply::Joined(joined) => {
+            let data = Joined {
+                videoroom: "joined",
+                room: Id(&joined.room.0),
+                description: &joined.description,
+                id: Id(&joined.id.0),
+                private_id: joined.private_id,
+                publishers: joined.publishers.iter().map(publisher).collect(),
+                published: joined.published.as_ref().map(published),
+            };
+            described(name, &data, joined.published.as_ref().map(|published| &published.answer))
+        }
+        Reply::Attached(attached) => {
+            let data = Attached {
+                videoroom: "attached",
+                room: Id(&attached.room.0),
+                streams: attached.streams.iter().map(subscription).collect(),
+                legacy: attached.legacy.as_ref().map(|(feed, display)| Legacy {
+                    id: Id(&feed.0),
+                    display: display.as_deref(),
+                    warning: "deprecated_api",
+                }),
+            };
+            described(name, &data, Some(&attached.offer))
+        }
+        Reply::Configured(configured) => {
+            let data = Configured {
+                videoroom: "event",
+                room: Id(&configured.room.0),
+                configured: "ok",
+                published: configured.published.as_ref().map(published),
+            };
+            let answer = configured.published.as_ref().map(|published| &published.answer);
+            described(name, &data, answer.or(configured.offer.as_ref()))
+        }
+        Reply::Unpublished(room) => confirmed(room, Confirmation::Unpublished("ok")),
+        Reply::PublisherLeft(room) => confirmed(room, Confirmation::Leaving("ok")),
+        Reply::SubscriberLeft(room) => confirmed(room, Confirmation::Left("ok")),
+        Reply::Started(room) => confirmed(room, Confirmation::Started("ok")),
+        Reply::Paused(room) => confirmed(room, Confirmation::Paused("ok")),
+        Reply::Claimed { .. }
+        | Reply::Located(_)
+        | Reply::Released
+        | Reply::Rooms(_)
+        | Reply::TornDown(_)
+        | Reply::Surveyed(_)
+        | Reply::Refused(_) => return None,
+    })
+}
+
+/// What an event says, to every handle alike.
+pub(super) fn event(event: &Event) -> Notice {
+    let departure = |room: &RoomId, display: &Option<Box<str>>, gone| {
+        plain("event", &Departure { videoroom: "event", room: Id(&room.0), display: display.as_deref(), gone })
+    };
+    match event {
+        Event::Publishers(room, publishers) => {
+            let publishers = publishers.iter().map(publisher).collect();
+            plain("event", &Publishers { videoroom: "event", room: Id(&room.0), publishers })
+        }
+        Event::Unpublished(room, feed, display) => departure(room, display, Gone::Unpublished(Id(&feed.0))),
+        Event::Leaving(room, feed, display) => departure(room, display, Gone::Leaving(Id(&feed.0))),
+        Event::Display(FeedId(feed), display) => plain("event", &Display { videoroom: "event", id: Id(feed), display }),
+        Event::Destroyed(room) | Event::RoomFailed(room) => {
+            plain("event", &Destroyed { videoroom: "destroyed", room: Id(&room.0) })
+        }
+        Event::Updated(room, streams, offer) => {
+            let streams = streams.iter().map(subscription).collect();
+            described("event", &Updated { videoroom: "updated", room: Id(&room.0), streams }, Some(offer))
+        }
+        Event::WebrtcUp => Notice::new("webrtcup", &Bare {}),
+        Event::Media { mid, kind, receiving } => {
+            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
+        }
+        Event::Hangup(reason) => Notice::new("hangup", &Hangup { reason: reason.text() }),
+        Event::Detached => Notice::new("detached", &Bare {}),
+    }
+}
+
+fn kind_name(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "video",
+        MediaKind::Data => "data",
+    }
+}
+
+fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
+    Publisher {
+        id: Id(&publisher.id.0),
+        display: publisher.display.as_deref(),
+        published: streams_of(&publisher.streams),
+    }
+}
+
+fn published(published: &Published) -> publisher::Published<'_> {
+    streams_of(&published.streams)
+}
+
+fn streams_of(streams: &[StreamSummary]) -> publisher::Published<'_> {
+    let first = |kind| streams.iter().find(|stream| stream.kind == kind && !stream.disabled)?.codec.map(Codec::janus);
+    publisher::Published {
+        audio_codec: first(MediaKind::Audio),
+        video_codec: first(MediaKind::Video),
+        streams: streams.iter().map(stream).collect(),
+    }
+}
+
+fn stream(stream: &StreamSummary) -> Stream<'_> {
+    let place = Stream { kind: kind_name(stream.kind), mindex: stream.mindex, mid: &stream.mid, ..Stream::default() };
+    if stream.disabled {
+        return Stream { disabled: true, ..place };
+    }
+    Stream {
+        description: stream.description.as_deref(),
+        codec: stream.codec.map(Codec::janus),
+        stereo: stream.stereo,
+        fec: stream.fec,
+        dtx: stream.dtx,
+        h264_profile: stream.h264_profile.as_deref(),
+        vp9_profile: stream.vp9_profile.as_deref(),
+        audiolevel_ext_id: stream.audiolevel_ext_id,
+        videoorient_ext_id: stream.videoorient_ext_id,
+        playoutdelay_ext_id: stream.playoutdelay_ext_id,
+        ..place
+    }
+}
+
+fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
+    Subscription {
+        kind: kind_name(subscription.kind),
+        active: subscription.active,
+        mindex: subscription.mindex,
+        mid: &subscription.mid,
+        crossrefid: subscription.crossrefid.as_deref(),
+        ready: subscription.ready,
+        send: subscription.send,
+        source: subscription.source.as_ref().map(|source| Source {
+            feed_id: Id(&source.feed.0),
+            feed_display: source.display.as_deref(),
+            feed_mid: &source.mid,
+            feed_description: source.description.as_deref(),
+            codec: source.codec.map(Codec::janus),
+            h264_profile: source.h264_profile.as_deref(),
+            vp9_profile: source.vp9_profile.as_deref(),
+        }),
+    }
+}
+
+fn participant(participant: &ParticipantSummary) -> Participant<'_> {
+    Participant { id: Id(&participant.id.0), display: participant.display.as_deref(), publisher: participant.publisher }
+}
+
+fn listed(summary: &RoomSummary) -> Listed<'_> {
+    let spec = &summary.spec;
+    let names = |codecs: &[Codec]| codecs.iter().map(|codec| codec.janus()).collect::<Vec<_>>().join(",");
+    let has_opus = spec.audio_codecs.contains(&Codec::Opus);
+    Listed {
+        room: Id(&spec.room.0),
+        description: &spec.description,
+        pin_required: spec.pin.is_some(),
+        is_private: spec.is_private,
+        max_publishers: spec.publishers,
+        bitrate: spec.bitrate,
+        fir_freq: spec.fir_freq,
+        require_pvtid: spec.require_pvtid,
+        require_e2ee: false,
+        dummy_publisher: false,
+        notify_joining: false,
+        audiocodec: names(&spec.audio_codecs),
+        videocodec: names(&spec.video_codecs),
+        opus_fec: spec.opus_fec && has_opus,
+        opus_dtx: spec.opus_dtx && has_opus,
+        record: false,
+        lock_record: false,
+        num_participants: summary.participants,
+        audiolevel_ext: spec.audiolevel_ext,
+        audiolevel_event: false,
+        videoorient_ext: spec.videoorient_ext,
+        playoutdelay_ext: spec.playoutdelay_ext,
+        transport_wide_cc_ext: spec.transport_wide_cc_ext,
+    }
+}

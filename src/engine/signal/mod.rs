@@ -1,0 +1,415 @@
+//! The mind of a signalling shard: clients' bytes to Janus requests to commands, and replies and events back to bytes.
+//! Protocols, sessions and rooms are composed here, without I/O; rules of rooms are the media shards'.
+//!
+//! The machine feeds bytes, mail and instants, and after each of those takes commands ([`SignalEngine::poll_command`])
+//! and output ([`SignalEngine::poll_touched`], [`SignalEngine::take_output`]). It takes a connection's output only when
+//! what it took before is written: what stays here is counted against `outbox_bytes`.
+
+mod config;
+mod connection;
+mod core;
+mod counters;
+mod duty;
+mod error;
+mod event;
+mod http;
+mod message;
+mod plugin;
+mod reply;
+mod request;
+mod scatter;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use simd_json::Buffers;
+
+pub use config::SignalConfig;
+pub use connection::Fate;
+pub use counters::{Counters, drops};
+
+pub use crate::proto::session::ConnectionId;
+
+use connection::{Connections, Protocol};
+use duty::{Duties, DutyId};
+use plugin::{Exchange, Step};
+use scatter::{Scatter, ScatterId};
+
+use crate::id::{SessionId, ShardId};
+use crate::limits::TICKET_DEADLINE;
+use crate::proto::http::Http;
+use crate::proto::session::Sessions;
+use crate::proto::session::deadline::Deadlines;
+use crate::proto::session::ticket::Tickets;
+use crate::proto::websocket::CloseReason;
+use crate::room::command::{Command, CommandEnvelope, Mail};
+use crate::time::{Mono, Now};
+use crate::wire::janus::envelope;
+use crate::wire::janus::field::Ids;
+
+/// A close frame of ours is answered within this time, or the connection is dropped.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// Draining waits this long for media shards to acknowledge teardowns.
+const DRAIN_DEADLINE: Duration = TICKET_DEADLINE;
+
+/// One signalling shard.
+pub struct SignalEngine {
+    config: SignalConfig,
+    ids: Ids,
+    rng: ChaCha20Rng,
+    connections: Connections,
+    connection_deadlines: Deadlines<ConnectionId>,
+    /// Connections whose fate is sealed and whose sessions are still to be ended.
+    ended: Vec<ConnectionId>,
+    sessions: Sessions,
+    tickets: Tickets<Waiting>,
+    scatters: BTreeMap<ScatterId, Scatter>,
+    scatters_made: u64,
+    duties: Duties,
+    rooms_to_make: usize,
+    commands: VecDeque<(ShardId, CommandEnvelope)>,
+    /// Peers carried by each media shard, as last heard.
+    loads: Vec<u32>,
+    drain: Option<Drain>,
+    buffers: Buffers,
+    scratch: Vec<u8>,
+    counters: Counters,
+    drops: drops::Counters,
+}
+
+/// What waits for a reply.
+#[derive(Debug)]
+enum Waiting {
+    /// A client's request.
+    Plugin(Exchange, Step),
+    /// One shard's part of an answer.
+    Scatter(ScatterId, ShardId),
+    /// Something that is repeated until it is acknowledged.
+    Duty(DutyId),
+}
+
+#[derive(Clone, Copy)]
+struct Drain {
+    deadline: Mono,
+    /// Connections have been told.
+    closing: bool,
+}
+
+impl SignalEngine {
+    /// Starts without connections, and asks for the configured rooms to be made.
+    pub fn new(config: SignalConfig, now: Now) -> SignalEngine {
+        assert!(config.shards > 0, "rooms need a media shard");
+        let mut engine = SignalEngine {
+            ids: if config.string_ids { Ids::Texts } else { Ids::Numbers },
+            rng: ChaCha20Rng::from_seed(config.seed),
+            connections: Connections::default(),
+            connection_deadlines: Deadlines::default(),
+            ended: Vec::new(),
+            sessions: Sessions::new(config.id, config.signals, config.session_timeout),
+            tickets: Tickets::default(),
+            scatters: BTreeMap::new(),
+            scatters_made: 0,
+            duties: Duties::default(),
+            rooms_to_make: config.rooms.len(),
+            commands: VecDeque::new(),
+            loads: vec![0; usize::from(config.shards)],
+            drain: None,
+            buffers: Buffers::default(),
+            scratch: Vec::new(),
+            counters: Counters::default(),
+            drops: drops::Counters::default(),
+            config,
+        };
+        for room in engine.config.rooms.clone() {
+            engine.claim_configured(now.mono, room);
+        }
+        engine
+    }
+
+    /// Whether the configured rooms exist: the machine listens only then.
+    pub fn ready(&self) -> bool {
+        self.rooms_to_make == 0
+    }
+
+    /// A client has connected. None when it cannot be served: its socket is to be closed.
+    pub fn connected(&mut self, now: Now, peer: IpAddr) -> Option<ConnectionId> {
+        if self.drain.is_some() || self.connections.len() >= self.config.connections_max {
+            self.drops.connection_refused += 1;
+            return None;
+        }
+        self.counters.connections_accepted += 1;
+        let http = Http::new(now.mono);
+        let deadline = http.deadline();
+        let id = self.connections.insert(peer, http);
+        self.connection_deadlines.set(id, deadline);
+        Some(id)
+    }
+
+    /// The client's address, for the machine's log.
+    pub fn peer(&self, id: ConnectionId) -> Option<IpAddr> {
+        self.connections.get(id).map(|connection| connection.peer)
+    }
+
+    /// Bytes from a client. Those of a connection that is ending are ignored.
+    pub fn handle_bytes(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.fate != Fate::Open {
+            return;
+        }
+        match &mut connection.protocol {
+            Protocol::WebSocket(socket) => {
+                socket.receive(bytes);
+                self.read_websocket(now, id);
+            }
+            Protocol::Http(http) => {
+                if http.http.receive(now.mono, bytes) {
+                    self.read_http(now, id);
+                } else {
+                    self.drops.inbox_overflow += 1;
+                    self.end(id, Fate::Drop);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The socket is closed or broken.
+    pub fn closed(&mut self, now: Now, id: ConnectionId) {
+        self.end(id, Fate::Drop);
+        self.settle(now);
+        self.forget(id);
+    }
+
+    /// A reply or an event of a media shard.
+    pub fn handle_mail(&mut self, now: Now, mail: Mail) {
+        match mail {
+            Mail::Reply { ticket, from, load, reply } => {
+                if let Some(known) = self.loads.get_mut(usize::from(from.0)) {
+                    *known = load;
+                }
+                self.handle_reply(now, ticket, from, reply);
+            }
+            Mail::Event { from, to, event } => self.handle_event(now, from, &to, &event),
+            Mail::Lost { sessions, .. } => {
+                for session in sessions {
+                    self.drops.events_lost += 1;
+                    self.expire(now, session);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(session) = self.sessions.expired(now.mono) {
+            self.counters.sessions_timed_out += 1;
+            self.expire(now, session);
+        }
+        while let Some(waiting) = self.tickets.expired(now.mono) {
+            self.drops.reply_missing += 1;
+            self.give_up(now, waiting, error::PluginError::Late);
+        }
+        self.repeat_duties(now.mono);
+        while let Some(id) = self.connection_deadlines.due(now.mono) {
+            self.give_up_connection(id);
+        }
+        self.settle(now);
+    }
+
+    /// When [`SignalEngine::handle_timeout`] is worth a call.
+    pub fn deadline(&self) -> Mono {
+        let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
+        [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
+            .into_iter()
+            .fold(drain, Mono::min)
+    }
+
+    /// A connection that has output or is to be closed: its output is to be taken once its last is written.
+    pub fn poll_touched(&mut self) -> Option<ConnectionId> {
+        self.connections.poll_touched()
+    }
+
+    /// Moves what is to be written to the end of `out`, and says what becomes of the connection.
+    pub fn take_output(&mut self, id: ConnectionId, out: &mut Vec<u8>) -> Fate {
+        let Some(connection) = self.connections.get_mut(id) else { return Fate::Drop };
+        out.append(connection.output());
+        let fate = connection.fate;
+        if fate != Fate::Open {
+            self.forget(id);
+        }
+        fate
+    }
+
+    /// A command for a media shard.
+    pub fn poll_command(&mut self) -> Option<(ShardId, CommandEnvelope)> {
+        self.commands.pop_front()
+    }
+
+    /// The lane is full: the client is told; what cannot be refused is kept and sent again.
+    pub fn command_refused(&mut self, now: Now, to: ShardId, envelope: CommandEnvelope) {
+        self.drops.lane_full += 1;
+        let Some(ticket) = envelope.ticket else { return };
+        if matches!(self.tickets.get(ticket), None | Some(Waiting::Duty(_))) {
+            return;
+        }
+        debug_assert!(usize::from(to.0) < self.loads.len(), "commands go to shards that exist");
+        if let Some(waiting) = self.tickets.take(ticket) {
+            self.give_up(now, waiting, error::PluginError::Busy);
+        }
+        self.settle(now);
+    }
+
+    /// Ends: no new sessions, every handle torn down, then every connection closed (WebSocket 1001).
+    pub fn drain(&mut self, now: Now) {
+        if self.drain.is_none() {
+            self.drain = Some(Drain { deadline: now.mono + DRAIN_DEADLINE, closing: false });
+            for session in self.sessions.ids() {
+                self.end_session(now, session);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Whether draining is complete: no connection is left.
+    pub fn drained(&self) -> bool {
+        self.drain.is_some_and(|drain| drain.closing) && self.connections.len() == 0
+    }
+
+    /// What is held now, by name.
+    pub fn gauges(&self) -> Vec<(&'static str, u64)> {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        vec![
+            ("connections", count(self.connections.len())),
+            ("sessions", count(self.sessions.len())),
+            ("handles", count(self.sessions.handles_len())),
+            ("tickets", count(self.tickets.len())),
+            ("duties", count(self.duties.len())),
+        ]
+    }
+
+    /// What was done since start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What was dropped or refused since start.
+    pub fn drops(&self) -> &drops::Counters {
+        &self.drops
+    }
+
+    /// Sends text to a client; a client that does not read is dropped.
+    fn say(&mut self, id: ConnectionId, text: String) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Protocol::WebSocket(socket) = &mut connection.protocol else { return };
+        if connection.fate != Fate::Open {
+            return;
+        }
+        socket.send(text);
+        self.check_outbox(id);
+    }
+
+    /// After output was added: tells the machine, and drops a client that does not read.
+    fn check_outbox(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.output().len() > self.config.outbox_bytes {
+            connection.output().clear();
+            self.drops.outbox_overflow += 1;
+            self.end(id, Fate::Drop);
+        } else {
+            self.connections.touch(id);
+        }
+    }
+
+    /// Seals a connection's fate; [`SignalEngine::settle`] ends its sessions.
+    fn end(&mut self, id: ConnectionId, fate: Fate) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.fate == Fate::Open {
+            self.ended.push(id);
+        }
+        // Dropping overrides closing in good order, never the reverse.
+        if connection.fate != Fate::Drop {
+            connection.fate = fate;
+        }
+        self.connection_deadlines.clear(id);
+        self.connections.touch(id);
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        self.connection_deadlines.clear(id);
+        self.connections.remove(id);
+    }
+
+    /// What every call ends with: sessions of ended connections end, and draining goes on.
+    fn settle(&mut self, now: Now) {
+        while let Some(id) = self.ended.pop() {
+            let sessions = self.connections.get_mut(id).map(|connection| std::mem::take(&mut connection.sessions));
+            for session in sessions.unwrap_or_default() {
+                self.end_session(now, session);
+            }
+        }
+        let Some(drain) = self.drain.as_mut().filter(|drain| !drain.closing) else { return };
+        if self.duties.is_empty() || drain.deadline <= now.mono {
+            drain.closing = true;
+            for id in self.connections.ids() {
+                self.close(now.mono, id);
+            }
+        }
+    }
+
+    /// Starts to close a connection in good order.
+    fn close(&mut self, now: Mono, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        match &mut connection.protocol {
+            Protocol::Http(_) => self.end(id, Fate::CloseAfterFlush),
+            Protocol::WebSocket(socket) => {
+                socket.close(CloseReason::GoingAway);
+                self.connection_deadlines.set(id, now + CLOSE_DEADLINE);
+                self.connections.touch(id);
+            }
+        }
+    }
+
+    /// Ends a session and tells its client, which has to begin anew.
+    fn expire(&mut self, now: Now, id: SessionId) {
+        if let Some(outlet) = self.sessions.get(id).map(|session| session.outlet) {
+            self.say(outlet, envelope::timeout(id));
+        }
+        self.end_session(now, id);
+    }
+
+    /// Ends a session without a word; its handles' places in rooms are torn down.
+    fn end_session(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.remove(id) else { return };
+        if let Some(connection) = self.connections.get_mut(session.outlet) {
+            connection.sessions.remove(&id);
+        }
+        for (handle, state) in session.handles {
+            self.vacate(now.mono, id, handle, state.seat, false);
+        }
+    }
+
+    /// Asks a media shard, with a place reserved for its reply.
+    fn ask(&mut self, now: Mono, to: ShardId, command: Command, waiting: Waiting) {
+        self.ask_until(now + TICKET_DEADLINE, to, command, waiting);
+    }
+
+    fn ask_until(&mut self, deadline: Mono, to: ShardId, command: Command, waiting: Waiting) {
+        let ticket = self.tickets.reserve(deadline, waiting);
+        self.counters.commands_sent += 1;
+        self.commands.push_back((to, CommandEnvelope { ticket: Some(ticket), from: self.config.id, command }));
+    }
+
+    /// Something will not be answered: the lane was full, or the deadline has passed.
+    fn give_up(&mut self, now: Now, waiting: Waiting, error: error::PluginError) {
+        match waiting {
+            Waiting::Plugin(exchange, step) => self.abandon(now, exchange, step, error),
+            Waiting::Scatter(id, shard) => self.gather(now, id, shard, Err(error)),
+            // Duties have no deadline and are not refused.
+            Waiting::Duty(_) => {}
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A VideoRoom request on its way out: acknowledged, put in its handle's order, and turned into the first command of
+//! the few that it takes.
+
+use simd_json::borrowed::Value;
+
+use super::core::is_equal;
+use super::error::PluginError;
+use super::{ConnectionId, SignalEngine, Waiting, message, request};
+use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
+use crate::proto::session::handle::{self, Role, Seat};
+use crate::room::command::{Command, MemberRequest};
+use crate::room::error::RoomError;
+use crate::room::placement::{candidates, registrar};
+use crate::room::spec::RoomSpec;
+use crate::time::Now;
+use crate::wire::janus::envelope::{self, Notice};
+use crate::wire::janus::field::Fields;
+use crate::wire::janus::videoroom::request::Request;
+use crate::wire::janus::videoroom::room;
+use crate::wire::sdp::{Description, DescriptionKind};
+use rand_chacha::rand_core::Rng;
+
+/// One request of a client, for its answer.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub session: SessionId,
+    pub handle: HandleId,
+    /// Synchronous answers go there; the others go where the session's events go.
+    pub asker: ConnectionId,
+    pub transaction: Box<str>,
+    pub synchronous: bool,
+}
+
+/// What a request waits for.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// An owner for a new room.
+    Claim(Box<RoomSpec>),
+    /// The owner to make it.
+    Create { room: RoomId, owner: ShardId },
+    /// The owner's name, to go on with.
+    Locate(Box<Located>),
+    /// The owner to end it.
+    Destroy,
+    /// The owner's word on a room.
+    Ask,
+    /// A seat.
+    Join,
+    /// The room's answer to a member.
+    Member,
+}
+
+/// What to do once a room's owner is known.
+#[derive(Debug)]
+pub(super) enum Located {
+    Destroy(RoomId, Option<Box<str>>),
+    Exists(RoomId),
+    Participants(RoomId),
+    /// A join whose other elements may be wrong: Janus tells of a missing room first.
+    Join(RoomId, Result<Box<MemberRequest>, PluginError>),
+}
+
+impl Located {
+    pub fn room(&self) -> &RoomId {
+        match self {
+            Located::Destroy(room, _)
+            | Located::Exists(room)
+            | Located::Participants(room)
+            | Located::Join(room, _) => room,
+        }
+    }
+}
+
+/// How a request starts.
+enum Start {
+    Command(ShardId, Command, Step),
+    List { private: bool },
+}
+
+impl SignalEngine {
+    /// A `message` whose envelope is in order.
+    pub(super) fn handle_plugin_message(
+        &mut self,
+        now: Now,
+        asker: ConnectionId,
+        transaction: &str,
+        (session, handle): (SessionId, HandleId),
+        body: &Value<'_>,
+        description: Option<Box<Description>>,
+    ) {
+        let ids = self.ids;
+        let request = Fields::of(body, ids).ok_or(PluginError::Unexpected);
+        let request = request.and_then(|fields| Request::parse(fields).map_err(PluginError::from));
+        let transaction: Box<str> = transaction.into();
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                let exchange = Exchange { session, handle, asker, transaction, synchronous: true };
+                return self.answer(&exchange, Err(error));
+            }
+        };
+        if !request.is_synchronous() {
+            self.say(asker, envelope::ack(session, &transaction));
+        }
+        let Some(state) = self.sessions.handle_mut(session, handle) else { return };
+        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        if state.is_idle() {
+            state.begin();
+            self.start(now, exchange, request, body, description);
+        } else if state.is_full() {
+            self.drops.handle_queue_full += 1;
+            self.answer(&exchange, Err(PluginError::QueueFull));
+        } else {
+            let Exchange { transaction, .. } = exchange;
+            state.wait(handle::Waiting { request, asker, transaction, body: body.clone_static(), description });
+        }
+    }
+
+    /// Starts the next request of a handle.
+    fn start_next(&mut self, now: Now, session: SessionId, handle: HandleId) {
+        let Some(state) = self.sessions.handle_mut(session, handle) else { return };
+        let Some(handle::Waiting { request, asker, transaction, body, description }) = state.take_next() else {
+            return;
+        };
+        state.begin();
+        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        self.start(now, exchange, request, &body, description);
+    }
+
+    fn start(
+        &mut self,
+        now: Now,
+        exchange: Exchange,
+        request: Request,
+        body: &Value<'_>,
+        description: Option<Box<Description>>,
+    ) {
+        let start = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
+        match start.and_then(|fields| self.translate(&exchange, request, fields, description)) {
+            Ok(Start::Command(to, command, step)) => {
+                self.ask(now.mono, to, command, Waiting::Plugin(exchange, step));
+            }
+            Ok(Start::List { private }) => self.scatter_list(now, exchange, private),
+            Err(error) => self.finish(now, exchange, Err(error)),
+        }
+    }
+
+    /// Answers the request that its handle has in flight, and starts the next.
+    pub(super) fn finish(&mut self, now: Now, exchange: Exchange, result: Result<Notice, PluginError>) {
+        self.answer(&exchange, result);
+        let Exchange { session, handle, .. } = exchange;
+        if let Some(state) = self.sessions.handle_mut(session, handle) {
+            state.finish();
+            self.start_next(now, session, handle);
+        }
+    }
+
+    fn answer(&mut self, exchange: &Exchange, result: Result<Notice, PluginError>) {
+        let notice = result.unwrap_or_else(|error| {
+            self.counters.plugin_errors += 1;
+            message::error(exchange.name(), &error)
+        });
+        let text = notice.address(exchange.session, exchange.handle, Some(&exchange.transaction));
+        if exchange.synchronous {
+            self.say(exchange.asker, text);
+        } else if self.sessions.handle(exchange.session, exchange.handle).is_some()
+            && let Some(outlet) = self.sessions.get(exchange.session).map(|session| session.outlet)
+        {
+            self.say(outlet, text);
+        }
+    }
+
+    fn translate(
+        &mut self,
+        exchange: &Exchange,
+        request: Request,
+        body: Fields<'_>,
+        description: Option<Box<Description>>,
+    ) -> Result<Start, PluginError> {
+        match request {
+            Request::Create => self.translate_create(body),
+            Request::Destroy => {
+                let room::Destroy { room, secret } = room::Destroy::parse(body)?;
+                Ok(self.locate(Located::Destroy(room, secret.map(Box::from))))
+            }
+            Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
+            Request::ListParticipants => Ok(self.locate(Located::Participants(room::parse_room(body)?))),
+            Request::List => {
+                let private = match (&self.config.admin_key, room::parse_list(body)?) {
+                    (Some(key), Some(given)) if is_equal(key, given) => true,
+                    (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
+                    _ => false,
+                };
+                Ok(Start::List { private })
+            }
+            Request::Join | Request::JoinAndConfigure => self.translate_join(exchange, request, body, description),
+            _ => self.translate_member(exchange, request, body, description),
+        }
+    }
+
+    fn translate_create(&mut self, body: Fields<'_>) -> Result<Start, PluginError> {
+        let create = room::Create::parse(body)?;
+        match (&self.config.admin_key, create.admin_key) {
+            (None, _) => {}
+            (Some(_), None) => return Err(RoomError::Missing("admin_key").into()),
+            (Some(key), Some(given)) if is_equal(key, given) => {}
+            (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
+        }
+        let spec = request::room_spec(&create)?;
+        let (to, command) = self.claim_command(create.room);
+        Ok(Start::Command(to, command, Step::Claim(Box::new(spec))))
+    }
+
+    /// Whom to ask for an owner, and how.
+    pub(super) fn claim_command(&mut self, room: Option<RoomId>) -> (ShardId, Command) {
+        let shards = self.config.shards;
+        let (to, owners) = match &room {
+            Some(room) => (registrar(room, shards), candidates(room, shards)),
+            None => {
+                // An id is minted by any registrar, so that it hashes to that one.
+                let random = self.rng.next_u64();
+                let pick = |by: u64| ShardId(u8::try_from(by % u64::from(shards)).unwrap_or_default());
+                (pick(random), [pick(random >> 16), pick(random >> 32)])
+            }
+        };
+        let candidates = owners.map(|shard| (shard, self.loads[usize::from(shard.0)]));
+        (to, Command::Claim { room, text: self.config.string_ids, candidates })
+    }
+
+    fn locate(&self, located: Located) -> Start {
+        let room = located.room().clone();
+        let to = registrar(&room, self.config.shards);
+        Start::Command(to, Command::Locate(room), Step::Locate(Box::new(located)))
+    }
+
+    fn translate_join(
+        &self,
+        exchange: &Exchange,
+        request: Request,
+        body: Fields<'_>,
+        description: Option<Box<Description>>,
+    ) -> Result<Start, PluginError> {
+        match self.sessions.handle(exchange.session, exchange.handle).and_then(|handle| handle.role()) {
+            None => {}
+            Some(Role::Publisher) => return Err(RoomError::AlreadyPublisher.into()),
+            Some(Role::Subscriber) => return Err(RoomError::AlreadySubscriber.into()),
+            Some(Role::Joining | Role::Finished) => return Err(RoomError::HandleFinished.into()),
+        }
+        let room = room::parse_room(body)?;
+        let join = request::join(request, body, description).map(Box::new);
+        Ok(self.locate(Located::Join(room, join)))
+    }
+
+    fn translate_member(
+        &self,
+        exchange: &Exchange,
+        request: Request,
+        body: Fields<'_>,
+        description: Option<Box<Description>>,
+    ) -> Result<Start, PluginError> {
+        let handle = self.sessions.handle(exchange.session, exchange.handle);
+        let Some(Seat { room, owner, role }) = handle.and_then(|handle| handle.seat.clone()) else {
+            return Err(PluginError::JoinFirst);
+        };
+        let unknown = || PluginError::Room(RoomError::UnknownRequest(request.name().into()));
+        let request = match (role, request) {
+            (Role::Joining | Role::Finished, _) => return Err(RoomError::NoSuchRoom(room).into()),
+            (Role::Publisher, Request::Publish | Request::Configure) => {
+                let publish = request == Request::Publish;
+                MemberRequest::Configure(request::configure(publish, body, description)?)
+            }
+            (Role::Publisher, Request::Unpublish) => MemberRequest::Unpublish,
+            (_, Request::Leave) => MemberRequest::Leave,
+            (Role::Subscriber, _) if is_offer(description.as_deref()) => {
+                return Err(RoomError::OnlyPublishersOffer.into());
+            }
+            (Role::Subscriber, Request::Start) => MemberRequest::Start(description),
+            (Role::Subscriber, Request::Pause) => MemberRequest::Pause,
+            (Role::Subscriber, Request::Configure) => {
+                MemberRequest::ConfigureSubscriber(request::configure_subscriber(body)?)
+            }
+            _ => return Err(unknown()),
+        };
+        let command = self.member_command(exchange, room, Box::new(request));
+        Ok(Start::Command(owner, command, Step::Member))
+    }
+
+    pub(super) fn member_command(&self, exchange: &Exchange, room: RoomId, request: Box<MemberRequest>) -> Command {
+        Command::Member { room, handle: self.address(exchange.session, exchange.handle), request }
+    }
+
+    /// How media shards name a handle of ours.
+    pub(super) fn address(&self, session: SessionId, handle: HandleId) -> HandleAddress {
+        HandleAddress { home: self.config.id, session, handle }
+    }
+}
+
+impl Exchange {
+    /// What the answer is called.
+    pub fn name(&self) -> &'static str {
+        if self.synchronous { "success" } else { "event" }
+    }
+}
+
+fn is_offer(description: Option<&Description>) -> bool {
+    description.is_some_and(|description| description.kind == DescriptionKind::Offer)
+}

@@ -1,0 +1,137 @@
+//! A media shard's reply: the next step of the request that waits for it, or its answer.
+
+use super::duty::What;
+use super::error::PluginError;
+use super::plugin::{Exchange, Located, Step};
+use super::{SignalEngine, Waiting, message, request};
+use crate::id::{RoomId, ShardId, Ticket};
+use crate::proto::session::handle::{Role, Seat};
+use crate::room::command::{Command, MemberRequest, Reply};
+use crate::room::error::RoomError;
+use crate::time::Now;
+use crate::wire::janus::envelope::Notice;
+
+impl SignalEngine {
+    pub(super) fn handle_reply(&mut self, now: Now, ticket: Ticket, from: ShardId, reply: Reply) {
+        match self.tickets.take(ticket) {
+            None => self.handle_late_reply(now, from, reply),
+            Some(Waiting::Plugin(exchange, step)) => self.advance(now, from, exchange, step, reply),
+            Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
+            Some(Waiting::Duty(id)) => self.duty_done(now.mono, id, reply),
+        }
+    }
+
+    /// Nobody waits any more, but what the shards have recorded must not stay behind.
+    fn handle_late_reply(&mut self, now: Now, from: ShardId, reply: Reply) {
+        self.drops.reply_late += 1;
+        match reply {
+            Reply::Claimed { room, owner, fresh: true } => self.release(now, room, owner),
+            Reply::Destroyed(room) => self.release(now, room, from),
+            _ => {}
+        }
+    }
+
+    pub(super) fn release(&mut self, now: Now, room: RoomId, owner: ShardId) {
+        self.take_on(now.mono, What::Release { room, owner });
+    }
+
+    fn advance(&mut self, now: Now, from: ShardId, exchange: Exchange, step: Step, reply: Reply) {
+        match (step, reply) {
+            (Step::Claim(_), Reply::Claimed { room, fresh: false, .. }) => {
+                self.finish(now, exchange, Err(RoomError::RoomExists(room).into()));
+            }
+            (Step::Claim(mut spec), Reply::Claimed { room, owner, fresh: true }) => {
+                request::name_room(&mut spec, room.clone());
+                let step = Step::Create { room, owner };
+                self.ask(now.mono, owner, Command::Create(spec), Waiting::Plugin(exchange, step));
+            }
+            (Step::Locate(located), Reply::Located(owner)) => self.located(now, exchange, *located, owner),
+            (step, Reply::Refused(error)) => self.abandon(now, exchange, step, error.into()),
+            (Step::Destroy, reply @ Reply::Destroyed(_)) => {
+                if let Reply::Destroyed(room) = &reply {
+                    self.release(now, room.clone(), from);
+                }
+                self.finish_with(now, exchange, &reply);
+            }
+            (Step::Join, reply @ (Reply::Joined(_) | Reply::Attached(_))) => {
+                let role = if matches!(reply, Reply::Joined(_)) { Role::Publisher } else { Role::Subscriber };
+                self.set_role(&exchange, role);
+                self.finish_with(now, exchange, &reply);
+            }
+            (Step::Member, reply @ (Reply::PublisherLeft(_) | Reply::SubscriberLeft(_))) => {
+                self.set_role(&exchange, Role::Finished);
+                self.finish_with(now, exchange, &reply);
+            }
+            (
+                Step::Member,
+                reply @ (Reply::Configured(_) | Reply::Unpublished(_) | Reply::Started(_) | Reply::Paused(_)),
+            )
+            | (Step::Create { .. }, reply @ Reply::Created(_))
+            | (Step::Ask, reply @ (Reply::Exists(..) | Reply::Participants(..))) => {
+                self.finish_with(now, exchange, &reply);
+            }
+            (step, _) => {
+                self.drops.reply_unexpected += 1;
+                self.abandon(now, exchange, step, PluginError::Unexpected);
+            }
+        }
+    }
+
+    fn finish_with(&mut self, now: Now, exchange: Exchange, reply: &Reply) {
+        let answer: Option<Notice> = message::answer(exchange.name(), reply);
+        self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
+    }
+
+    /// The registrar has said who owns the room.
+    fn located(&mut self, now: Now, exchange: Exchange, located: Located, owner: Option<ShardId>) {
+        let Some(owner) = owner else {
+            let result = match located {
+                Located::Exists(room) => Ok(message::exists(exchange.name(), &room, false)),
+                located => Err(RoomError::NoSuchRoom(located.room().clone()).into()),
+            };
+            return self.finish(now, exchange, result);
+        };
+        let (command, step) = match located {
+            Located::Destroy(room, secret) => (Command::Destroy { room, secret }, Step::Destroy),
+            Located::Exists(room) => (Command::Exists(room), Step::Ask),
+            Located::Participants(room) => (Command::Participants(room), Step::Ask),
+            Located::Join(_, Err(error)) => return self.finish(now, exchange, Err(error)),
+            Located::Join(room, Ok(join)) => return self.sit_down(now, exchange, room, owner, join),
+        };
+        self.ask(now.mono, owner, command, Waiting::Plugin(exchange, step));
+    }
+
+    /// The seat is noted before the room answers: whatever happens now, the room will hear of the handle's end.
+    fn sit_down(&mut self, now: Now, exchange: Exchange, room: RoomId, owner: ShardId, join: Box<MemberRequest>) {
+        let Some(handle) = self.sessions.handle_mut(exchange.session, exchange.handle) else { return };
+        handle.seat = Some(Seat { room: room.clone(), owner, role: Role::Joining });
+        let command = self.member_command(&exchange, room, join);
+        self.ask(now.mono, owner, command, Waiting::Plugin(exchange, Step::Join));
+    }
+
+    fn set_role(&mut self, exchange: &Exchange, role: Role) {
+        let handle = self.sessions.handle_mut(exchange.session, exchange.handle);
+        if let Some(seat) = handle.and_then(|handle| handle.seat.as_mut())
+            // A room may have ended in the meantime; that is final.
+            && seat.role != Role::Finished
+        {
+            seat.role = role;
+        }
+    }
+
+    /// A request ends without the answer it wanted: what it had prepared is undone.
+    pub(super) fn abandon(&mut self, now: Now, exchange: Exchange, step: Step, error: PluginError) {
+        let may_have_happened = matches!(error, PluginError::Late | PluginError::Unexpected);
+        match step {
+            Step::Create { room, owner } if !may_have_happened => self.release(now, room, owner),
+            Step::Join if may_have_happened => self.set_role(&exchange, Role::Finished),
+            Step::Join => {
+                if let Some(handle) = self.sessions.handle_mut(exchange.session, exchange.handle) {
+                    handle.seat = None;
+                }
+            }
+            _ => {}
+        }
+        self.finish(now, exchange, Err(error));
+    }
+}

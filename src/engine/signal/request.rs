@@ -1,0 +1,196 @@
+//! VideoRoom requests as JSON has them, to what a media shard is asked. Translation only: the room decides.
+
+use super::error::PluginError;
+use crate::id::RoomId;
+use crate::room::codec::Codec;
+use crate::room::command;
+use crate::room::spec::{RoomSpec, bitrate_cap};
+use crate::wire::janus::field::Fields;
+use crate::wire::janus::videoroom::error::RequestError;
+use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
+use crate::wire::janus::videoroom::request::Request;
+use crate::wire::janus::videoroom::room::Create;
+use crate::wire::janus::videoroom::subscriber::{self, Feeds};
+use crate::wire::sdp::{Description, DescriptionKind};
+
+/// Codecs in one list of a room.
+const CODECS_MAX: usize = 5;
+
+/// The room that a `create` describes. When its id is yet to be minted, so is a missing description.
+pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
+    let defaults = RoomSpec::new(create.room.clone().unwrap_or(RoomId::from(0)));
+    let codecs = |list: Option<&str>, default: Vec<Codec>, is_video, name| match list {
+        None => Ok(default),
+        Some(list) => parse_codecs(list, is_video).ok_or(RequestError::Value(name)),
+    };
+    Ok(RoomSpec {
+        description: match (create.description, &create.room) {
+            (Some(description), _) => description.into(),
+            (None, Some(_)) => defaults.description,
+            (None, None) => "".into(),
+        },
+        is_private: create.is_private,
+        secret: create.secret.map(Box::from),
+        pin: create.pin.map(Box::from),
+        require_pvtid: create.require_pvtid,
+        publishers: create.publishers.unwrap_or(defaults.publishers),
+        bitrate: create.bitrate.map_or(defaults.bitrate, bitrate_cap),
+        fir_freq: create.fir_freq.unwrap_or(defaults.fir_freq),
+        audio_codecs: codecs(create.audiocodec, defaults.audio_codecs, false, "audiocodec")?,
+        video_codecs: codecs(create.videocodec, defaults.video_codecs, true, "videocodec")?,
+        opus_fec: create.opus_fec.unwrap_or(defaults.opus_fec),
+        opus_dtx: create.opus_dtx.unwrap_or(defaults.opus_dtx),
+        audiolevel_ext: create.audiolevel_ext.unwrap_or(defaults.audiolevel_ext),
+        videoorient_ext: create.videoorient_ext.unwrap_or(defaults.videoorient_ext),
+        playoutdelay_ext: create.playoutdelay_ext.unwrap_or(defaults.playoutdelay_ext),
+        transport_wide_cc_ext: create.transport_wide_cc_ext.unwrap_or(defaults.transport_wide_cc_ext),
+        room: defaults.room,
+    })
+}
+
+/// Gives a room the id that was minted for it.
+pub(super) fn name_room(spec: &mut RoomSpec, room: RoomId) {
+    if spec.description.is_empty() {
+        spec.description = format!("Room {room}").into();
+    }
+    spec.room = room;
+}
+
+fn parse_codecs(list: &str, is_video: bool) -> Option<Vec<Codec>> {
+    let codecs = list
+        .split(',')
+        .map(|name| Codec::from_janus(name.trim()).filter(|codec| codec.is_video() == is_video))
+        .collect::<Option<Vec<_>>>()?;
+    (codecs.len() <= CODECS_MAX).then_some(codecs)
+}
+
+/// A `join` of either role.
+pub(super) fn join(
+    request: Request,
+    body: Fields<'_>,
+    description: Option<Box<Description>>,
+) -> Result<command::MemberRequest, PluginError> {
+    match ParticipantType::parse(body)? {
+        ParticipantType::Publisher => {
+            let join = publisher::JoinPublisher::parse(body)?;
+            let configures = request == Request::JoinAndConfigure || description.is_some();
+            Ok(command::MemberRequest::JoinPublisher(command::JoinPublisher {
+                id: join.id,
+                display: join.display.map(Box::from),
+                pin: join.pin.map(Box::from),
+                configure: if configures { Some(configure(false, body, description)?) } else { None },
+            }))
+        }
+        ParticipantType::Subscriber => {
+            if description.is_some() {
+                return Err(RequestError::UnexpectedJsep.into());
+            }
+            let join = subscriber::JoinSubscriber::parse(body)?;
+            Ok(command::MemberRequest::JoinSubscriber(join_subscriber(join)))
+        }
+    }
+}
+
+fn join_subscriber(join: subscriber::JoinSubscriber<'_>) -> command::JoinSubscriber {
+    let (streams, legacy) = match join.feeds {
+        Feeds::Streams(streams) => (streams, None),
+        Feeds::Legacy { feed, audio, video } => (Vec::new(), Some(command::LegacyFeed { feed, audio, video })),
+    };
+    command::JoinSubscriber {
+        pin: join.pin.map(Box::from),
+        private_id: join.private_id,
+        use_msid: join.use_msid,
+        autoupdate: join.autoupdate,
+        streams: streams
+            .into_iter()
+            .map(|stream| command::SubscribeStream {
+                feed: stream.feed,
+                mid: stream.mid,
+                crossrefid: stream.crossrefid.map(Box::from),
+            })
+            .collect(),
+        legacy,
+    }
+}
+
+/// `publish` and `configure` of a publisher.
+pub(super) fn configure(
+    publish: bool,
+    body: Fields<'_>,
+    description: Option<Box<Description>>,
+) -> Result<command::Configure, PluginError> {
+    let configure = publisher::Configure::parse(body)?;
+    Ok(command::Configure {
+        publish,
+        audiocodec: configure.audiocodec.map(Box::from),
+        videocodec: configure.videocodec.map(Box::from),
+        bitrate: configure.bitrate,
+        keyframe: configure.keyframe,
+        display: configure.display.map(Box::from),
+        descriptions: configure.descriptions.into_iter().map(|(mid, text)| (mid, text.into())).collect(),
+        streams: configure.streams.into_iter().map(stream).collect(),
+        audio: configure.audio,
+        video: configure.video,
+        offer: description.filter(|description| description.kind == DescriptionKind::Offer),
+    })
+}
+
+/// `configure` of a subscriber.
+pub(super) fn configure_subscriber(body: Fields<'_>) -> Result<command::ConfigureSubscriber, PluginError> {
+    let configure = subscriber::ConfigureSubscriber::parse(body)?;
+    Ok(command::ConfigureSubscriber {
+        streams: configure.streams.into_iter().map(stream).collect(),
+        audio: configure.audio,
+        video: configure.video,
+        restart: configure.restart,
+        update: configure.update,
+    })
+}
+
+fn stream(stream: publisher::ConfigureStream) -> command::ConfigureStream {
+    command::ConfigureStream { mid: stream.mid, send: stream.send, keyframe: stream.keyframe }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::janus::field::Ids;
+
+    fn spec(text: &str) -> Result<RoomSpec, u16> {
+        let mut bytes = text.as_bytes().to_vec();
+        let document = simd_json::to_borrowed_value(&mut bytes).unwrap();
+        let create = Create::parse(Fields::of(&document, Ids::Numbers).unwrap()).map_err(|error| error.code())?;
+        room_spec(&create).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn an_empty_create_is_a_room_with_janus_defaults() {
+        let mut room = spec("{}").unwrap();
+        name_room(&mut room, RoomId::from(7));
+        assert_eq!(room, RoomSpec::new(RoomId::from(7)));
+        assert_eq!(spec(r#"{"room":7}"#).unwrap(), RoomSpec::new(RoomId::from(7)));
+    }
+
+    #[test]
+    fn codecs_are_lists_in_order_of_the_right_kind() {
+        let room = spec(r#"{"audiocodec":"OPUS, pcmu","videocodec":"h264,vp9"}"#).unwrap();
+        assert_eq!(room.audio_codecs, [Codec::Opus, Codec::Pcmu]);
+        assert_eq!(room.video_codecs, [Codec::H264, Codec::Vp9]);
+        for wrong in ["", "mp3", "vp8", "opus,opus,opus,opus,opus,opus"] {
+            assert_eq!(spec(&format!(r#"{{"audiocodec":"{wrong}"}}"#)), Err(430), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn options_that_would_be_relied_upon_are_refused() {
+        assert_eq!(spec(r#"{"allowed":[]}"#), Err(499));
+        assert_eq!(spec(r#"{"record":true}"#), Err(499));
+        assert!(spec(r#"{"record":false,"notify_joining":true}"#).is_ok());
+    }
+
+    #[test]
+    fn small_caps_are_raised_and_empty_secrets_are_none() {
+        let room = spec(r#"{"bitrate":1,"secret":"","pin":"p"}"#).unwrap();
+        assert_eq!((room.bitrate, room.secret, room.pin.as_deref()), (64_000, None, Some("p")));
+    }
+}

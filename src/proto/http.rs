@@ -1,0 +1,346 @@
+//! The server side of HTTP/1.1 on one connection: bytes in, requests out, responses to bytes (RFC 9112). Requests have
+//! bounded headers and no body; what is served, and what an upgrade leads to, is decided elsewhere.
+
+use std::time::Duration;
+
+use crate::time::Mono;
+
+/// Bytes of a request's head.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header fields of a request; browsers send about twenty.
+pub const HEADERS_MAX: usize = 64;
+/// A head must be complete within this time after its first byte, however it trickles in.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this time.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// One connection's unread bytes.
+#[derive(Debug)]
+pub struct Http {
+    inbox: Vec<u8>,
+    deadline: Mono,
+    fresh: bool,
+}
+
+/// One request without its body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path without its query.
+    pub path: Box<str>,
+    /// Whether the connection lives on after the response.
+    pub keep_alive: bool,
+    /// Whether a WebSocket is wanted, and how.
+    pub upgrade: Option<Upgrade>,
+}
+
+/// Methods that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`: a response without content.
+    Head,
+    /// All others.
+    Other,
+}
+
+/// The elements of a WebSocket handshake (RFC 6455 §4.2.1), not judged.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Upgrade {
+    /// `Sec-WebSocket-Key`
+    pub key: Box<str>,
+    /// `Sec-WebSocket-Version`
+    pub version: Box<str>,
+    /// `Sec-WebSocket-Protocol`, in order.
+    pub protocols: Vec<Box<str>>,
+}
+
+/// Statuses of responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the reason phrases")]
+pub enum Status {
+    Ok,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    ContentTooLarge,
+    UpgradeRequired,
+    HeadersTooLarge,
+    ServiceUnavailable,
+    VersionNotSupported,
+}
+
+impl Status {
+    fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "200 OK",
+            Status::BadRequest => "400 Bad Request",
+            Status::Forbidden => "403 Forbidden",
+            Status::NotFound => "404 Not Found",
+            Status::MethodNotAllowed => "405 Method Not Allowed",
+            Status::RequestTimeout => "408 Request Timeout",
+            Status::ContentTooLarge => "413 Content Too Large",
+            Status::UpgradeRequired => "426 Upgrade Required",
+            Status::HeadersTooLarge => "431 Request Header Fields Too Large",
+            Status::ServiceUnavailable => "503 Service Unavailable",
+            Status::VersionNotSupported => "505 HTTP Version Not Supported",
+        }
+    }
+}
+
+impl Http {
+    /// A connection that has just been accepted.
+    pub fn new(now: Mono) -> Http {
+        Http { inbox: Vec::new(), deadline: now + HEAD_DEADLINE, fresh: true }
+    }
+
+    /// Takes bytes from the socket. False when more arrived than may wait: the connection is to be dropped.
+    pub fn receive(&mut self, now: Mono, bytes: &[u8]) -> bool {
+        if self.inbox.is_empty() && !self.fresh {
+            self.deadline = now + HEAD_DEADLINE;
+        }
+        self.fresh = false;
+        self.inbox.extend_from_slice(bytes);
+        self.inbox.len() <= INBOX_BYTES_MAX
+    }
+
+    /// The next complete request. An error is a status to answer with before the connection is closed.
+    pub fn poll(&mut self, now: Mono) -> Result<Option<Request>, Status> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut head = httparse::Request::new(&mut headers);
+        let length = match head.parse(&self.inbox) {
+            Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
+            Ok(httparse::Status::Partial) if self.inbox.len() < HEAD_BYTES_MAX => return Ok(None),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Status::HeadersTooLarge),
+            Err(httparse::Error::Version) => return Err(Status::VersionNotSupported),
+            Err(_) => return Err(Status::BadRequest),
+        };
+        let request = Request::read(&head)?;
+        self.inbox.drain(..length);
+        self.resume(now);
+        Ok(Some(request))
+    }
+
+    /// A response that took its time has been given: the next request starts to be awaited.
+    pub fn resume(&mut self, now: Mono) {
+        self.deadline = now + if self.inbox.is_empty() { IDLE_DEADLINE } else { HEAD_DEADLINE };
+    }
+
+    /// When to give up waiting for a request.
+    pub fn deadline(&self) -> Mono {
+        self.deadline
+    }
+
+    /// Whether a part of a request is there: giving up is then worth a response.
+    pub fn is_partial(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// The bytes behind an upgrade request: they belong to the new protocol.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.inbox
+    }
+}
+
+/// While a request is being answered, the next ones wait.
+const INBOX_BYTES_MAX: usize = 64 * 1024;
+
+impl Request {
+    fn read(head: &httparse::Request<'_, '_>) -> Result<Request, Status> {
+        let mut keep_alive = head.version == Some(1);
+        let mut upgrades = false;
+        let mut connection_upgrade = false;
+        let mut hosts = 0;
+        let mut upgrade = Upgrade::default();
+        for header in head.headers.iter() {
+            let value = std::str::from_utf8(header.value).map_err(|_| Status::BadRequest)?.trim();
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            if is("host") {
+                hosts += 1;
+            } else if is("connection") {
+                for token in tokens(value) {
+                    match token {
+                        token if token.eq_ignore_ascii_case("close") => keep_alive = false,
+                        token if token.eq_ignore_ascii_case("upgrade") => connection_upgrade = true,
+                        _ => {}
+                    }
+                }
+            } else if is("upgrade") {
+                upgrades |= tokens(value).any(|token| token.eq_ignore_ascii_case("websocket"));
+            } else if is("sec-websocket-key") {
+                upgrade.key = value.into();
+            } else if is("sec-websocket-version") {
+                upgrade.version = value.into();
+            } else if is("sec-websocket-protocol") {
+                upgrade.protocols.extend(tokens(value).map(Box::from));
+            } else if is("transfer-encoding") || (is("content-length") && value != "0") {
+                // Nothing here takes content. Refusing it, and closing, also ends every quarrel about its length
+                // (RFC 9112 §11.2).
+                return Err(if head.method == Some("GET") || head.method == Some("HEAD") {
+                    Status::ContentTooLarge
+                } else {
+                    Status::MethodNotAllowed
+                });
+            }
+        }
+        // RFC 9112 §3.2: one Host field, else 400.
+        if head.version == Some(1) && hosts != 1 {
+            return Err(Status::BadRequest);
+        }
+        let method = match head.method {
+            Some("GET") => Method::Get,
+            Some("HEAD") => Method::Head,
+            _ => Method::Other,
+        };
+        let target = head.path.unwrap_or_default();
+        let path = target.split_once('?').map_or(target, |(path, _)| path).into();
+        let is_upgrade = upgrades && connection_upgrade && method == Method::Get && head.version == Some(1);
+        Ok(Request { method, path, keep_alive, upgrade: is_upgrade.then_some(upgrade) })
+    }
+}
+
+fn tokens(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// A response.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// How it went.
+    pub status: Status,
+    /// `Content-Type`
+    pub content_type: &'a str,
+    /// Further fields.
+    pub fields: &'a [(&'a str, &'a str)],
+    /// The content.
+    pub content: &'a [u8],
+}
+
+impl Response<'_> {
+    /// A response whose content is its status in words.
+    pub fn plain(status: Status) -> Response<'static> {
+        let content = status.line().as_bytes();
+        Response { status, content_type: "text/plain; charset=utf-8", fields: &[], content }
+    }
+
+    /// Composes it; to `HEAD` without the content.
+    pub fn compose(&self, method: Method, keep_alive: bool, out: &mut Vec<u8>) {
+        let Response { status, content_type, fields, content } = self;
+        let mut head = format!(
+            "HTTP/1.1 {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\n",
+            status.line(),
+            content.len(),
+        );
+        for (name, value) in *fields {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !keep_alive {
+            head.push_str("Connection: close\r\n");
+        }
+        head.push_str("\r\n");
+        out.extend_from_slice(head.as_bytes());
+        if method != Method::Head {
+            out.extend_from_slice(content);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(bytes: &[u8]) -> Result<Option<Request>, Status> {
+        let mut http = Http::new(Mono(0));
+        assert!(http.receive(Mono(0), bytes));
+        http.poll(Mono(0))
+    }
+
+    #[test]
+    fn requests_may_arrive_in_pieces_and_several_at_once() {
+        let bytes = b"GET /a?x=1 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        for cut in 0..bytes.len() {
+            let mut http = Http::new(Mono(0));
+            let mut seen = Vec::new();
+            for part in [&bytes[..cut], &bytes[cut..]] {
+                assert!(http.receive(Mono(0), part));
+                while let Some(request) = http.poll(Mono(0)).unwrap() {
+                    seen.push((request.method, request.path.to_string(), request.keep_alive));
+                }
+            }
+            assert_eq!(seen, [(Method::Get, "/a".into(), true), (Method::Head, "/b".into(), false)]);
+            assert!(!http.is_partial());
+        }
+    }
+
+    #[test]
+    fn an_upgrade_needs_both_fields() {
+        let request = poll(
+            b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+              Sec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a, janus-protocol\r\n\r\n",
+        );
+        let upgrade = request.unwrap().unwrap().upgrade.unwrap();
+        assert_eq!((&*upgrade.key, &*upgrade.version), ("k", "13"));
+        assert_eq!(upgrade.protocols, [Box::from("a"), Box::from("janus-protocol")]);
+        let request = poll(b"GET /x HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!(request.unwrap().unwrap().upgrade, None);
+    }
+
+    #[test]
+    fn heads_are_bounded_in_bytes_and_fields() {
+        let mut long = b"GET / HTTP/1.1\r\nHost: h\r\nX: ".to_vec();
+        long.resize(HEAD_BYTES_MAX, b'a');
+        assert_eq!(poll(&long), Err(Status::HeadersTooLarge));
+        long.extend_from_slice(b"\r\n\r\n");
+        assert_eq!(poll(&long), Err(Status::HeadersTooLarge));
+        let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(HEADERS_MAX));
+        assert_eq!(poll(many.as_bytes()), Err(Status::HeadersTooLarge));
+        let mut http = Http::new(Mono(0));
+        assert!(!http.receive(Mono(0), &vec![b'a'; INBOX_BYTES_MAX + 1]));
+    }
+
+    #[test]
+    fn what_is_not_a_plain_request_is_refused() {
+        assert_eq!(poll(b"\x16\x03\x01\x02\x00\x01"), Err(Status::BadRequest));
+        assert_eq!(poll(b"GET / HTTP/1.1\r\n\r\n"), Err(Status::BadRequest));
+        assert_eq!(poll(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Err(Status::BadRequest));
+        assert_eq!(poll(b"GET / HTTP/3.0\r\nHost: a\r\n\r\n"), Err(Status::VersionNotSupported));
+        assert_eq!(poll(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"), Err(Status::MethodNotAllowed));
+        assert_eq!(
+            poll(b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            Err(Status::ContentTooLarge)
+        );
+    }
+
+    #[test]
+    fn a_slow_head_does_not_postpone_its_deadline() {
+        let mut http = Http::new(Mono(0));
+        let second = Duration::from_secs(1);
+        for at in 0..9 {
+            assert!(http.receive(Mono(0) + second * at, b"G"));
+            assert_eq!(http.deadline(), Mono(0) + HEAD_DEADLINE);
+        }
+        let mut http = Http::new(Mono(0));
+        http.receive(Mono(0), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        http.poll(Mono(0)).unwrap().unwrap();
+        assert_eq!(http.deadline(), Mono(0) + IDLE_DEADLINE);
+        http.receive(Mono(0) + second, b"G");
+        assert_eq!(http.deadline(), Mono(0) + second + HEAD_DEADLINE);
+        http.receive(Mono(0) + second * 5, b"E");
+        assert_eq!(http.deadline(), Mono(0) + second + HEAD_DEADLINE);
+    }
+
+    #[test]
+    fn a_response_to_head_has_the_length_but_not_the_content() {
+        let mut out = Vec::new();
+        Response::plain(Status::NotFound).compose(Method::Head, false, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("HTTP/1.1 404 Not Found\r\n"));
+        assert!(text.contains("Content-Length: 13\r\n") && text.contains("Connection: close\r\n"));
+        assert!(text.ends_with("\r\n\r\n"));
+    }
+}

@@ -1,0 +1,405 @@
+//! The envelope of every request, and the messages the core sends. Key order is Janus' for the reader's sake; JSON
+//! gives it no meaning.
+
+use serde::Serialize;
+use simd_json::borrowed::Value;
+
+use super::error::CoreError;
+use super::field::{Field, Fields, Ids, Kind};
+use crate::id::{HandleId, SessionId};
+
+/// What a request wants; compared without regard to case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `info`
+    Info,
+    /// `ping`
+    Ping,
+    /// `create`
+    Create,
+    /// `keepalive`
+    Keepalive,
+    /// `claim`
+    Claim,
+    /// `attach`
+    Attach,
+    /// `destroy`
+    Destroy,
+    /// `detach`
+    Detach,
+    /// `hangup`
+    Hangup,
+    /// `message`
+    Message,
+    /// `trickle`
+    Trickle,
+    /// Anything else.
+    Unknown,
+}
+
+/// One request with its envelope checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'v> {
+    /// What is wanted.
+    pub verb: Verb,
+    /// The verb as written.
+    pub name: &'v str,
+    /// Echoed in every direct answer.
+    pub transaction: &'v str,
+    /// None when absent or not a natural number; an explicit 0 stays.
+    pub session: Option<SessionId>,
+    /// As above.
+    pub handle: Option<HandleId>,
+    /// The wished session id of `create`.
+    pub id: Option<SessionId>,
+    /// `apisecret` when it is a string.
+    pub secret: Option<&'v str>,
+    /// Everything, for the elements of the verb itself.
+    pub fields: Fields<'v>,
+}
+
+/// A request that is refused for its envelope, with what could be read of it.
+#[derive(Clone, Debug)]
+pub struct Refused<'v> {
+    /// Why.
+    pub error: CoreError,
+    /// Echoed when it could be read.
+    pub transaction: Option<&'v str>,
+    /// Echoed when it could be read.
+    pub session: Option<SessionId>,
+}
+
+const ENVELOPE: &[Field] = &[
+    Field::required("transaction", Kind::Text),
+    Field::required("janus", Kind::Text),
+    Field::optional("id", Kind::Natural),
+];
+
+impl<'v> Request<'v> {
+    /// Reads the envelope of one document.
+    pub fn parse(document: &'v Value<'v>, ids: Ids) -> Result<Request<'v>, Refused<'v>> {
+        let Some(fields) = Fields::of(document, ids) else {
+            return Err(Refused { error: CoreError::NotAnObject, transaction: None, session: None });
+        };
+        let transaction = fields.text("transaction");
+        let session = fields.natural("session_id").map(SessionId);
+        if let Err(error) = fields.check(ENVELOPE) {
+            return Err(Refused { error: error.into(), transaction, session });
+        }
+        let name = fields.text("janus").unwrap_or_default();
+        Ok(Request {
+            verb: Verb::parse(name),
+            name,
+            transaction: transaction.unwrap_or_default(),
+            session,
+            handle: fields.natural("handle_id").map(HandleId),
+            id: fields.natural("id").map(SessionId).filter(|id| id.0 != 0),
+            secret: fields.text("apisecret"),
+            fields,
+        })
+    }
+}
+
+impl Verb {
+    fn parse(name: &str) -> Verb {
+        VERBS.iter().find(|(text, _)| text.eq_ignore_ascii_case(name)).map_or(Verb::Unknown, |(_, verb)| *verb)
+    }
+}
+
+const VERBS: [(&str, Verb); 11] = [
+    ("message", Verb::Message),
+    ("trickle", Verb::Trickle),
+    ("keepalive", Verb::Keepalive),
+    ("create", Verb::Create),
+    ("attach", Verb::Attach),
+    ("detach", Verb::Detach),
+    ("hangup", Verb::Hangup),
+    ("destroy", Verb::Destroy),
+    ("claim", Verb::Claim),
+    ("info", Verb::Info),
+    ("ping", Verb::Ping),
+];
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    janus: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    id: u64,
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    code: u16,
+    reason: String,
+}
+
+impl<'a> Reply<'a> {
+    fn new(janus: &'static str, session: Option<SessionId>, transaction: &'a str) -> Reply<'a> {
+        let session_id = session.map(|session| session.0);
+        Reply { janus, session_id, transaction: Some(transaction), data: None, error: None }
+    }
+}
+
+/// `success` without data.
+pub fn success(session: SessionId, transaction: &str) -> String {
+    json(&Reply::new("success", Some(session), transaction))
+}
+
+/// To `create`: the id stands in `data` alone, because clients would take a `session_id` for it.
+pub fn created(session: SessionId, transaction: &str) -> String {
+    json(&Reply { data: Some(Data { id: session.0 }), ..Reply::new("success", None, transaction) })
+}
+
+/// To `attach`.
+pub fn attached(session: SessionId, handle: HandleId, transaction: &str) -> String {
+    json(&Reply { data: Some(Data { id: handle.0 }), ..Reply::new("success", Some(session), transaction) })
+}
+
+/// `ack`
+pub fn ack(session: SessionId, transaction: &str) -> String {
+    json(&Reply::new("ack", Some(session), transaction))
+}
+
+/// `pong`
+pub fn pong(transaction: &str) -> String {
+    json(&Reply::new("pong", None, transaction))
+}
+
+/// `error`; the session is echoed unless it is 0.
+pub fn error(session: Option<SessionId>, transaction: Option<&str>, error: &CoreError) -> String {
+    let body = ErrorBody { code: error.code(), reason: error.to_string() };
+    let session_id = session.map(|session| session.0).filter(|id| *id != 0);
+    json(&Reply { janus: "error", session_id, transaction, data: None, error: Some(body) })
+}
+
+/// `timeout`: the session and nothing else.
+pub fn timeout(session: SessionId) -> String {
+    format!(r#"{{"janus":"timeout","session_id":{}}}"#, session.0)
+}
+
+/// What is said to handles, rendered once and then addressed to each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    name: &'static str,
+    tail: String,
+}
+
+impl Notice {
+    /// A message of the core with elements of its own, which must serialise as an object.
+    pub fn new(name: &'static str, elements: &impl Serialize) -> Notice {
+        let object = json(elements);
+        let inner = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+        let tail = if inner.is_empty() { String::new() } else { format!(",{inner}") };
+        Notice { name, tail }
+    }
+
+    /// A plugin's answer or event: `event`, or `success` for what is answered synchronously.
+    pub fn plugin(name: &'static str, package: &str, data: &impl Serialize, jsep: Option<Jsep<'_>>) -> Notice {
+        let mut tail = format!(r#","plugindata":{{"plugin":"{package}","data":{}}}"#, json(data));
+        if let Some(jsep) = jsep {
+            tail.push_str(r#","jsep":"#);
+            tail.push_str(&json(&jsep));
+        }
+        Notice { name, tail }
+    }
+
+    /// The message for one handle.
+    pub fn address(&self, session: SessionId, sender: HandleId, transaction: Option<&str>) -> String {
+        let Notice { name, tail } = self;
+        let (session, sender) = (session.0, sender.0);
+        match transaction {
+            Some(transaction) => {
+                let transaction = json(&transaction);
+                format!(
+                    r#"{{"janus":"{name}","session_id":{session},"sender":{sender},"transaction":{transaction}{tail}}}"#
+                )
+            }
+            None => format!(r#"{{"janus":"{name}","session_id":{session},"sender":{sender}{tail}}}"#),
+        }
+    }
+}
+
+/// A description of ours, beside `plugindata`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Jsep<'a> {
+    /// `offer` or `answer`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The text.
+    pub sdp: &'a str,
+}
+
+/// `server_info`: the keys that clients read, all true here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServerInfo<'a> {
+    /// Seconds.
+    pub session_timeout: u64,
+    /// The configured name.
+    pub server_name: &'a str,
+    /// False while draining.
+    pub accepting_new_sessions: bool,
+    /// Whether requests need the API secret.
+    #[serde(rename = "api_secret")]
+    pub api_secret: bool,
+}
+
+/// Clients compare this with Janus' own numbers to learn whether the multistream API (1.0 and newer) is spoken.
+pub const JANUS_API_VERSION: u32 = 1402;
+
+/// To `info`.
+pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Message<'a> {
+        janus: &'static str,
+        transaction: &'a str,
+        name: &'static str,
+        version: u32,
+        #[serde(rename = "version_string")]
+        version_string: &'static str,
+        author: &'static str,
+        #[serde(rename = "data_channels")]
+        data_channels: bool,
+        #[serde(flatten)]
+        info: &'a ServerInfo<'a>,
+        reclaim_session_timeout: u64,
+        ice_lite: bool,
+        ice_tcp: bool,
+        full_trickle: bool,
+        #[serde(rename = "auth_token")]
+        auth_token: bool,
+        #[serde(rename = "event_handlers")]
+        event_handlers: bool,
+        #[serde(rename = "opaqueid_in_api")]
+        opaqueid_in_api: bool,
+        transports: serde_json::Value,
+        plugins: serde_json::Value,
+    }
+    let version_string = env!("CARGO_PKG_VERSION");
+    let author = "The Portunus authors";
+    json(&Message {
+        janus: "server_info",
+        transaction,
+        name: "Portunus WebRTC Server",
+        version: JANUS_API_VERSION,
+        version_string,
+        author,
+        data_channels: false,
+        info,
+        reclaim_session_timeout: 0,
+        ice_lite: true,
+        ice_tcp: false,
+        full_trickle: false,
+        auth_token: false,
+        event_handlers: false,
+        opaqueid_in_api: false,
+        transports: serde_json::json!({
+            "janus.transport.websockets": {
+                "name": "Portunus WebSockets", "author": author, "description": "The Janus API over WebSocket",
+                "version_string": version_string, "version": 1
+            }
+        }),
+        plugins: serde_json::json!({
+            super::videoroom::PACKAGE: {
+                "name": "JANUS VideoRoom plugin", "author": author, "description": "The VideoRoom of Portunus",
+                "version_string": "0.0.10", "version": 10
+            }
+        }),
+    })
+}
+
+/// Serialisation of our own messages cannot fail: they hold no maps with other keys than strings.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our messages are serialisable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json as j;
+
+    fn value(text: &str) -> serde_json::Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn with<R>(text: &str, f: impl FnOnce(Result<Request<'_>, Refused<'_>>) -> R) -> R {
+        let mut bytes = text.as_bytes().to_vec();
+        let document = simd_json::to_borrowed_value(&mut bytes).unwrap();
+        f(Request::parse(&document, Ids::Numbers))
+    }
+
+    #[test]
+    fn verbs_are_compared_without_case_and_ids_of_another_type_are_absent() {
+        with(r#"{"janus":"KeepAlive","transaction":"t","session_id":"7","handle_id":null}"#, |request| {
+            let request = request.unwrap();
+            assert_eq!((request.verb, request.session, request.handle), (Verb::Keepalive, None, None));
+        });
+        with(r#"{"janus":"x","transaction":"t","session_id":7,"handle_id":0}"#, |request| {
+            let request = request.unwrap();
+            assert_eq!(request.verb, Verb::Unknown);
+            assert_eq!((request.session, request.handle), (Some(SessionId(7)), Some(HandleId(0))));
+        });
+    }
+
+    #[test]
+    fn transaction_is_checked_before_the_verb_and_echoed_when_readable() {
+        with(r#"{"session_id":9}"#, |request| {
+            let refused = request.unwrap_err();
+            assert_eq!(refused.error.code(), 456);
+            assert_eq!(refused.error.to_string(), "Missing mandatory element (transaction)");
+            assert_eq!(refused.session, Some(SessionId(9)));
+        });
+        with(r#"{"transaction":"t","janus":1}"#, |request| {
+            let refused = request.unwrap_err();
+            assert_eq!((refused.error.code(), refused.transaction), (467, Some("t")));
+        });
+        with("[]", |request| assert_eq!(request.unwrap_err().error.code(), 455));
+    }
+
+    #[test]
+    fn created_holds_the_id_in_data_only() {
+        assert_eq!(value(&created(SessionId(5), "a\"b")), j!({"janus":"success","transaction":"a\"b","data":{"id":5}}));
+    }
+
+    #[test]
+    fn a_notice_is_addressed_without_being_rendered_again() {
+        let notice =
+            Notice::plugin("event", "p", &j!({"videoroom":"event"}), Some(Jsep { kind: "offer", sdp: "v=0\r\n" }));
+        assert_eq!(
+            value(&notice.address(SessionId(1), HandleId(2), Some("x\\"))),
+            j!({"janus":"event","session_id":1,"sender":2,"transaction":"x\\",
+                "plugindata":{"plugin":"p","data":{"videoroom":"event"}},"jsep":{"type":"offer","sdp":"v=0\r\n"}})
+        );
+        let notice = Notice::new("webrtcup", &j!({}));
+        assert_eq!(
+            value(&notice.address(SessionId(1), HandleId(2), None)),
+            j!({"janus":"webrtcup","session_id":1,"sender":2})
+        );
+        let notice = Notice::new("hangup", &j!({"reason":{"a":{}}}));
+        assert_eq!(
+            value(&notice.address(SessionId(1), HandleId(2), None)),
+            j!({"janus":"hangup","session_id":1,"sender":2,"reason":{"a":{}}})
+        );
+    }
+
+    #[test]
+    fn an_error_about_session_zero_does_not_echo_it() {
+        let text = error(Some(SessionId(0)), Some("t"), &CoreError::NoSuchSession(SessionId(0)));
+        assert_eq!(
+            value(&text),
+            j!({"janus":"error","transaction":"t","error":{"code":458,"reason":"No such session 0"}})
+        );
+    }
+}

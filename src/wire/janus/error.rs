@@ -1,0 +1,117 @@
+//! What the core refuses, with Janus' codes and texts in one place. The plugin's own refusals are in `videoroom`.
+
+use std::fmt;
+
+use super::document::DocumentError;
+use super::field::FieldError;
+use crate::id::{HandleId, SessionId};
+
+/// Why a request ends in `"janus":"error"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CoreError {
+    /// 403
+    Unauthorized,
+    /// 453
+    UnknownVerb(Box<str>),
+    /// 454: the message is not JSON.
+    Syntax(DocumentError),
+    /// 454: `trickle` with both forms.
+    BothCandidateForms,
+    /// 455: the document is not an object.
+    NotAnObject,
+    /// 455
+    JsepNotAnObject,
+    /// 456 or 467
+    Field(FieldError),
+    /// 456 or 467 inside `jsep`.
+    JsepField(FieldError),
+    /// 456: `trickle` without either form.
+    NoCandidate,
+    /// 456: a candidate that names no m-line.
+    NoCandidateLine,
+    /// 457: the verb is for another scope.
+    Unhandled(Box<str>),
+    /// 458
+    NoSuchSession(SessionId),
+    /// 459
+    NoSuchHandle(HandleId, SessionId),
+    /// 460
+    NoSuchPlugin(Box<str>),
+    /// 464
+    JsepType(Box<str>),
+    /// 465; carries what is wrong with it.
+    Sdp(Box<str>),
+    /// 468
+    SessionTaken,
+    /// 469
+    UnexpectedAnswer,
+    /// 472
+    Draining,
+    /// 490: a bound of ours is reached; carries the setting.
+    Exhausted(&'static str),
+    /// 490: a session id that another signalling shard is the home of.
+    ForeignSession,
+}
+
+impl CoreError {
+    /// The `code`.
+    pub fn code(&self) -> u16 {
+        match self {
+            CoreError::Unauthorized => 403,
+            CoreError::UnknownVerb(_) => 453,
+            CoreError::Syntax(_) | CoreError::BothCandidateForms => 454,
+            CoreError::NotAnObject | CoreError::JsepNotAnObject => 455,
+            CoreError::Field(FieldError::Missing(_)) | CoreError::JsepField(FieldError::Missing(_)) => 456,
+            CoreError::NoCandidate | CoreError::NoCandidateLine => 456,
+            CoreError::Field(FieldError::Type(..)) | CoreError::JsepField(FieldError::Type(..)) => 467,
+            CoreError::Unhandled(_) => 457,
+            CoreError::NoSuchSession(_) => 458,
+            CoreError::NoSuchHandle(..) => 459,
+            CoreError::NoSuchPlugin(_) => 460,
+            CoreError::JsepType(_) => 464,
+            CoreError::Sdp(_) => 465,
+            CoreError::SessionTaken => 468,
+            CoreError::UnexpectedAnswer => 469,
+            CoreError::Draining => 472,
+            CoreError::Exhausted(_) | CoreError::ForeignSession => 490,
+        }
+    }
+}
+
+impl fmt::Display for CoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CoreError::Unauthorized => f.write_str("Unauthorized request (wrong or missing secret/token)"),
+            CoreError::UnknownVerb(verb) => write!(f, "Unknown request '{verb}'"),
+            CoreError::Syntax(error) => write!(f, "Invalid Janus API request - {error}"),
+            CoreError::BothCandidateForms => f.write_str("Can't have both candidate and candidates"),
+            CoreError::NotAnObject => f.write_str("Invalid request (not an object)"),
+            CoreError::JsepNotAnObject => f.write_str("Invalid jsep object"),
+            CoreError::Field(error) => error.fmt(f),
+            CoreError::JsepField(error) => write!(f, "JSEP error: {error}"),
+            CoreError::NoCandidate => f.write_str("Missing mandatory element (candidate|candidates)"),
+            CoreError::NoCandidateLine => f.write_str("Missing mandatory element (sdpMid|sdpMLineIndex)"),
+            CoreError::Unhandled(verb) => write!(f, "Unhandled request '{verb}' at this path"),
+            CoreError::NoSuchSession(session) => write!(f, "No such session {}", session.0),
+            CoreError::NoSuchHandle(handle, session) => {
+                write!(f, "No such handle {} in session {}", handle.0, session.0)
+            }
+            CoreError::NoSuchPlugin(plugin) => write!(f, "No such plugin '{plugin}'"),
+            CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),
+            CoreError::Sdp(error) => write!(f, "Error processing SDP: {error}"),
+            CoreError::SessionTaken => f.write_str("Session ID already in use"),
+            CoreError::UnexpectedAnswer => f.write_str("Unexpected answer (no offer of ours is open)"),
+            CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),
+            CoreError::Exhausted(bound) => write!(f, "Out of resources ({bound})"),
+            CoreError::ForeignSession => f.write_str("A session with this ID cannot be created on this connection"),
+        }
+    }
+}
+
+impl std::error::Error for CoreError {}
+
+impl From<FieldError> for CoreError {
+    fn from(error: FieldError) -> CoreError {
+        CoreError::Field(error)
+    }
+}

@@ -1,0 +1,267 @@
+//! Field tables: each request declares its elements once (name, kind, required), and the first one in that order that is
+//! missing or has another type is the error. The core and the plugin share this and differ only in their codes.
+
+use std::fmt;
+
+use simd_json::StaticNode;
+use simd_json::borrowed::{Object, Value};
+
+use crate::id::Name;
+
+/// What an element must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// `true` or `false`, nothing else.
+    Flag,
+    /// An integer that is not negative.
+    Natural,
+    /// Any integer.
+    Integer,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+    /// A room's or participant's id: a natural number, or a string with `string_ids`.
+    Id,
+}
+
+/// What ids are in this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ids {
+    /// The default.
+    #[default]
+    Numbers,
+    /// `string_ids`
+    Texts,
+}
+
+/// One row of a field table.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    name: &'static str,
+    kind: Kind,
+    required: bool,
+}
+
+impl Field {
+    /// An element that must be there.
+    pub const fn required(name: &'static str, kind: Kind) -> Field {
+        Field { name, kind, required: true }
+    }
+
+    /// An element that may be absent, but not `null`.
+    pub const fn optional(name: &'static str, kind: Kind) -> Field {
+        Field { name, kind, required: false }
+    }
+}
+
+/// What is wrong with the first wrong element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldError {
+    /// It is not there.
+    Missing(&'static str),
+    /// It has another type; the kind is never [`Kind::Id`].
+    Type(&'static str, Kind),
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldError::Missing(name) => write!(f, "Missing mandatory element ({name})"),
+            FieldError::Type(name, kind) => write!(f, "Invalid element type ({name} should be {})", kind.phrase()),
+        }
+    }
+}
+
+impl Kind {
+    fn phrase(self) -> &'static str {
+        match self {
+            Kind::Text => "a string",
+            Kind::Flag => "a boolean",
+            Kind::Natural | Kind::Id => "a positive integer",
+            Kind::Integer => "an integer",
+            Kind::Array => "an array",
+            Kind::Object => "an object",
+        }
+    }
+
+    fn resolve(self, ids: Ids) -> Kind {
+        match (self, ids) {
+            (Kind::Id, Ids::Numbers) => Kind::Natural,
+            (Kind::Id, Ids::Texts) => Kind::Text,
+            (kind, _) => kind,
+        }
+    }
+
+    fn fits(self, value: &Value<'_>) -> bool {
+        match self {
+            Kind::Text => matches!(value, Value::String(_)),
+            Kind::Flag => matches!(value, Value::Static(StaticNode::Bool(_))),
+            Kind::Natural | Kind::Id => natural(value).is_some(),
+            Kind::Integer => integer(value).is_some(),
+            Kind::Array => matches!(value, Value::Array(_)),
+            Kind::Object => matches!(value, Value::Object(_)),
+        }
+    }
+}
+
+/// The elements of one object. The typed readers answer `None` for what is absent or of another type: the table is
+/// checked first.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'v> {
+    object: &'v Object<'v>,
+    ids: Ids,
+}
+
+impl<'v> Fields<'v> {
+    /// The elements of `object`, unchecked.
+    pub fn new(object: &'v Object<'v>, ids: Ids) -> Fields<'v> {
+        Fields { object, ids }
+    }
+
+    /// Checks the elements in the table's order. What the table does not name is ignored.
+    pub fn check(self, table: &[Field]) -> Result<Fields<'v>, FieldError> {
+        for field in table {
+            let kind = field.kind.resolve(self.ids);
+            match self.object.get(field.name) {
+                Some(value) if kind.fits(value) => {}
+                Some(_) => return Err(FieldError::Type(field.name, kind)),
+                None if field.required => return Err(FieldError::Missing(field.name)),
+                None => {}
+            }
+        }
+        Ok(self)
+    }
+
+    /// The element as it is.
+    pub fn value(self, name: &str) -> Option<&'v Value<'v>> {
+        self.object.get(name)
+    }
+
+    /// A string.
+    pub fn text(self, name: &str) -> Option<&'v str> {
+        match self.object.get(name)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A boolean.
+    pub fn flag(self, name: &str) -> Option<bool> {
+        match self.object.get(name)? {
+            Value::Static(StaticNode::Bool(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// An integer that is not negative.
+    pub fn natural(self, name: &str) -> Option<u64> {
+        natural(self.object.get(name)?)
+    }
+
+    /// An id of this server's kind.
+    pub fn id(self, name: &str) -> Option<Name> {
+        match self.ids {
+            Ids::Numbers => self.natural(name).map(Name::Number),
+            Ids::Texts => self.text(name).map(|text| Name::Text(text.into())),
+        }
+    }
+
+    /// An array.
+    pub fn array(self, name: &str) -> Option<&'v [Value<'v>]> {
+        match self.object.get(name)? {
+            Value::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// An object.
+    pub fn object(self, name: &str) -> Option<Fields<'v>> {
+        Fields::of(self.object.get(name)?, self.ids)
+    }
+
+    /// The elements of a value that is an object.
+    pub fn of(value: &'v Value<'v>, ids: Ids) -> Option<Fields<'v>> {
+        match value {
+            Value::Object(object) => Some(Fields { object, ids }),
+            _ => None,
+        }
+    }
+
+    /// The elements of an array whose items are all objects.
+    pub fn objects(self, name: &'static str) -> Result<Vec<Fields<'v>>, FieldError> {
+        let items = self.array(name).unwrap_or_default();
+        items
+            .iter()
+            .map(|item| Fields::of(item, self.ids).ok_or(FieldError::Type(name, Kind::Object)))
+            .collect::<Result<_, _>>()
+    }
+}
+
+// Janus' integers are signed 64-bit; what is larger is no integer to it.
+fn integer(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Static(StaticNode::I64(number)) => Some(*number),
+        Value::Static(StaticNode::U64(number)) => i64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+fn natural(value: &Value<'_>) -> Option<u64> {
+    integer(value).and_then(|number| u64::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[Field] = &[
+        Field::required("first", Kind::Text),
+        Field::optional("second", Kind::Natural),
+        Field::optional("third", Kind::Flag),
+        Field::required("fourth", Kind::Id),
+    ];
+
+    fn check(text: &str, ids: Ids) -> Result<(), FieldError> {
+        let mut bytes = text.as_bytes().to_vec();
+        let value = simd_json::to_borrowed_value(&mut bytes).unwrap();
+        Fields::of(&value, ids).unwrap().check(TABLE).map(drop)
+    }
+
+    #[test]
+    fn the_first_failing_element_in_declared_order_is_the_error() {
+        assert_eq!(check(r#"{"third":1,"second":-1}"#, Ids::Numbers), Err(FieldError::Missing("first")));
+        assert_eq!(
+            check(r#"{"third":1,"second":-1,"first":""}"#, Ids::Numbers),
+            Err(FieldError::Type("second", Kind::Natural))
+        );
+        assert_eq!(check(r#"{"first":"","third":1}"#, Ids::Numbers), Err(FieldError::Type("third", Kind::Flag)));
+        assert_eq!(check(r#"{"first":""}"#, Ids::Numbers), Err(FieldError::Missing("fourth")));
+    }
+
+    #[test]
+    fn null_and_near_types_are_type_errors() {
+        for wrong in ["null", "1.0", "\"1\"", "-1", "18446744073709551615", "[]"] {
+            let text = format!(r#"{{"first":"a","second":{wrong},"fourth":1}}"#);
+            assert_eq!(check(&text, Ids::Numbers), Err(FieldError::Type("second", Kind::Natural)), "{wrong}");
+        }
+        assert_eq!(check(r#"{"first":null,"fourth":1}"#, Ids::Numbers), Err(FieldError::Type("first", Kind::Text)));
+    }
+
+    #[test]
+    fn ids_are_of_the_servers_kind_and_the_text_says_so() {
+        assert_eq!(check(r#"{"first":"a","fourth":0}"#, Ids::Numbers), Ok(()));
+        assert_eq!(check(r#"{"first":"a","fourth":"x"}"#, Ids::Texts), Ok(()));
+        let error = check(r#"{"first":"a","fourth":"x"}"#, Ids::Numbers).unwrap_err();
+        assert_eq!(error.to_string(), "Invalid element type (fourth should be a positive integer)");
+        let error = check(r#"{"first":"a","fourth":7}"#, Ids::Texts).unwrap_err();
+        assert_eq!(error.to_string(), "Invalid element type (fourth should be a string)");
+    }
+
+    #[test]
+    fn unknown_elements_are_ignored() {
+        assert_eq!(check(r#"{"first":"a","fourth":1,"fifth":null}"#, Ids::Numbers), Ok(()));
+    }
+}

@@ -1,0 +1,72 @@
+//! What is wrong with a VideoRoom request by its shape alone, and the body of every VideoRoom error.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::wire::janus::field::FieldError;
+
+/// Why the body of a request is refused before any room is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestError {
+    /// 423: no such request.
+    Unknown(Box<str>),
+    /// 423: a `join` as subscriber that carries a description.
+    UnexpectedJsep,
+    /// 429 or 430
+    Field(FieldError),
+    /// 430: the right type with a value that cannot be; carries the element.
+    Value(&'static str),
+    /// 430: a layer beyond 2; carries the element.
+    Layer(&'static str),
+    /// 499: asks for something this server does not do, and that must not be passed over in silence.
+    Unsupported(&'static str),
+}
+
+impl RequestError {
+    /// The `error_code`.
+    pub fn code(&self) -> u16 {
+        match self {
+            RequestError::Unknown(_) | RequestError::UnexpectedJsep => 423,
+            RequestError::Field(FieldError::Missing(_)) => 429,
+            RequestError::Field(FieldError::Type(..)) | RequestError::Value(_) | RequestError::Layer(_) => 430,
+            RequestError::Unsupported(_) => 499,
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestError::Unknown(name) => write!(f, "Unknown request '{name}'"),
+            RequestError::UnexpectedJsep => f.write_str("Subscribers can't send a description when joining"),
+            RequestError::Field(error) => error.fmt(f),
+            RequestError::Value(name) => write!(f, "Invalid element value ({name})"),
+            RequestError::Layer(name) => write!(f, "Invalid value ({name} should be 0, 1 or 2)"),
+            RequestError::Unsupported(name) => write!(f, "Not supported by this server ({name})"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+impl From<FieldError> for RequestError {
+    fn from(error: FieldError) -> RequestError {
+        RequestError::Field(error)
+    }
+}
+
+/// `{"videoroom":"event","error_code":N,"error":"text"}`
+#[derive(Debug, Serialize)]
+pub struct ErrorBody {
+    videoroom: &'static str,
+    error_code: u16,
+    error: String,
+}
+
+impl ErrorBody {
+    /// The body of one error.
+    pub fn new(error_code: u16, error: String) -> ErrorBody {
+        ErrorBody { videoroom: "event", error_code, error }
+    }
+}

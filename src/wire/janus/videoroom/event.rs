@@ -1,0 +1,126 @@
+//! What handles hear unasked, and the small confirmations that share its keys: a confirmation carries the string `ok`
+//! where a notification carries an id.
+
+use serde::Serialize;
+
+use super::Id;
+use super::publisher::Publisher;
+use super::subscriber::Subscription;
+
+/// `event` with `publishers`: new feeds or changed streams.
+#[derive(Debug, Serialize)]
+pub struct Publishers<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// The feeds.
+    pub publishers: Vec<Publisher<'a>>,
+}
+
+/// `event` about somebody else who is going.
+#[derive(Debug, Serialize)]
+pub struct Departure<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Name that was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<&'a str>,
+    /// How, with whose.
+    #[serde(flatten)]
+    pub gone: Gone<'a>,
+}
+
+/// The key says how, the value is the participant's id.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gone<'a> {
+    /// Its peer connection is gone.
+    Unpublished(Id<'a>),
+    /// It is gone.
+    Leaving(Id<'a>),
+}
+
+/// A participant's new name; Janus gives no `room` here.
+#[derive(Debug, Serialize)]
+pub struct Display<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// Who.
+    pub id: Id<'a>,
+    /// The name.
+    pub display: &'a str,
+}
+
+/// `destroyed` as an event.
+#[derive(Debug, Serialize)]
+pub struct Destroyed<'a> {
+    /// `destroyed`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+}
+
+/// `updated` with an offer.
+#[derive(Debug, Serialize)]
+pub struct Updated<'a> {
+    /// `updated`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// All m-lines.
+    pub streams: Vec<Subscription<'a>>,
+}
+
+/// A confirmation of a request.
+#[derive(Debug, Serialize)]
+pub struct Confirmed<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Of what.
+    #[serde(flatten)]
+    pub what: Confirmation,
+}
+
+/// The key says what is confirmed, the value is `ok`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirmation {
+    /// To `unpublish`.
+    Unpublished(&'static str),
+    /// To a publisher's `leave`.
+    Leaving(&'static str),
+    /// To a subscriber's `leave`.
+    Left(&'static str),
+    /// To `start`.
+    Started(&'static str),
+    /// To `pause`.
+    Paused(&'static str),
+}
+
+/// `media`
+#[derive(Debug, Serialize)]
+pub struct Media<'a> {
+    /// The handle's m-line.
+    pub mid: &'a str,
+    /// `audio` or `video`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Arriving or not.
+    pub receiving: bool,
+}
+
+/// `hangup`
+#[derive(Debug, Serialize)]
+pub struct Hangup {
+    /// Janus' text.
+    pub reason: &'static str,
+}
+
+/// A message without elements of its own: `webrtcup`, `detached`.
+#[derive(Debug, Serialize)]
+pub struct Bare {}

@@ -1,0 +1,37 @@
+//! The VideoRoom plugin's messages. Requests come out as typed values that borrow from the JSON; replies and events are
+//! structs whose fields are the keys on the wire, in their order. Rules of rooms are not known here.
+//!
+//! Of `create`, everything that changes who may enter or what is kept is honoured or refused; talk detection and
+//! `notify_joining` are accepted without effect, and `list` says so.
+
+use serde::{Serialize, Serializer};
+
+pub mod error;
+pub mod event;
+pub mod publisher;
+pub mod request;
+pub mod room;
+pub mod subscriber;
+
+use crate::id::Name;
+
+/// The plugin's name in `attach` and `plugindata`.
+pub const PACKAGE: &str = "janus.plugin.videoroom";
+
+/// A room's or participant's id on the wire: a number or a string.
+#[derive(Clone, Copy, Debug)]
+pub struct Id<'a>(pub &'a Name);
+
+impl Serialize for Id<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Name::Number(number) => serializer.serialize_u64(*number),
+            Name::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+// For `skip_serializing_if`: keys that appear only when true.
+fn is_false(flag: &bool) -> bool {
+    !flag
+}

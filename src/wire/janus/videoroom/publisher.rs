@@ -1,0 +1,298 @@
+//! `join` and `joinandconfigure` as publisher, `publish` and `configure` of a publisher; `joined` and `configured`.
+
+use serde::Serialize;
+
+use super::error::RequestError;
+use super::{Id, is_false};
+use crate::id::{FeedId, Name};
+use crate::limits::MEDIA_LINES_MAX;
+use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
+use crate::wire::sdp::Mid;
+
+/// `join` with `ptype: "publisher"`, without the room.
+#[derive(Debug)]
+pub struct JoinPublisher<'v> {
+    /// None or 0: random.
+    pub id: Option<FeedId>,
+    /// Name to show.
+    pub display: Option<&'v str>,
+    /// The room's pin.
+    pub pin: Option<&'v str>,
+}
+
+const JOIN: &[Field] = &[
+    Field::optional("id", Kind::Id),
+    Field::optional("display", Kind::Text),
+    Field::optional("metadata", Kind::Object),
+    Field::optional("pin", Kind::Text),
+    Field::optional("token", Kind::Text),
+    Field::optional("audio_active_packets", Kind::Natural),
+    Field::optional("audio_level_average", Kind::Natural),
+];
+
+impl<'v> JoinPublisher<'v> {
+    /// Reads the elements of a publisher's join.
+    pub fn parse(body: Fields<'v>) -> Result<JoinPublisher<'v>, RequestError> {
+        let fields = body.check(JOIN)?;
+        Ok(JoinPublisher {
+            id: fields.id("id").filter(|id| *id != Name::Number(0)).map(FeedId),
+            display: fields.text("display"),
+            pin: fields.text("pin"),
+        })
+    }
+}
+
+/// `publish` and `configure` of a publisher.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names are the keys")]
+pub struct Configure<'v> {
+    pub audiocodec: Option<&'v str>,
+    pub videocodec: Option<&'v str>,
+    pub bitrate: Option<u64>,
+    pub keyframe: bool,
+    pub display: Option<&'v str>,
+    pub descriptions: Vec<(Mid, &'v str)>,
+    pub streams: Vec<ConfigureStream>,
+    pub audio: Option<bool>,
+    pub video: Option<bool>,
+}
+
+/// One entry of `streams` in a `configure` of either role.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct ConfigureStream {
+    /// Which m-line; none means all.
+    pub mid: Option<Mid>,
+    /// Relay it?
+    pub send: Option<bool>,
+    /// Ask for a keyframe.
+    pub keyframe: bool,
+}
+
+const CONFIGURE: &[Field] = &[
+    Field::optional("audiocodec", Kind::Text),
+    Field::optional("videocodec", Kind::Text),
+    Field::optional("bitrate", Kind::Natural),
+    Field::optional("keyframe", Kind::Flag),
+    Field::optional("record", Kind::Flag),
+    Field::optional("filename", Kind::Text),
+    Field::optional("display", Kind::Text),
+    Field::optional("metadata", Kind::Object),
+    Field::optional("secret", Kind::Text),
+    Field::optional("audio_active_packets", Kind::Natural),
+    Field::optional("descriptions", Kind::Array),
+    Field::optional("streams", Kind::Array),
+    Field::optional("mid", Kind::Text),
+    Field::optional("send", Kind::Flag),
+    Field::optional("min_delay", Kind::Integer),
+    Field::optional("max_delay", Kind::Integer),
+    Field::optional("audio", Kind::Flag),
+    Field::optional("video", Kind::Flag),
+    Field::optional("data", Kind::Flag),
+    Field::optional("update", Kind::Flag),
+    Field::optional("restart", Kind::Flag),
+];
+
+const DESCRIPTION: &[Field] = &[Field::required("mid", Kind::Text), Field::required("description", Kind::Text)];
+
+impl<'v> Configure<'v> {
+    /// Reads the elements of `publish`, `configure` and `joinandconfigure`.
+    pub fn parse(body: Fields<'v>) -> Result<Configure<'v>, RequestError> {
+        let fields = body.check(CONFIGURE)?;
+        let mut descriptions = Vec::new();
+        for entry in bounded(fields.objects("descriptions")?, "descriptions")? {
+            let entry = entry.check(DESCRIPTION)?;
+            // A tag longer than any can be is an unknown one, and those are ignored here.
+            if let (Some(Ok(mid)), Some(text)) = (entry.text("mid").map(Mid::from), entry.text("description")) {
+                descriptions.push((mid, text));
+            }
+        }
+        let streams = ConfigureStream::parse_all(fields)?;
+        let whole = streams.iter().all(|stream| stream.mid.is_none());
+        Ok(Configure {
+            audiocodec: fields.text("audiocodec"),
+            videocodec: fields.text("videocodec"),
+            bitrate: fields.natural("bitrate"),
+            keyframe: fields.flag("keyframe").unwrap_or(false),
+            display: fields.text("display"),
+            descriptions,
+            streams,
+            audio: fields.flag("audio").filter(|_| whole),
+            video: fields.flag("video").filter(|_| whole),
+        })
+    }
+}
+
+const STREAM: &[Field] = &[
+    Field::optional("mid", Kind::Text),
+    Field::optional("send", Kind::Flag),
+    Field::optional("keyframe", Kind::Flag),
+    Field::optional("substream", Kind::Natural),
+    Field::optional("temporal", Kind::Natural),
+    Field::optional("fallback", Kind::Natural),
+    Field::optional("spatial_layer", Kind::Natural),
+    Field::optional("temporal_layer", Kind::Natural),
+    Field::optional("min_delay", Kind::Integer),
+    Field::optional("max_delay", Kind::Integer),
+];
+
+impl ConfigureStream {
+    /// The entries of `streams`, or the one entry that the keys of the top level make when there is no array.
+    pub(super) fn parse_all(fields: Fields<'_>) -> Result<Vec<ConfigureStream>, RequestError> {
+        if fields.value("streams").is_none() {
+            let entry = ConfigureStream {
+                mid: parse_mid(fields)?,
+                send: fields.flag("send"),
+                keyframe: fields.flag("keyframe").unwrap_or(false),
+            };
+            // A keyframe alone is the handle's affair and needs no entry.
+            let says_something = entry.send.is_some() || entry.mid.is_some();
+            return Ok(if says_something { vec![entry] } else { Vec::new() });
+        }
+        let entries = bounded(fields.objects("streams")?, "streams")?;
+        entries
+            .into_iter()
+            .map(|entry| {
+                let entry = entry.check(STREAM)?;
+                check_layers(entry)?;
+                Ok(ConfigureStream {
+                    mid: parse_mid(entry)?,
+                    send: entry.flag("send"),
+                    keyframe: entry.flag("keyframe").unwrap_or(false),
+                })
+            })
+            .collect()
+    }
+}
+
+/// An m-line's tag; one that is too long cannot name anything.
+pub(super) fn parse_mid(fields: Fields<'_>) -> Result<Option<Mid>, RequestError> {
+    fields.text("mid").map(|mid| Mid::from(mid).map_err(|_| RequestError::Value("mid"))).transpose()
+}
+
+/// Layer targets are 0, 1 or 2.
+pub(super) fn check_layers(fields: Fields<'_>) -> Result<(), RequestError> {
+    for name in ["substream", "temporal", "spatial_layer", "temporal_layer"] {
+        if fields.natural(name).is_some_and(|layer| layer > 2) {
+            return Err(RequestError::Layer(name));
+        }
+    }
+    Ok(())
+}
+
+/// No handle has more m-lines than that.
+pub(super) fn bounded<T>(entries: Vec<T>, name: &'static str) -> Result<Vec<T>, RequestError> {
+    if entries.len() > MEDIA_LINES_MAX { Err(RequestError::Value(name)) } else { Ok(entries) }
+}
+
+/// Which role a `join` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParticipantType {
+    /// `publisher`
+    Publisher,
+    /// `subscriber`
+    Subscriber,
+}
+
+impl ParticipantType {
+    /// Reads `ptype`.
+    pub fn parse(body: Fields<'_>) -> Result<ParticipantType, RequestError> {
+        let fields = body.check(&[Field::required("ptype", Kind::Text)])?;
+        match fields.text("ptype").ok_or(FieldError::Missing("ptype"))? {
+            kind if kind.eq_ignore_ascii_case("publisher") => Ok(ParticipantType::Publisher),
+            kind if kind.eq_ignore_ascii_case("subscriber") => Ok(ParticipantType::Subscriber),
+            _ => Err(RequestError::Value("ptype")),
+        }
+    }
+}
+
+/// `joined`
+#[derive(Debug, Serialize)]
+pub struct Joined<'a> {
+    /// `joined`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Its description.
+    pub description: &'a str,
+    /// The participant's own id.
+    pub id: Id<'a>,
+    /// Always a number, also with `string_ids`.
+    pub private_id: u32,
+    /// Always there, perhaps empty.
+    pub publishers: Vec<Publisher<'a>>,
+    /// With a description.
+    #[serde(flatten)]
+    pub published: Option<Published<'a>>,
+}
+
+/// What the answer to an offer says beside the SDP.
+#[derive(Debug, Serialize)]
+pub struct Published<'a> {
+    /// Of the first audio stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_codec: Option<&'static str>,
+    /// Of the first video stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_codec: Option<&'static str>,
+    /// The publisher's own.
+    pub streams: Vec<Stream<'a>>,
+}
+
+/// `configured: "ok"`
+#[derive(Debug, Serialize)]
+pub struct Configured<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// `ok`
+    pub configured: &'static str,
+    /// After an offer.
+    #[serde(flatten)]
+    pub published: Option<Published<'a>>,
+}
+
+/// A feed as others see it.
+#[derive(Debug, Serialize)]
+pub struct Publisher<'a> {
+    /// Its id.
+    pub id: Id<'a>,
+    /// Name to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<&'a str>,
+    /// Codecs and streams.
+    #[serde(flatten)]
+    pub published: Published<'a>,
+}
+
+/// One published m-line; a disabled one has nothing behind `disabled`.
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the names are the keys")]
+pub struct Stream<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub mindex: usize,
+    pub mid: &'a str,
+    #[serde(skip_serializing_if = "is_false")]
+    pub disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codec: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub stereo: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub fec: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub dtx: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub h264_profile: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vp9_profile: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audiolevel_ext_id: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub videoorient_ext_id: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playoutdelay_ext_id: Option<u8>,
+}

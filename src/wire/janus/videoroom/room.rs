@@ -1,0 +1,256 @@
+//! `create`, `destroy`, `exists`, `list`, `listparticipants`: requests about rooms, answered with `success`.
+
+use serde::Serialize;
+
+use super::error::RequestError;
+use super::{Id, is_false};
+use crate::id::{Name, RoomId};
+use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
+
+/// `create`; what is absent has Janus' default.
+#[derive(Debug)]
+pub struct Create<'v> {
+    /// None or 0: mint one.
+    pub room: Option<RoomId>,
+    /// Needed when one is configured.
+    pub admin_key: Option<&'v str>,
+    /// Shown in lists.
+    pub description: Option<&'v str>,
+    /// Hidden from `list`.
+    pub is_private: bool,
+    /// Empty is none.
+    pub secret: Option<&'v str>,
+    /// Empty is none.
+    pub pin: Option<&'v str>,
+    /// Subscribers must present a `private_id`.
+    pub require_pvtid: bool,
+    /// Bits per second.
+    pub bitrate: Option<u64>,
+    /// Seconds.
+    pub fir_freq: Option<u32>,
+    /// Simultaneous publishers.
+    pub publishers: Option<usize>,
+    /// Comma-separated names.
+    pub audiocodec: Option<&'v str>,
+    /// Comma-separated names.
+    pub videocodec: Option<&'v str>,
+    /// In-band FEC.
+    pub opus_fec: Option<bool>,
+    /// DTX.
+    pub opus_dtx: Option<bool>,
+    /// `ssrc-audio-level`.
+    pub audiolevel_ext: Option<bool>,
+    /// `video-orientation`.
+    pub videoorient_ext: Option<bool>,
+    /// `playout-delay`.
+    pub playoutdelay_ext: Option<bool>,
+    /// Transport-wide congestion control.
+    pub transport_wide_cc_ext: Option<bool>,
+}
+
+const CREATE: &[Field] = &[
+    Field::optional("room", Kind::Id),
+    Field::optional("admin_key", Kind::Text),
+    Field::optional("permanent", Kind::Flag),
+    Field::optional("description", Kind::Text),
+    Field::optional("is_private", Kind::Flag),
+    Field::optional("allowed", Kind::Array),
+    Field::optional("secret", Kind::Text),
+    Field::optional("pin", Kind::Text),
+    Field::optional("require_pvtid", Kind::Flag),
+    Field::optional("signed_tokens", Kind::Flag),
+    Field::optional("bitrate", Kind::Natural),
+    Field::optional("bitrate_cap", Kind::Flag),
+    Field::optional("fir_freq", Kind::Natural),
+    Field::optional("publishers", Kind::Natural),
+    Field::optional("audiocodec", Kind::Text),
+    Field::optional("videocodec", Kind::Text),
+    Field::optional("vp9_profile", Kind::Text),
+    Field::optional("h264_profile", Kind::Text),
+    Field::optional("opus_fec", Kind::Flag),
+    Field::optional("opus_dtx", Kind::Flag),
+    Field::optional("audiolevel_ext", Kind::Flag),
+    Field::optional("audiolevel_event", Kind::Flag),
+    Field::optional("audio_active_packets", Kind::Natural),
+    Field::optional("audio_level_average", Kind::Natural),
+    Field::optional("videoorient_ext", Kind::Flag),
+    Field::optional("playoutdelay_ext", Kind::Flag),
+    Field::optional("transport_wide_cc_ext", Kind::Flag),
+    Field::optional("record", Kind::Flag),
+    Field::optional("rec_dir", Kind::Text),
+    Field::optional("lock_record", Kind::Flag),
+    Field::optional("notify_joining", Kind::Flag),
+    Field::optional("require_e2ee", Kind::Flag),
+    Field::optional("dummy_publisher", Kind::Flag),
+    Field::optional("dummy_streams", Kind::Array),
+    Field::optional("dummy_e2ee", Kind::Flag),
+    Field::optional("threads", Kind::Natural),
+];
+
+/// Options that cannot be passed over: a client that sets one relies on it.
+const UNSUPPORTED: [&str; 5] = ["permanent", "signed_tokens", "record", "require_e2ee", "dummy_publisher"];
+
+impl<'v> Create<'v> {
+    /// Reads a `create`.
+    pub fn parse(body: Fields<'v>) -> Result<Create<'v>, RequestError> {
+        let fields = body.check(CREATE)?;
+        // An access list that is not enforced would leave the room open.
+        if fields.value("allowed").is_some() {
+            return Err(RequestError::Unsupported("allowed"));
+        }
+        if let Some(name) = UNSUPPORTED.into_iter().find(|name| fields.flag(name) == Some(true)) {
+            return Err(RequestError::Unsupported(name));
+        }
+        Ok(Create {
+            room: fields.id("room").filter(|room| *room != Name::Number(0)).map(RoomId),
+            admin_key: fields.text("admin_key"),
+            description: fields.text("description"),
+            is_private: fields.flag("is_private").unwrap_or(false),
+            secret: filled(fields.text("secret")),
+            pin: filled(fields.text("pin")),
+            require_pvtid: fields.flag("require_pvtid").unwrap_or(false),
+            bitrate: fields.natural("bitrate"),
+            fir_freq: small(fields, "fir_freq")?,
+            publishers: small(fields, "publishers")?,
+            audiocodec: fields.text("audiocodec"),
+            videocodec: fields.text("videocodec"),
+            opus_fec: fields.flag("opus_fec"),
+            opus_dtx: fields.flag("opus_dtx"),
+            audiolevel_ext: fields.flag("audiolevel_ext"),
+            videoorient_ext: fields.flag("videoorient_ext"),
+            playoutdelay_ext: fields.flag("playoutdelay_ext"),
+            transport_wide_cc_ext: fields.flag("transport_wide_cc_ext"),
+        })
+    }
+}
+
+/// An empty text where an empty one means none.
+fn filled(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// A number that must fit a smaller type; larger ones are values that cannot be.
+fn small<N: TryFrom<u64>>(fields: Fields<'_>, name: &'static str) -> Result<Option<N>, RequestError> {
+    fields.natural(name).map(|number| N::try_from(number).map_err(|_| RequestError::Value(name))).transpose()
+}
+
+/// `destroy`
+#[derive(Debug)]
+pub struct Destroy<'v> {
+    /// Which.
+    pub room: RoomId,
+    /// Needed when the room has one.
+    pub secret: Option<&'v str>,
+}
+
+impl<'v> Destroy<'v> {
+    /// Reads a `destroy`.
+    pub fn parse(body: Fields<'v>) -> Result<Destroy<'v>, RequestError> {
+        const DESTROY: &[Field] = &[
+            Field::required("room", Kind::Id),
+            Field::optional("secret", Kind::Text),
+            Field::optional("permanent", Kind::Flag),
+        ];
+        let fields = body.check(DESTROY)?;
+        Ok(Destroy { room: required_room(fields)?, secret: filled(fields.text("secret")) })
+    }
+}
+
+/// The room of `exists`, `listparticipants` and of the joins.
+pub fn parse_room(body: Fields<'_>) -> Result<RoomId, RequestError> {
+    required_room(body.check(&[Field::required("room", Kind::Id)])?)
+}
+
+fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
+    fields.id("room").map(RoomId).ok_or(RequestError::Field(FieldError::Missing("room")))
+}
+
+/// `list`: the admin key when given.
+pub fn parse_list(body: Fields<'_>) -> Result<Option<&str>, RequestError> {
+    Ok(body.check(&[Field::optional("admin_key", Kind::Text)])?.text("admin_key"))
+}
+
+/// `created` and `destroyed` as answers.
+#[derive(Debug, Serialize)]
+pub struct Made<'a> {
+    /// `created` or `destroyed`.
+    pub videoroom: &'static str,
+    /// Which.
+    pub room: Id<'a>,
+    /// Rooms are never written to a configuration file.
+    pub permanent: bool,
+}
+
+/// The answer to `exists`.
+#[derive(Debug, Serialize)]
+pub struct Exists<'a> {
+    /// `success`
+    pub videoroom: &'static str,
+    /// Which.
+    pub room: Id<'a>,
+    /// Whether it is there.
+    pub exists: bool,
+}
+
+/// The answer to `list`.
+#[derive(Debug, Serialize)]
+pub struct List<'a> {
+    /// `success`
+    pub videoroom: &'static str,
+    /// By id.
+    pub list: Vec<Listed<'a>>,
+}
+
+/// One room of a list.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the keys are those of `create`")]
+pub struct Listed<'a> {
+    pub room: Id<'a>,
+    pub description: &'a str,
+    pub pin_required: bool,
+    pub is_private: bool,
+    pub max_publishers: usize,
+    pub bitrate: u64,
+    pub fir_freq: u32,
+    pub require_pvtid: bool,
+    pub require_e2ee: bool,
+    pub dummy_publisher: bool,
+    pub notify_joining: bool,
+    pub audiocodec: String,
+    pub videocodec: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub opus_fec: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub opus_dtx: bool,
+    pub record: bool,
+    pub lock_record: bool,
+    pub num_participants: usize,
+    pub audiolevel_ext: bool,
+    pub audiolevel_event: bool,
+    pub videoorient_ext: bool,
+    pub playoutdelay_ext: bool,
+    pub transport_wide_cc_ext: bool,
+}
+
+/// The answer to `listparticipants`.
+#[derive(Debug, Serialize)]
+pub struct Participants<'a> {
+    /// `participants`
+    pub videoroom: &'static str,
+    /// Which.
+    pub room: Id<'a>,
+    /// Who.
+    pub participants: Vec<Participant<'a>>,
+}
+
+/// One participant of a list.
+#[derive(Debug, Serialize)]
+pub struct Participant<'a> {
+    /// Its id.
+    pub id: Id<'a>,
+    /// Name to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<&'a str>,
+    /// Whether its peer connection is up.
+    pub publisher: bool,
+}

@@ -1,0 +1,224 @@
+//! `join` as subscriber and `configure` of a subscriber; `attached` and the streams of a subscription.
+
+use serde::Serialize;
+
+use super::Id;
+use super::error::RequestError;
+use super::publisher::{ConfigureStream, bounded, check_layers, parse_mid};
+use crate::id::FeedId;
+use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
+use crate::wire::sdp::Mid;
+
+/// `join` with `ptype: "subscriber"`, without the room.
+#[derive(Debug)]
+pub struct JoinSubscriber<'v> {
+    /// The room's pin.
+    pub pin: Option<&'v str>,
+    /// Links the subscriber to its own publisher.
+    pub private_id: Option<u32>,
+    /// Feed ids in `a=msid`.
+    pub use_msid: bool,
+    /// True by default.
+    pub autoupdate: bool,
+    /// What to subscribe to.
+    pub feeds: Feeds<'v>,
+}
+
+/// The two forms of a subscription.
+#[derive(Debug)]
+pub enum Feeds<'v> {
+    /// `streams`, at least one.
+    Streams(Vec<SubscribeStream<'v>>),
+    /// `feed` with its `offer_..` flags.
+    Legacy {
+        /// Whose.
+        feed: FeedId,
+        /// `offer_audio`
+        audio: bool,
+        /// `offer_video`
+        video: bool,
+    },
+}
+
+/// One entry of `streams`.
+#[derive(Debug)]
+pub struct SubscribeStream<'v> {
+    /// Whose.
+    pub feed: FeedId,
+    /// Which m-line of the feed; none means all.
+    pub mid: Option<Mid>,
+    /// Echoed.
+    pub crossrefid: Option<&'v str>,
+}
+
+const JOIN: &[Field] = &[
+    Field::optional("pin", Kind::Text),
+    Field::optional("token", Kind::Text),
+    Field::optional("private_id", Kind::Natural),
+    Field::optional("use_msid", Kind::Flag),
+    Field::optional("autoupdate", Kind::Flag),
+    Field::optional("streams", Kind::Array),
+    Field::optional("feed", Kind::Id),
+    Field::optional("offer_audio", Kind::Flag),
+    Field::optional("offer_video", Kind::Flag),
+    Field::optional("offer_data", Kind::Flag),
+    Field::optional("substream", Kind::Natural),
+    Field::optional("temporal", Kind::Natural),
+    Field::optional("fallback", Kind::Natural),
+    Field::optional("spatial_layer", Kind::Natural),
+    Field::optional("temporal_layer", Kind::Natural),
+];
+
+const STREAM: &[Field] = &[
+    Field::required("feed", Kind::Id),
+    Field::optional("mid", Kind::Text),
+    Field::optional("crossrefid", Kind::Text),
+    Field::optional("send", Kind::Flag),
+    Field::optional("substream", Kind::Natural),
+    Field::optional("temporal", Kind::Natural),
+    Field::optional("fallback", Kind::Natural),
+    Field::optional("spatial_layer", Kind::Natural),
+    Field::optional("temporal_layer", Kind::Natural),
+    Field::optional("min_delay", Kind::Integer),
+    Field::optional("max_delay", Kind::Integer),
+];
+
+impl<'v> JoinSubscriber<'v> {
+    /// Reads the elements of a subscriber's join.
+    pub fn parse(body: Fields<'v>) -> Result<JoinSubscriber<'v>, RequestError> {
+        let fields = body.check(JOIN)?;
+        check_layers(fields)?;
+        let private_id = fields.natural("private_id").map(u32::try_from).transpose();
+        let streams = bounded(fields.objects("streams")?, "streams")?;
+        let feeds = if streams.is_empty() {
+            let feed = fields.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
+            let flag = |name| fields.flag(name).unwrap_or(true);
+            Feeds::Legacy { feed, audio: flag("offer_audio"), video: flag("offer_video") }
+        } else {
+            Feeds::Streams(streams.into_iter().map(SubscribeStream::parse).collect::<Result<_, _>>()?)
+        };
+        Ok(JoinSubscriber {
+            pin: fields.text("pin"),
+            private_id: private_id.map_err(|_| RequestError::Value("private_id"))?,
+            use_msid: fields.flag("use_msid").unwrap_or(false),
+            autoupdate: fields.flag("autoupdate").unwrap_or(true),
+            feeds,
+        })
+    }
+}
+
+impl<'v> SubscribeStream<'v> {
+    fn parse(entry: Fields<'v>) -> Result<SubscribeStream<'v>, RequestError> {
+        let entry = entry.check(STREAM)?;
+        check_layers(entry)?;
+        let feed = entry.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
+        Ok(SubscribeStream { feed, mid: parse_mid(entry)?, crossrefid: entry.text("crossrefid") })
+    }
+}
+
+/// `configure` of a subscriber.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names are the keys")]
+pub struct ConfigureSubscriber {
+    pub streams: Vec<ConfigureStream>,
+    pub audio: Option<bool>,
+    pub video: Option<bool>,
+    pub restart: bool,
+    pub update: bool,
+}
+
+const CONFIGURE: &[Field] = &[
+    Field::optional("streams", Kind::Array),
+    Field::optional("mid", Kind::Text),
+    Field::optional("send", Kind::Flag),
+    Field::optional("audio", Kind::Flag),
+    Field::optional("video", Kind::Flag),
+    Field::optional("data", Kind::Flag),
+    Field::optional("substream", Kind::Natural),
+    Field::optional("temporal", Kind::Natural),
+    Field::optional("fallback", Kind::Natural),
+    Field::optional("spatial_layer", Kind::Natural),
+    Field::optional("temporal_layer", Kind::Natural),
+    Field::optional("min_delay", Kind::Integer),
+    Field::optional("max_delay", Kind::Integer),
+    Field::optional("restart", Kind::Flag),
+    Field::optional("update", Kind::Flag),
+];
+
+impl ConfigureSubscriber {
+    /// Reads the elements of a subscriber's `configure`.
+    pub fn parse(body: Fields<'_>) -> Result<ConfigureSubscriber, RequestError> {
+        let fields = body.check(CONFIGURE)?;
+        check_layers(fields)?;
+        let streams = ConfigureStream::parse_all(fields)?;
+        let whole = streams.iter().all(|stream| stream.mid.is_none());
+        Ok(ConfigureSubscriber {
+            streams,
+            audio: fields.flag("audio").filter(|_| whole),
+            video: fields.flag("video").filter(|_| whole),
+            restart: fields.flag("restart").unwrap_or(false),
+            update: fields.flag("update").unwrap_or(false),
+        })
+    }
+}
+
+/// `attached`
+#[derive(Debug, Serialize)]
+pub struct Attached<'a> {
+    /// `attached`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// The subscriber's m-lines.
+    pub streams: Vec<Subscription<'a>>,
+    /// Only in the legacy form.
+    #[serde(flatten)]
+    pub legacy: Option<Legacy<'a>>,
+}
+
+/// What the legacy form adds to `attached`.
+#[derive(Debug, Serialize)]
+pub struct Legacy<'a> {
+    /// The feed.
+    pub id: Id<'a>,
+    /// Its name to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<&'a str>,
+    /// `deprecated_api`
+    pub warning: &'static str,
+}
+
+/// One m-line of a subscriber.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the names are the keys")]
+pub struct Subscription<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub active: bool,
+    pub mindex: usize,
+    pub mid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crossrefid: Option<&'a str>,
+    pub ready: bool,
+    pub send: bool,
+    #[serde(flatten)]
+    pub source: Option<Source<'a>>,
+}
+
+/// Where the media of a subscriber's m-line come from.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the names are the keys")]
+pub struct Source<'a> {
+    pub feed_id: Id<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed_display: Option<&'a str>,
+    pub feed_mid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed_description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codec: Option<&'static str>,
+    #[serde(rename = "h264-profile", skip_serializing_if = "Option::is_none")]
+    pub h264_profile: Option<&'a str>,
+    #[serde(rename = "vp9-profile", skip_serializing_if = "Option::is_none")]
+    pub vp9_profile: Option<&'a str>,
+}
