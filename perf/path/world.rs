@@ -128,6 +128,7 @@ impl World {
         let engine = MediaEngine::new(MediaConfig {
             shard: ShardId(0),
             shards: 1,
+            signals: 1,
             advertised: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
             handshakes: Box::new(Scripted { profile }),
             // Nobody renews its consent here.
@@ -205,7 +206,7 @@ impl World {
         let verdict = self.engine.handle_datagram(self.now, path(member), self.now.mono, datagram, &mut sink);
         assert_eq!(verdict, Verdict::Consumed);
         self.engine.release(self.now, &mut sink);
-        while self.engine.poll_mail().is_some() {}
+        while self.engine.poll_mail(SignalId(0)).is_some() {}
     }
 
     fn request(&mut self, room: &RoomId, member: u16, request: MemberRequest) -> Reply {
@@ -219,7 +220,7 @@ impl World {
         let envelope = CommandEnvelope { ticket, from: SignalId(0), command };
         self.engine.handle_command(self.now, envelope, &mut Run::default());
         let mut reply = None;
-        while let Some((_, mail)) = self.engine.poll_mail() {
+        while let Some(mail) = self.engine.poll_mail(SignalId(0)) {
             if let Mail::Reply { reply: said, .. } = mail {
                 reply = Some(said);
             }
@@ -248,7 +249,7 @@ impl World {
         }
         run.cpu_ns = super::cpu::thread_ns() - start;
         self.now.unix_us += TURNS as u64 * self.media.interval.as_micros() as u64;
-        while self.engine.poll_mail().is_some() {}
+        while self.engine.poll_mail(SignalId(0)).is_some() {}
         assert_eq!(run.segments, self.lengths.len() as u64 * self.subscribers, "everybody got everything");
         run
     }
