@@ -1,1 +1,171 @@
-fn main() {}
+//! The program: reads the configuration, binds, pins and starts the shards, and waits for the signal to end.
+
+mod affinity;
+mod banner;
+mod clock;
+mod config;
+mod doorbell;
+mod fault;
+mod inbox;
+mod interface;
+mod mailbox;
+mod media;
+mod ring;
+mod rlimit;
+mod rooms;
+mod signal;
+mod socket;
+mod tcp;
+mod udp;
+
+use clock::Clock;
+use config::{Config, Task};
+use fault::StartError;
+use portunus::engine::media::MediaConfig;
+use portunus::engine::signal::SignalConfig;
+use portunus::id::{ShardId, SignalId};
+use portunus::proto::dtls::{Certificate, Context};
+use portunus::proto::srtp::Profile;
+use rlimit::Resource;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Signalling shards. One carries tens of thousands of messages a second.
+const SIGNALS: u8 = 1;
+/// Connections at once; fewer when the process may not have as many descriptors.
+const CONNECTIONS_MAX: usize = 10_000;
+/// Sessions at once, and handles of each: a client has one session and a handle or two per room it is in.
+const SESSIONS_MAX: usize = 65_536;
+const HANDLES_MAX: usize = 1024;
+/// Descriptors that are not connections: rings, sockets, bells, logs.
+const FILES_RESERVED: usize = 256;
+/// What the signalling executor asks for.
+const LOCKED_MEMORY_MIN: u64 = 512 << 10;
+/// The exit code of a process that SIGINT ended.
+const INTERRUPTED: i32 = 128 + SIGINT;
+
+static PAGE: &[u8] = include_bytes!("page.html");
+
+fn main() -> ExitCode {
+    let outcome = config::load().map_err(StartError::from).and_then(|task| match task {
+        Task::Show(settings) => {
+            say(&settings);
+            Ok(())
+        }
+        Task::Serve(config) => serve(*config),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("portunus: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<(), StartError> {
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(&config.log).with_writer(io::stderr).with_ansi(colours).init();
+    ring::require()?;
+    let locked_memory = rlimit::raise(Resource::LockedMemory);
+    if locked_memory < LOCKED_MEMORY_MIN {
+        return Err(StartError::LockedMemory(locked_memory));
+    }
+    let files = usize::try_from(rlimit::raise(Resource::Files)).unwrap_or(usize::MAX);
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(StartError::Thread)?;
+
+    let clock = Clock::start();
+    let certificate = Certificate::generate(clock.read().now).map_err(StartError::Certificate)?;
+    let dtls = Context::new(&certificate, &profile_names(&config.srtp_profiles)).map_err(StartError::Certificate)?;
+    let shards = u8::try_from(config.plan.media.len()).expect("a plan has at most 255");
+    let (mut signal_posts, media_posts) = mailbox::mesh(SIGNALS, shards).map_err(StartError::Thread)?;
+    let mut bound = Vec::new();
+    for at in &config.listen {
+        bound.push(tcp::bind(*at).map_err(|error| StartError::Listen(*at, error))?);
+    }
+    let listening: Vec<_> = bound.iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect();
+
+    let mut advertised = Vec::new();
+    let mut parts = Vec::new();
+    for (shard, (post, &cpu)) in (0..shards).zip(media_posts.into_iter().zip(&config.plan.media)) {
+        let sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
+        if shard == 0 {
+            socket::warn_of_small_buffers(&sockets.sockets[0]);
+        }
+        advertised.push(config.advertised(&sockets.addresses));
+        let config = MediaConfig {
+            shard: ShardId(shard),
+            shards,
+            signals: SIGNALS,
+            advertised: advertised[usize::from(shard)].clone(),
+            handshakes: Box::new(dtls.clone()),
+            peer_timeout: config.peer_timeout,
+            seed: seed()?,
+            now: clock.read().now,
+        };
+        parts.push(media::MediaParts { cpu, clock, config, sockets, post });
+    }
+    // Everything is bound before the first thread runs.
+    for parts in parts {
+        media::spawn(parts).map_err(StartError::Thread)?;
+    }
+
+    let (drain, drained) = async_channel::bounded(1);
+    let signal_parts = signal::SignalParts {
+        cpu: config.plan.signal,
+        clock,
+        bound,
+        post: signal_posts.remove(0),
+        drain: drained,
+        banner: banner::compose(&listening, &advertised, &config.plan),
+        config: SignalConfig {
+            id: SignalId(0),
+            signals: SIGNALS,
+            shards,
+            session_timeout: config.session_timeout,
+            api_secret: config.api_secret,
+            admin_key: config.admin_key,
+            server_name: config.server_name,
+            string_ids: config.string_ids,
+            rooms: config.rooms,
+            page: PAGE,
+            connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)),
+            sessions_max: SESSIONS_MAX,
+            handles_max: HANDLES_MAX,
+            outbox_bytes: signal::OUTBOX_BYTES,
+            seed: seed()?,
+        },
+    };
+    let end = signals.handle();
+    let signalling = signal::spawn(signal_parts, move || end.close()).map_err(StartError::Thread)?;
+
+    let mut interrupted = false;
+    for signal in signals.forever() {
+        if signal == SIGINT && std::mem::replace(&mut interrupted, true) {
+            std::process::exit(INTERRUPTED);
+        }
+        tracing::info!("draining; a second SIGINT stops at once");
+        // Full means that the drain has been asked for already.
+        let _ = drain.try_send(());
+    }
+    signalling.join().unwrap_or_else(|_| fault::fatal(format_args!("the signalling shard is gone")))
+}
+
+/// Prints to whoever listens; nobody need.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().flush();
+}
+
+/// The list as the DTLS library reads it, the preferred first.
+fn profile_names(profiles: &[Profile]) -> String {
+    profiles.iter().map(|profile| profile.openssl_name()).collect::<Vec<_>>().join(":")
+}
+
+fn seed() -> Result<[u8; 32], StartError> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Randomness)?;
+    Ok(seed)
+}

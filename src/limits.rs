@@ -4,8 +4,12 @@ use std::time::Duration;
 
 /// Largest UDP payload accepted as one datagram; larger ones are dropped and counted.
 pub const DATAGRAM_MAX: usize = 1500;
-/// Largest datagram we send: the IPv6 minimum path with room for tunnels; DTLS flights use it as MTU.
+/// Largest control datagram we send: STUN, DTLS and RTCP stay well under it.
 pub const SEGMENT_MAX: usize = 1280;
+/// SSRCs that one peer may send with, announced and bound.
+pub const SOURCES_PER_PEER: usize = 128;
+/// An m-line from which nothing came for this long is reported as not receiving (Janus' `no_media_timer`).
+pub const NO_MEDIA_TIMEOUT: Duration = Duration::from_secs(1);
 /// One GSO message stays under the kernel's 64 KiB.
 pub const MESSAGE_BYTES_MAX: usize = 63 * 1024;
 /// And under its segment count (UDP_MAX_SEGMENTS was 64 before Linux 6.9).
@@ -30,6 +34,8 @@ pub const JSON_DEPTH_MAX: usize = 64;
 pub const AUDIO_HISTORY_BYTES: usize = 16 * 1024;
 /// Plaintext history of one video layer: 1 s at 4 Mbit/s.
 pub const VIDEO_HISTORY_BYTES: usize = 512 * 1024;
+/// All histories of a shard together: 400 video layers and their audio. Beyond it new histories are smaller.
+pub const HISTORY_REGION_BYTES: usize = 256 * 1024 * 1024;
 /// Nothing older than this is resent.
 pub const HISTORY_AGE: Duration = Duration::from_secs(1);
 
@@ -54,6 +60,8 @@ pub const ICE_CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 pub const TICKET_DEADLINE: Duration = Duration::from_secs(10);
 /// Commands a media shard takes per turn.
 pub const COMMANDS_PER_TURN: usize = 32;
+/// Events that wait for room in a lane; with more, the sessions concerned are closed.
+pub const EVENTS_WAITING_MAX: usize = 16 * 1024;
 /// Envelopes in one mailbox lane.
 pub const LANE_DEPTH: usize = 4096;
 

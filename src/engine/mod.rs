@@ -1,4 +1,17 @@
 //! One shard's mind: protocols and rooms composed, still without I/O.
 
 pub mod arena;
+pub mod history;
+pub mod hosted;
+pub mod index;
+pub mod leg;
+pub mod machine;
+pub mod media;
+pub mod memory;
+pub mod outgoing;
+pub mod peer;
 pub mod signal;
+pub mod stream;
+pub mod timer;
+pub mod turn;
+pub mod verdict;

@@ -7,7 +7,7 @@
 use super::codec::Codec;
 use super::error::RoomError;
 use super::spec::RoomSpec;
-use crate::id::{FeedId, HandleAddress, RoomId, ShardId, SignalId, Ticket};
+use crate::id::{FeedId, HandleAddress, RoomId, SessionId, ShardId, SignalId, Ticket};
 use crate::wire::sdp::{Description, MediaKind, Mid};
 
 /// Signalling to media.
@@ -43,6 +43,14 @@ pub enum Mail {
         to: Vec<HandleAddress>,
         /// What happened.
         event: Event,
+    },
+    /// Events for these sessions were lost because the lane stayed full: they no longer know what is, and are to be
+    /// closed.
+    Lost {
+        /// Who speaks.
+        from: ShardId,
+        /// Whose.
+        sessions: Vec<SessionId>,
     },
 }
 

@@ -5,5 +5,17 @@ pub mod codec;
 pub mod command;
 pub mod effect;
 pub mod error;
+pub mod keyframe;
 pub mod media;
+pub mod mint;
+pub mod negotiate;
+pub mod placement;
+mod publisher;
+pub mod rewrite;
+#[expect(clippy::module_inception, reason = "the file is called for what it holds")]
+pub mod room;
 pub mod spec;
+mod subscriber;
+mod table;
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,8 @@ pub mod drops {
         reply_late,
         /// A reply that does not belong to its command.
         reply_unexpected,
+        /// Sessions closed because a media shard could not deliver their events.
+        events_lost,
         /// An event for a handle that is gone.
         event_without_handle,
         /// A request beyond the waiting ones of its handle.

@@ -193,6 +193,12 @@ impl SignalEngine {
                 self.handle_reply(now, ticket, from, reply);
             }
             Mail::Event { from, to, event } => self.handle_event(now, from, &to, &event),
+            Mail::Lost { sessions, .. } => {
+                for session in sessions {
+                    self.drops.events_lost += 1;
+                    self.expire(now, session);
+                }
+            }
         }
         self.settle(now);
     }
@@ -201,10 +207,7 @@ impl SignalEngine {
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some(session) = self.sessions.expired(now.mono) {
             self.counters.sessions_timed_out += 1;
-            if let Some(outlet) = self.sessions.get(session).map(|session| session.outlet) {
-                self.say(outlet, envelope::timeout(session));
-            }
-            self.end_session(now, session);
+            self.expire(now, session);
         }
         while let Some(waiting) = self.tickets.expired(now.mono) {
             self.drops.reply_missing += 1;
@@ -228,6 +231,11 @@ impl SignalEngine {
     /// A connection that has output or is to be closed: its output is to be taken once its last is written.
     pub fn poll_touched(&mut self) -> Option<ConnectionId> {
         self.connections.poll_touched()
+    }
+
+    /// What becomes of the connection, for the machine that is still writing what it took before.
+    pub fn fate(&self, id: ConnectionId) -> Fate {
+        self.connections.get(id).map_or(Fate::Drop, |connection| connection.fate)
     }
 
     /// Moves what is to be written to the end of `out`, and says what becomes of the connection.
@@ -368,6 +376,14 @@ impl SignalEngine {
                 self.connections.touch(id);
             }
         }
+    }
+
+    /// Ends a session and tells its client, which has to begin anew.
+    fn expire(&mut self, now: Now, id: SessionId) {
+        if let Some(outlet) = self.sessions.get(id).map(|session| session.outlet) {
+            self.say(outlet, envelope::timeout(id));
+        }
+        self.end_session(now, id);
     }
 
     /// Ends a session without a word; its handles' places in rooms are torn down.

@@ -52,6 +52,16 @@ pub enum Setup {
     Passive,
 }
 
+impl Setup {
+    /// Our role in answer to the peer's: server unless it insists on being one (RFC 8842 §5.3).
+    pub fn answer(self) -> Setup {
+        match self {
+            Setup::ActPass | Setup::Active => Setup::Passive,
+            Setup::Passive => Setup::Active,
+        }
+    }
+}
+
 /// ICE credentials and DTLS identity of one side of one peer connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transport {
@@ -164,6 +174,30 @@ pub struct MediaSection {
     pub sctp_port: Option<u16>,
     /// Our candidates; empty on parse.
     pub candidates: Vec<Candidate>,
+}
+
+impl MediaSection {
+    /// An inactive m-line with nothing in it.
+    pub fn new(kind: MediaKind, mid: Mid, profile: &str) -> MediaSection {
+        MediaSection {
+            kind,
+            mid,
+            rejected: false,
+            profile: profile.into(),
+            direction: Direction::Inactive,
+            transport: None,
+            payloads: Vec::new(),
+            extensions: Vec::new(),
+            rtcp_mux: false,
+            msid: None,
+            ssrcs: Vec::new(),
+            ssrc_groups: Vec::new(),
+            rids: Vec::new(),
+            bandwidth_bps: None,
+            sctp_port: None,
+            candidates: Vec::new(),
+        }
+    }
 }
 
 /// A whole description.

@@ -1,5 +1,37 @@
 //! SDP: text to [`Description`] and back (RFC 8866, RFC 8839, RFC 8842, RFC 9143).
 
+mod compose;
 mod description;
+mod error;
+mod parse;
+mod token;
 
+pub use compose::compose;
 pub use description::*;
+pub use error::SdpError;
+pub use parse::parse;
+
+/// Offers and answers of browsers.
+#[cfg(test)]
+pub(crate) mod vectors {
+    macro_rules! vector {
+        ($name:literal) => {
+            include_str!(concat!("../../../tests/vectors/sdp/", $name, ".sdp"))
+        };
+    }
+
+    pub const CHROMIUM_PUBLISH: &str = vector!("chromium-offer-publish");
+    pub const CHROMIUM_SENDRECV_DATA: &str = vector!("chromium-offer-sendrecv-data");
+    pub const CHROMIUM_SIMULCAST: &str = vector!("chromium-offer-simulcast");
+    pub const CHROMIUM_RECVONLY_INACTIVE: &str = vector!("chromium-offer-recvonly-inactive");
+    pub const CHROMIUM_ANSWER: &str = vector!("chromium-answer-subscribe");
+    pub const FIREFOX_LIKE: &str = vector!("firefox-like-offer");
+    pub const ALL: [&str; 6] = [
+        CHROMIUM_PUBLISH,
+        CHROMIUM_SENDRECV_DATA,
+        CHROMIUM_SIMULCAST,
+        CHROMIUM_RECVONLY_INACTIVE,
+        CHROMIUM_ANSWER,
+        FIREFOX_LIKE,
+    ];
+}

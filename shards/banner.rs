@@ -1,0 +1,41 @@
+//! What the program says when clients may come: where to connect, and where media flow.
+
+use crate::affinity::Plan;
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// The text. `media` holds the candidates of each shard.
+pub fn compose(listening: &[SocketAddr], media: &[Vec<SocketAddr>], plan: &Plan) -> String {
+    let mut text = format!("portunus {} is ready\n", env!("CARGO_PKG_VERSION"));
+    for at in listening {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  ws://{at}  http://{at}/janus  room page http://{at}/");
+    }
+    for (shard, (candidates, cpu)) in media.iter().zip(&plan.media).enumerate() {
+        let candidates: Vec<String> = candidates.iter().map(SocketAddr::to_string).collect();
+        let _ = writeln!(text, "  media shard {shard} on CPU {cpu}: UDP {}", candidates.join(" "));
+    }
+    let shared = if plan.shared { " (shared with media: there are fewer CPUs than shards)" } else { "" };
+    let _ = writeln!(text, "  signalling on CPU {}{shared}", plan.signal);
+    if listening.iter().any(|at| !at.ip().is_loopback()) {
+        text.push_str("  browsers give no camera to http:// pages of another host: put a TLS proxy in front\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_where_to_connect_and_hints_at_tls_only_when_others_may_come() {
+        let plan = Plan { media: vec![0, 1], signal: 1, shared: true };
+        let media = [vec!["192.0.2.1:20000".parse().unwrap()], vec!["192.0.2.1:20001".parse().unwrap()]];
+        let text = compose(&["127.0.0.1:8188".parse().unwrap()], &media, &plan);
+        for part in ["ws://127.0.0.1:8188", "shard 1 on CPU 1: UDP 192.0.2.1:20001", "shared with media"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("TLS"));
+        assert!(compose(&["[::]:8188".parse().unwrap()], &media, &plan).contains("TLS"));
+    }
+}

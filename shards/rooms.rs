@@ -1,0 +1,161 @@
+//! `[[room]]` tables of the configuration, with the names and defaults of Janus' room options.
+
+use portunus::id::{Name, RoomId};
+use portunus::room::codec::Codec;
+use portunus::room::spec::{RoomSpec, bitrate_cap};
+use serde::{Deserialize, Serialize};
+
+/// Janus keeps at most this many codecs of a kind.
+const CODECS_MAX: usize = 5;
+/// The largest id of a JSON integer that every client reads exactly: 2^53-1.
+const ID_MAX: u64 = (1 << 53) - 1;
+
+/// One room as it is written down; what is left out has Janus' default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomTable {
+    room: Option<RoomKey>,
+    description: Option<String>,
+    is_private: Option<bool>,
+    secret: Option<String>,
+    pin: Option<String>,
+    require_pvtid: Option<bool>,
+    publishers: Option<usize>,
+    bitrate: Option<u64>,
+    fir_freq: Option<u32>,
+    audiocodec: Option<String>,
+    videocodec: Option<String>,
+    opus_fec: Option<bool>,
+    opus_dtx: Option<bool>,
+    audiolevel_ext: Option<bool>,
+    videoorient_ext: Option<bool>,
+    playoutdelay_ext: Option<bool>,
+    transport_wide_cc_ext: Option<bool>,
+}
+
+/// A room's id: an integer, or with `string_ids` a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum RoomKey {
+    Number(u64),
+    Text(String),
+}
+
+impl RoomTable {
+    /// The room that is there when none is configured: Janus' own demo room, without its bitrate cap.
+    pub fn demo(string_ids: bool) -> RoomTable {
+        RoomTable {
+            room: Some(if string_ids { RoomKey::Text("1234".into()) } else { RoomKey::Number(1234) }),
+            description: Some("Demo Room".into()),
+            publishers: Some(6),
+            bitrate: Some(0),
+            audiocodec: Some("opus".into()),
+            videocodec: Some("vp8".into()),
+            ..RoomTable::default()
+        }
+    }
+
+    /// Checks it. The error is a sentence.
+    pub fn spec(&self, string_ids: bool) -> Result<RoomSpec, String> {
+        let id = match (&self.room, string_ids) {
+            (Some(RoomKey::Number(id)), false) if (1..=ID_MAX).contains(id) => RoomId::from(*id),
+            (Some(RoomKey::Text(id)), true) if !id.is_empty() => RoomId(Name::Text(id.as_str().into())),
+            (None, _) => return Err("a [[room]] has no id: room = 1234".into()),
+            (Some(key), _) => {
+                let needed = if string_ids { "a text, since string_ids is on" } else { "a number from 1 to 2^53-1" };
+                return Err(format!("the id of a [[room]] must be {needed}: {key:?} is not"));
+            }
+        };
+        let mut spec = RoomSpec::new(id);
+        let text = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(Into::into);
+        spec.description = text(&self.description).unwrap_or(spec.description);
+        spec.secret = text(&self.secret);
+        spec.pin = text(&self.pin);
+        spec.publishers = self.publishers.filter(|count| *count > 0).unwrap_or(spec.publishers);
+        spec.bitrate = bitrate_cap(self.bitrate.unwrap_or(spec.bitrate));
+        spec.fir_freq = self.fir_freq.unwrap_or(spec.fir_freq);
+        if let Some(list) = &self.audiocodec {
+            spec.audio_codecs = codecs(list, false)?;
+        }
+        if let Some(list) = &self.videocodec {
+            spec.video_codecs = codecs(list, true)?;
+        }
+        for (given, option) in [
+            (self.is_private, &mut spec.is_private),
+            (self.require_pvtid, &mut spec.require_pvtid),
+            (self.opus_fec, &mut spec.opus_fec),
+            (self.opus_dtx, &mut spec.opus_dtx),
+            (self.audiolevel_ext, &mut spec.audiolevel_ext),
+            (self.videoorient_ext, &mut spec.videoorient_ext),
+            (self.playoutdelay_ext, &mut spec.playoutdelay_ext),
+            (self.transport_wide_cc_ext, &mut spec.transport_wide_cc_ext),
+        ] {
+            *option = given.unwrap_or(*option);
+        }
+        Ok(spec)
+    }
+
+    /// The table with its secrets blotted out, to be shown.
+    pub fn blotted(&self) -> RoomTable {
+        let blot = |secret: &Option<String>| secret.as_ref().map(|_| "***".to_owned());
+        RoomTable { secret: blot(&self.secret), pin: blot(&self.pin), ..self.clone() }
+    }
+}
+
+fn codecs(list: &str, video: bool) -> Result<Vec<Codec>, String> {
+    let kind = if video { "video" } else { "audio" };
+    let codecs = list
+        .split(',')
+        .map(|name| {
+            let codec = Codec::from_janus(name.trim()).filter(|codec| codec.is_video() == video);
+            codec.ok_or_else(|| format!("{:?} is no {kind} codec of ours", name.trim()))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if codecs.len() > CODECS_MAX {
+        return Err(format!("a room has at most {CODECS_MAX} {kind} codecs: {list:?}"));
+    }
+    Ok(codecs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> RoomTable {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_room_has_janus_defaults_where_nothing_is_said() {
+        let spec = table("room = 7").spec(false).unwrap();
+        assert_eq!(spec, RoomSpec::new(RoomId::from(7)));
+        let spec = table("room = 7\nbitrate = 1000\nvideocodec = \"VP9, h264\"\nopus_fec = false\npin = \"x\"");
+        let spec = spec.spec(false).unwrap();
+        assert_eq!((spec.bitrate, spec.opus_fec, spec.pin.as_deref()), (64_000, false, Some("x")));
+        assert_eq!(spec.video_codecs, [Codec::Vp9, Codec::H264]);
+    }
+
+    #[test]
+    fn the_demo_room_is_1234_of_either_kind() {
+        let spec = RoomTable::demo(false).spec(false).unwrap();
+        assert_eq!((spec.room, &*spec.description, spec.publishers), (RoomId::from(1234), "Demo Room", 6));
+        assert!(RoomTable::demo(true).spec(true).is_ok());
+    }
+
+    #[test]
+    fn ids_and_codecs_that_cannot_be_are_refused() {
+        for (text, string_ids) in [
+            ("room = 0", false),
+            ("room = 9007199254740992", false),
+            ("room = \"a\"", false),
+            ("room = 1", true),
+            ("room = \"\"", true),
+            ("description = \"x\"", false),
+            ("room = 1\naudiocodec = \"vp8\"", false),
+            ("room = 1\nvideocodec = \"mp3\"", false),
+            ("room = 1\nvideocodec = \"vp8,vp9,h264,av1,h265,vp8\"", false),
+        ] {
+            assert!(table(text).spec(string_ids).is_err(), "{text}");
+        }
+    }
+}

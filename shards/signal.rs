@@ -1,0 +1,288 @@
+//! A signalling shard: one pinned thread with a glommio executor around one engine. Tasks bring bytes, mail and time to
+//! the engine through the [`Desk`]; after every call the desk carries away what the engine wants done. The engine is
+//! never borrowed across an await.
+
+use crate::affinity;
+use crate::clock::Clock;
+use crate::fault::{StartError, fatal};
+use crate::mailbox::{SignalEnd, SignalPost};
+use crate::tcp::{Connection, Listener, Step, Wake};
+use futures_lite::FutureExt;
+use futures_lite::future::or;
+use glommio::timer::{Timer, sleep};
+use glommio::{LocalExecutorBuilder, Placement, spawn_local, yield_if_needed};
+use portunus::engine::signal::{ConnectionId, Fate, SignalConfig, SignalEngine};
+use portunus::limits::LANE_DEPTH;
+use portunus::time::{Mono, Now};
+use socket2::Socket;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tracing::{debug, error, warn};
+
+/// Bytes that may wait for a slow reader in the engine, beside those that its connection is writing; more ends it.
+pub const OUTBOX_BYTES: usize = 4 << 20;
+const _: () = assert!(OUTBOX_BYTES > 2 * portunus::limits::MESSAGE_JSON_MAX);
+/// Mail taken before other tasks get a turn.
+const MAIL_BATCH: usize = 64;
+/// The engine's timers are not finer than this.
+const TIMER_MIN: Duration = Duration::from_millis(1);
+/// After this the configured rooms will not come any more.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+/// A drain takes no longer.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection that we close may take to read the last words.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
+/// Pause after a failed accept: usually there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a shard is made from.
+pub struct SignalParts {
+    /// Where it runs.
+    pub cpu: usize,
+    /// The shared clock.
+    pub clock: Clock,
+    /// Its engine's configuration.
+    pub config: SignalConfig,
+    /// Bound sockets, to listen on when the engine is ready.
+    pub bound: Vec<Socket>,
+    /// Its lanes and its bell.
+    pub post: SignalEnd,
+    /// A message here drains the shard.
+    pub drain: async_channel::Receiver<()>,
+    /// Printed when clients may come.
+    pub banner: String,
+}
+
+/// Starts the thread, which ends when it has drained or could not start; `ended` is called then.
+pub fn spawn(
+    parts: SignalParts,
+    ended: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<Result<(), StartError>>> {
+    let number = parts.config.id.0;
+    thread::Builder::new().name(format!("signal-{number}")).spawn(move || {
+        let cpu = parts.cpu;
+        if !affinity::pin(cpu) {
+            warn!("signalling shard {number} cannot be pinned to CPU {cpu} and runs anywhere");
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            // Pinned already. Little memory is registered: 8 MiB is a usual limit, and connections do not use it.
+            let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(64 << 10).ring_depth(128);
+            let executor = executor.make().map_err(|error| StartError::Executor(error.to_string()))?;
+            executor.run(run(parts))
+        }));
+        ended();
+        outcome.unwrap_or_else(|_| fatal(format_args!("signalling shard {number} panicked")))
+    })
+}
+
+/// The life of a shard: rooms are made, clients come, then a drain.
+async fn run(parts: SignalParts) -> Result<(), StartError> {
+    let SignalParts { clock, config, bound, post: (post, heard), drain, banner, .. } = parts;
+    let desk = Rc::new(Desk::new(config, post, clock));
+    spawn_local(carry_mail(desk.clone(), heard)).detach();
+    spawn_local(keep_time(desk.clone())).detach();
+
+    let serving = async {
+        let ready = async {
+            desk.until(|desk| desk.engine.borrow().ready()).await;
+            true
+        };
+        let late = async {
+            sleep(READY_WITHIN).await;
+            false
+        };
+        if !or(ready, late).await {
+            return Err(StartError::Rooms);
+        }
+        let mut listening = Vec::new(); // dropped, and with it cancelled, when the drain begins
+        for socket in bound {
+            let at = socket.local_addr().ok().and_then(|at| at.as_socket());
+            let at = at.unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+            let listener = Listener::new(socket).map_err(|error| StartError::Listen(at, error))?;
+            listening.push(spawn_local(accept(desk.clone(), listener)));
+        }
+        crate::say(&banner);
+        futures_lite::future::pending().await
+    };
+    let asked = async {
+        // A closed channel means that nobody can ask any more; that is as good as asking.
+        let _ = drain.recv().await;
+        Ok(())
+    };
+    or(serving, asked).await?;
+
+    desk.with(|engine, now| engine.drain(now));
+    let empty = desk.until(|desk| desk.engine.borrow().drained() && desk.writers.borrow().is_empty());
+    or(empty, async {
+        sleep(DRAIN_WITHIN).await;
+        warn!("not everything has drained in {DRAIN_WITHIN:?}");
+    })
+    .await;
+    Ok(())
+}
+
+/// The engine, and the way in and out of it.
+struct Desk {
+    engine: RefCell<SignalEngine>,
+    post: RefCell<SignalPost>,
+    clock: Clock,
+    /// By connection: wakes the task that writes.
+    writers: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
+    /// Until when the timer task sleeps, and what wakes it earlier.
+    timer_at: Cell<Mono>,
+    timer: Wake,
+    /// Notified after every call: the shard's own task looks whether a new part of life begins.
+    called: Wake,
+}
+
+impl Desk {
+    fn new(config: SignalConfig, post: SignalPost, clock: Clock) -> Desk {
+        let desk = Desk {
+            engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
+            post: RefCell::new(post),
+            clock,
+            writers: RefCell::default(),
+            timer_at: Cell::new(Mono(0)),
+            timer: Wake::default(),
+            called: Wake::default(),
+        };
+        desk.with(|_, _| {}); // what the engine wants done from the beginning
+        desk
+    }
+
+    /// One call into the engine, and what follows from it.
+    fn with<R>(&self, call: impl FnOnce(&mut SignalEngine, Now) -> R) -> R {
+        let now = self.clock.read().now;
+        let mut engine = self.engine.borrow_mut();
+        let result = call(&mut engine, now);
+        let mut post = self.post.borrow_mut();
+        // A refused command may lead to another one; what is too much for one call is done after the next.
+        for _ in 0..LANE_DEPTH {
+            let Some((to, envelope)) = engine.poll_command() else { break };
+            if let Err(envelope) = post.put(to.0, envelope) {
+                engine.command_refused(now, to, envelope);
+            }
+        }
+        post.ring();
+        let writers = self.writers.borrow();
+        while let Some(id) = engine.poll_touched() {
+            if let Some(writer) = writers.get(&id) {
+                writer.notify();
+            }
+        }
+        if engine.deadline() < self.timer_at.get() {
+            self.timer.notify();
+        }
+        self.called.notify();
+        result
+    }
+
+    /// The same behind an unwind boundary: a fault of ours in one call is logged and the shard goes on.
+    fn guarded<R>(&self, what: &str, call: impl FnOnce(&mut SignalEngine, Now) -> R) -> Option<R> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.with(call)));
+        outcome.inspect_err(|_| error!("the signalling engine panicked at {what}; it goes on")).ok()
+    }
+
+    /// Waits until a condition holds after some call. Only the shard's own task waits so.
+    async fn until(&self, condition: impl Fn(&Desk) -> bool) {
+        while !condition(self) {
+            self.called.wait().await;
+        }
+    }
+
+    /// Carries bytes between one connection and the engine until one of them ends it.
+    async fn converse(&self, id: ConnectionId, mut connection: Connection, wake: &Wake) -> std::io::Result<()> {
+        loop {
+            let step =
+                connection.step(wake, |bytes| self.with(|engine, now| engine.handle_bytes(now, id, bytes))).await?;
+            let fate = match step {
+                Step::Ended => return or(connection.finish(), farewell()).await,
+                // While it writes, the engine keeps what comes and ends a client that reads too slowly.
+                _ if connection.pending() > 0 && self.engine.borrow().fate(id) == Fate::Open => Fate::Open,
+                _ => self.with(|engine, _| engine.take_output(id, connection.out())),
+            };
+            match fate {
+                Fate::Open => {}
+                Fate::CloseAfterFlush => return or(connection.finish(), farewell()).await,
+                Fate::Drop => return Ok(()),
+            }
+            yield_if_needed().await;
+        }
+    }
+}
+
+async fn farewell() -> std::io::Result<()> {
+    sleep(FAREWELL_WITHIN).await;
+    Ok(())
+}
+
+async fn accept(desk: Rc<Desk>, listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok((connection, peer)) => spawn_local(attend(desk.clone(), connection, peer)).detach(),
+            Err(error) => {
+                debug!("cannot accept a connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        yield_if_needed().await;
+    }
+}
+
+/// One connection from beginning to end; a panic in between ends only this.
+async fn attend(desk: Rc<Desk>, connection: Connection, peer: IpAddr) {
+    let Some(Some(id)) = desk.guarded("a new connection", |engine, now| engine.connected(now, peer)) else {
+        return;
+    };
+    let wake = Rc::new(Wake::default());
+    desk.writers.borrow_mut().insert(id, wake.clone());
+    match AssertUnwindSafe(desk.converse(id, connection, &wake)).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!("a connection of {peer} broke: {error}"),
+        Err(_) => error!("the signalling engine panicked at a message of {peer}; the connection is closed"),
+    }
+    desk.writers.borrow_mut().remove(&id);
+    desk.guarded("a closed connection", |engine, now| engine.closed(now, id));
+}
+
+async fn carry_mail(desk: Rc<Desk>, heard: async_channel::Receiver<()>) {
+    let door = desk.post.borrow().door().clone();
+    loop {
+        for _ in 0..MAIL_BATCH {
+            let Some(mail) = desk.post.borrow_mut().take() else { break };
+            desk.guarded("a reply or an event", |engine, now| engine.handle_mail(now, mail));
+        }
+        door.doze();
+        if desk.post.borrow().is_empty() {
+            let _ = heard.recv().await; // the bell is at our own door, so that its channel never closes
+        }
+        door.rise();
+        yield_if_needed().await;
+    }
+}
+
+async fn keep_time(desk: Rc<Desk>) {
+    loop {
+        let deadline = desk.engine.borrow().deadline();
+        desk.timer_at.set(deadline);
+        match desk.clock.until(deadline) {
+            None => desk.timer.wait().await,
+            Some(Duration::ZERO) => {
+                desk.guarded("a deadline", |engine, now| engine.handle_timeout(now));
+                sleep(TIMER_MIN).await;
+            }
+            Some(wait) => {
+                let due = async {
+                    Timer::new(wait).await;
+                };
+                or(due, desk.timer.wait()).await;
+            }
+        }
+    }
+}

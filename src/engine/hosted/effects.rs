@@ -1,0 +1,231 @@
+//! Carrying out what the room decided, in its order.
+
+use super::super::leg::Leg;
+use super::super::peer::{MediaState, Peer, Source};
+use super::super::stream::Stream;
+use super::super::turn::Turn;
+use super::{HostedRoom, Table};
+use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::room::command::{Event, HangupReason, Reply};
+use crate::room::effect::{Effect, LegSpec};
+use crate::room::media::PublishedMedia;
+use crate::wire::sdp::{Description, DescriptionKind, Transport};
+
+impl HostedRoom {
+    /// What has to exist before a description can be completed: new peers, fresh credentials. These effects are done
+    /// and taken out of the list.
+    pub(super) fn open_peers(&mut self, turn: &mut Turn<'_>, reply: &Reply, effects: &mut Vec<Effect>) {
+        let answered = answers_an_offer(reply);
+        effects.retain_mut(|effect| match effect {
+            Effect::OpenPeer { member, remote } => {
+                self.open_peer(turn, *member, remote.as_ref());
+                false
+            }
+            Effect::RestartIce(member) => {
+                if let Some(peer) = self.peers.get_mut(member.0) {
+                    peer.restart_ice(turn);
+                }
+                false
+            }
+            Effect::SetRemote { member, remote } => {
+                self.set_remote(turn, *member, remote, answered);
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// Puts our transport into the description of a reply.
+    pub(super) fn complete_reply(&self, turn: &Turn<'_>, to: HandleAddress, reply: &mut Reply) {
+        let description = match reply {
+            Reply::Joined(joined) => joined.published.as_mut().map(|published| &mut published.answer),
+            Reply::Attached(attached) => Some(&mut attached.offer),
+            Reply::Configured(configured) => match (&mut configured.published, &mut configured.offer) {
+                (Some(published), _) => Some(&mut published.answer),
+                (None, offer) => offer.as_mut(),
+            },
+            _ => None,
+        };
+        if let (Some(description), Some(member)) = (description, self.room.member(to)) {
+            self.complete(turn, member, description);
+        }
+    }
+
+    fn complete(&self, turn: &Turn<'_>, member: MemberId, description: &mut Description) {
+        if let Some(peer) = self.peers.get(member.0) {
+            let answering = description.kind == DescriptionKind::Answer;
+            description.complete(&peer.transport(answering, turn), &turn.desk.candidates);
+        }
+    }
+
+    /// Does what is left of a request's consequences.
+    pub(super) fn apply(&mut self, turn: &mut Turn<'_>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::OpenPeer { member, remote } => self.open_peer(turn, member, remote.as_ref()),
+                Effect::SetRemote { member, remote } => self.set_remote(turn, member, &remote, false),
+                Effect::RestartIce(member) => {
+                    if let Some(peer) = self.peers.get_mut(member.0) {
+                        peer.restart_ice(turn);
+                    }
+                }
+                Effect::ClosePeer(member) => {
+                    if let Some(peer) = self.peers.take(member.0) {
+                        peer.close(turn);
+                    }
+                }
+                Effect::SetStream { stream, member, media } => self.set_stream(turn, stream, member, media),
+                Effect::RemoveStream(stream) => self.remove_stream(turn, stream),
+                Effect::AddLeg { leg, member, spec } => self.add_leg(turn, leg, member, spec),
+                Effect::SetSource { leg, source } => self.set_source(leg, source),
+                Effect::AcceptLeg { leg, media } => {
+                    if let Some(leg) = self.legs.get_mut(leg.0) {
+                        leg.accept(&media);
+                    }
+                }
+                Effect::GateLeg { leg, open } => self.gate_leg(leg, open),
+                Effect::RemoveLeg(leg) => {
+                    self.set_source(leg, None);
+                    let member = self.legs.take(leg.0).map(|leg| leg.member);
+                    if let Some(peer) = member.and_then(|member| self.peers.get_mut(member.0)) {
+                        peer.legs.retain(|&of| of != leg);
+                    }
+                }
+                Effect::RequestKeyframe(stream) => self.request_keyframe(turn, stream),
+                Effect::CapBitrate { member, bps } => {
+                    if let Some(peer) = self.peers.get_mut(member.0) {
+                        peer.cap.set(bps);
+                    }
+                    self.rearm(turn, member);
+                }
+                Effect::Tell { to, event } => self.tell(turn, &to, event),
+            }
+        }
+    }
+
+    /// An offer that goes out unasked needs our transport like one in a reply.
+    fn tell(&self, turn: &mut Turn<'_>, to: &[HandleAddress], mut event: Event) {
+        if let (Event::Updated(_, _, offer), &[address]) = (&mut event, to)
+            && let Some(member) = self.room.member(address)
+        {
+            self.complete(turn, member, offer);
+        }
+        turn.tell(to, event);
+    }
+
+    fn open_peer(&mut self, turn: &mut Turn<'_>, member: MemberId, remote: Option<&Transport>) {
+        debug_assert!(self.peers.get(member.0).is_none(), "the room closes a peer before it opens another");
+        let Some(peer) = Peer::open(self.key(member), remote, turn) else {
+            // Without an endpoint there is no connection: the handle hears it as a failed one.
+            return self.peer_lost(turn, member, HangupReason::DtlsError);
+        };
+        self.peers.put(member.0, peer);
+        self.rearm(turn, member);
+    }
+
+    fn set_remote(&mut self, turn: &mut Turn<'_>, member: MemberId, remote: &Transport, by_offer: bool) {
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        if by_offer && peer.is_restart(remote) {
+            peer.restart_ice(turn);
+        }
+        peer.set_remote(remote, turn);
+        // The handshake may have been waiting for the fingerprint.
+        self.after_dtls(turn, member);
+    }
+
+    fn set_stream(&mut self, turn: &mut Turn<'_>, id: StreamId, member: MemberId, media: PublishedMedia) {
+        match self.streams.get_mut(id.0) {
+            Some(stream) => stream.media = media,
+            None => {
+                // A peer that could not be opened is lost already, and its m-lines with it.
+                let Some(peer) = self.peers.get_mut(member.0) else { return };
+                peer.streams.push(id);
+                self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
+            }
+        }
+        let (Some(stream), Some(peer)) = (self.streams.get(id.0), self.peers.get_mut(member.0)) else { return };
+        for &ssrc in &stream.media.ssrcs {
+            peer.sources.entry(ssrc).or_insert(Source::Media(id, 0));
+        }
+        for &ssrc in &stream.media.rtx_ssrcs {
+            peer.sources.entry(ssrc).or_insert(Source::Repair(id));
+        }
+    }
+
+    fn remove_stream(&mut self, turn: &mut Turn<'_>, id: StreamId) {
+        let Some(stream) = self.streams.take(id.0) else { return };
+        for layer in &stream.layers {
+            turn.desk.region.give_back(&layer.history);
+        }
+        for leg in stream.route {
+            if let Some(leg) = self.legs.get_mut(leg.0) {
+                leg.set_source(None);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(stream.member.0) {
+            peer.streams.retain(|&of| of != id);
+            peer.sources.retain(|_, source| !matches!(source, Source::Media(of, _) | Source::Repair(of) if *of == id));
+        }
+    }
+
+    fn add_leg(&mut self, turn: &mut Turn<'_>, id: LegId, member: MemberId, spec: LegSpec) {
+        // RFC 3711 §3.3.1: a first index below 2^15, so that a receiver that misses it still guesses the same rollover.
+        let first = u64::from(turn.random_u32() & 0x7fff).max(1);
+        let mut leg = Leg::new(member, spec, first, turn.random_u32());
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        peer.legs.push(id);
+        peer.outbox.reserve(peer.legs.len());
+        if let MediaState::Connected(keys) = &mut peer.media {
+            leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, first));
+        }
+        self.legs.put(id.0, leg);
+    }
+
+    fn set_source(&mut self, id: LegId, source: Option<StreamId>) {
+        let Some(leg) = self.legs.get_mut(id.0) else { return };
+        unroute(&mut self.streams, leg.source, id);
+        leg.set_source(source);
+        if leg.open {
+            route(&mut self.streams, source, id);
+        }
+    }
+
+    fn gate_leg(&mut self, id: LegId, open: bool) {
+        let Some(leg) = self.legs.get_mut(id.0) else { return };
+        leg.gate(open);
+        unroute(&mut self.streams, leg.source, id);
+        if open {
+            route(&mut self.streams, leg.source, id);
+        }
+    }
+
+    /// Somebody needs a keyframe of the stream: asked for at once, or as soon as the pace allows.
+    pub(super) fn request_keyframe(&mut self, turn: &mut Turn<'_>, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        stream.keyframes.want();
+        let member = stream.member;
+        self.send_keyframe_request(turn, id);
+        self.rearm(turn, member);
+    }
+}
+
+fn route(streams: &mut Table<Stream>, source: Option<StreamId>, leg: LegId) {
+    if let Some(stream) = source.and_then(|id| streams.get_mut(id.0)) {
+        stream.route.push(leg);
+    }
+}
+
+fn unroute(streams: &mut Table<Stream>, source: Option<StreamId>, leg: LegId) {
+    if let Some(stream) = source.and_then(|id| streams.get_mut(id.0)) {
+        stream.route.retain(|&of| of != leg);
+    }
+}
+
+/// Whether the reply carries our answer, so that the peer's description was an offer.
+fn answers_an_offer(reply: &Reply) -> bool {
+    match reply {
+        Reply::Joined(joined) => joined.published.is_some(),
+        Reply::Configured(configured) => configured.published.is_some(),
+        _ => false,
+    }
+}

@@ -1,0 +1,378 @@
+//! One media shard's mind: which room a datagram or a command belongs to, and the one place where a fault in a room is
+//! caught. Datagrams, commands and the turn's clock go in; datagrams, replies, events and the next deadline come out.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use foldhash::quality::SeedableRandomState;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use slab::Slab;
+
+use super::arena::{SendArena, Transmit};
+use super::hosted::HostedRoom;
+use super::index::{PeerIndex, PeerKey};
+use super::machine::MachineCounters;
+use super::memory::HistoryRegion;
+use super::outgoing::Outgoing;
+use super::timer::Wheel;
+use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
+use super::verdict::{DropReason, Drops, Verdict};
+use crate::id::{FourTuple, RoomId, ShardId, SignalId};
+use crate::limits::DATAGRAM_MAX;
+use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
+use crate::room::error::RoomError;
+use crate::room::placement::{Claim, Registrar};
+use crate::room::room::Room;
+use crate::room::spec::RoomSpec;
+use crate::time::{Mono, Now};
+use crate::wire::demux::{Protocol, classify};
+use crate::wire::stun::Message;
+
+/// What a shard is made with.
+pub struct MediaConfig {
+    /// Which shard.
+    pub shard: ShardId,
+    /// How many media shards there are.
+    pub shards: u8,
+    /// How many signalling shards there are.
+    pub signals: u8,
+    /// Addresses that descriptions offer as candidates.
+    pub advertised: Vec<SocketAddr>,
+    /// DTLS of all peers.
+    pub handshakes: Box<dyn HandshakeFactory + Send>,
+    /// A peer without an authenticated check for so long is gone.
+    pub peer_timeout: Duration,
+    /// All randomness comes from here.
+    pub seed: [u8; 32],
+    /// The clock at the start.
+    pub now: Now,
+}
+
+/// A media shard.
+pub struct MediaEngine {
+    rooms: Slab<HostedRoom>,
+    by_id: HashMap<RoomId, usize, SeedableRandomState>,
+    registrar: Registrar,
+    desk: Desk,
+    due: Vec<PeerKey>,
+}
+
+impl MediaEngine {
+    /// An empty shard. Call it on the thread that will run it: its memory is then local to that core.
+    pub fn new(config: MediaConfig) -> MediaEngine {
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
+        let index = PeerIndex::new(rng.next_u64());
+        MediaEngine {
+            rooms: Slab::new(),
+            by_id: HashMap::with_hasher(index.hasher()),
+            registrar: Registrar::new(config.shard, config.shards),
+            desk: Desk {
+                shard: config.shard,
+                index,
+                wheel: Wheel::new(config.now.mono),
+                arena: SendArena::new(),
+                drops: Drops::default(),
+                counters: Counters::default(),
+                machine: MachineCounters::default(),
+                mail: Outgoing::new(config.signals),
+                rng,
+                region: HistoryRegion::new(),
+                candidates: candidates(&config.advertised),
+                handshakes: config.handshakes,
+                peer_timeout: config.peer_timeout,
+                touched_rooms: Vec::new(),
+            },
+            due: Vec::new(),
+        }
+    }
+
+    /// One datagram, as it lies in the receive buffer; SRTP is opened in place. `received` is the kernel's time.
+    pub fn handle_datagram(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        received: Mono,
+        datagram: &mut [u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        let verdict = self.dispatch(now, at, received, datagram, tx);
+        if let Verdict::Drop(reason) = verdict {
+            self.desk.drops.count(reason);
+        }
+        verdict
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        received: Mono,
+        datagram: &mut [u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        if datagram.len() > DATAGRAM_MAX {
+            return Verdict::Drop(DropReason::Oversize);
+        }
+        let protocol = classify(datagram);
+        match protocol {
+            Protocol::Stun => return self.handle_check(now, at, datagram, tx),
+            Protocol::Unknown => return Verdict::Drop(DropReason::Unclassified),
+            Protocol::Dtls | Protocol::Rtp | Protocol::Rtcp => {}
+        }
+        let Some(PeerKey { room, member }) = self.desk.index.by_tuple(at) else {
+            return Verdict::Drop(DropReason::UnknownSource);
+        };
+        self.in_room(now, tx, room, |room, turn| match protocol {
+            Protocol::Dtls => room.accept_dtls(turn, member, datagram),
+            Protocol::Rtp => room.accept_rtp(turn, member, received, datagram),
+            _ => room.accept_rtcp(turn, member, received, datagram),
+        })
+        .unwrap_or(Verdict::Drop(DropReason::RoomFailed))
+    }
+
+    fn handle_check(&mut self, now: Now, at: FourTuple, datagram: &[u8], tx: &mut dyn Transmit) -> Verdict {
+        let Ok(message) = Message::parse(datagram) else { return Verdict::Drop(DropReason::StunMalformed) };
+        let Some((ufrag, _)) = message.username() else { return Verdict::Drop(DropReason::StunUnauthorized) };
+        let Some(PeerKey { room, member }) = self.desk.index.by_ufrag(ufrag) else {
+            return Verdict::Drop(DropReason::StunUnknownUfrag);
+        };
+        let outcome = self.in_room(now, tx, room, |room, turn| room.accept_check(turn, member, at, &message));
+        let Some((verdict, displaced)) = outcome else { return Verdict::Drop(DropReason::RoomFailed) };
+        if let Some(before) = displaced {
+            self.in_room(now, tx, before.room, |room, _| room.forget_path(before.member, at));
+        }
+        verdict
+    }
+
+    /// One command of a signalling shard.
+    pub fn handle_command(&mut self, now: Now, envelope: CommandEnvelope, tx: &mut dyn Transmit) {
+        let CommandEnvelope { ticket, from, command } = envelope;
+        let answer = |desk: &mut Desk, reply: Reply| {
+            if let Some(ticket) = ticket {
+                let load = u32::try_from(desk.index.len().1).unwrap_or(u32::MAX);
+                desk.mail.reply(from, Mail::Reply { ticket, from: desk.shard, load, reply });
+            }
+        };
+        let reply = match command {
+            Command::Claim { room, text, candidates } => {
+                let Claim { room, owner, fresh } = self.registrar.claim(room, text, candidates, &mut self.desk.rng);
+                Reply::Claimed { room, owner, fresh }
+            }
+            Command::Locate(room) => Reply::Located(self.registrar.locate(&room)),
+            Command::Release(room, owner) => {
+                self.registrar.release(&room, owner);
+                Reply::Released
+            }
+            Command::Create(spec) => self.create(*spec),
+            Command::Destroy { room, secret } => {
+                let Some(&slot) = self.by_id.get(&room) else {
+                    return answer(&mut self.desk, Reply::Refused(RoomError::NoSuchRoom(room)));
+                };
+                let done = self.in_room(now, tx, slot as u32, |hosted, turn| {
+                    let destroyed = Reply::Destroyed(room.clone());
+                    hosted.destroy(turn, secret.as_deref(), |turn| answer(turn.desk, destroyed))
+                });
+                match done {
+                    Some(Ok(())) => return self.remove(now, slot, tx),
+                    Some(Err(error)) => Reply::Refused(error),
+                    None => Reply::Destroyed(room),
+                }
+            }
+            Command::Exists(room) => {
+                let exists = self.by_id.contains_key(&room);
+                Reply::Exists(room, exists)
+            }
+            Command::List { private } => {
+                let rooms = self.rooms.iter().map(|(_, room)| room.summary());
+                Reply::Rooms(rooms.filter(|room| private || !room.spec.is_private).collect())
+            }
+            Command::Participants(room) => match self.by_id.get(&room) {
+                Some(&slot) => Reply::Participants(room, self.rooms[slot].rules().participants()),
+                None => Reply::Refused(RoomError::NoSuchRoom(room)),
+            },
+            Command::Member { room, handle, request } => {
+                let Some(&slot) = self.by_id.get(&room) else {
+                    return answer(&mut self.desk, Reply::Refused(RoomError::NoSuchRoom(room)));
+                };
+                let done = self.in_room(now, tx, slot as u32, |hosted, turn| {
+                    hosted.handle(turn, handle, *request, |turn, reply| answer(turn.desk, reply));
+                });
+                match done {
+                    Some(()) => return,
+                    None => Reply::Refused(RoomError::NoSuchRoom(room)),
+                }
+            }
+            Command::Teardown { room, handle, kind } => {
+                match self.by_id.get(&room) {
+                    Some(&slot) => {
+                        self.in_room(now, tx, slot as u32, |hosted, turn| hosted.teardown(turn, handle, kind));
+                    }
+                    // A room that is gone has nobody in it; the handle still waits to hear that it is detached.
+                    None if kind == crate::room::command::Teardown::Detach => {
+                        self.desk.tell(&[handle], Event::Detached);
+                    }
+                    None => {}
+                }
+                Reply::TornDown(handle)
+            }
+            Command::Survey => Reply::Surveyed(Box::new(self.survey())),
+        };
+        answer(&mut self.desk, reply);
+    }
+
+    /// Whatever the clock brings.
+    pub fn handle_timeout(&mut self, now: Now, tx: &mut dyn Transmit) {
+        let mut due = std::mem::take(&mut self.due);
+        self.desk.wheel.due(now.mono, &mut due);
+        for PeerKey { room, member } in due.drain(..) {
+            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member));
+        }
+        self.due = due;
+    }
+
+    /// The end of a turn: what it has brought goes out, peer by peer.
+    pub fn release(&mut self, now: Now, tx: &mut dyn Transmit) {
+        let mut touched = std::mem::take(&mut self.desk.touched_rooms);
+        for room in touched.drain(..) {
+            self.in_room(now, tx, room, |room, turn| room.release(turn));
+        }
+        self.desk.touched_rooms = touched;
+        Turn { now, desk: &mut self.desk, tx }.flush();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    pub fn deadline(&self) -> Mono {
+        self.desk.wheel.next()
+    }
+
+    /// The next reply or event for a signalling shard.
+    pub fn poll_mail(&mut self, to: SignalId) -> Option<Mail> {
+        self.desk.mail.take(to)
+    }
+
+    /// The lane was full: the mail goes out first at the next occasion.
+    pub fn mail_refused(&mut self, to: SignalId, mail: Mail) {
+        self.desk.mail.give_back(to, mail);
+    }
+
+    /// Whether mail waits for room in a lane.
+    pub fn has_mail(&self) -> bool {
+        !self.desk.mail.is_empty()
+    }
+
+    /// What the machine counts.
+    pub fn machine(&mut self) -> &mut MachineCounters {
+        &mut self.desk.machine
+    }
+
+    /// Counters of drops, for tests and the machine.
+    pub fn drops(&self) -> &Drops {
+        &self.desk.drops
+    }
+
+    /// Everything that the shard holds and has done.
+    pub fn survey(&self) -> ShardReport {
+        let (tuples, ufrags) = self.desk.index.len();
+        let mut gauges = vec![
+            ("rooms", self.rooms.len() as u64),
+            ("registered_rooms", self.registrar.rooms() as u64),
+            ("tuples", tuples as u64),
+            ("ufrags", ufrags as u64),
+            ("history_bytes", self.desk.region.used() as u64),
+        ];
+        let (mut members, mut finished, mut peers, mut streams, mut legs) = (0, 0, 0, 0, 0);
+        for (_, room) in &self.rooms {
+            let held = room.held();
+            let rules = room.rules().gauges();
+            members += (rules.publishers + rules.subscribers) as u64;
+            finished += rules.finished as u64;
+            peers += held.peers as u64;
+            streams += held.streams as u64;
+            legs += held.legs as u64;
+        }
+        gauges.extend([
+            ("members", members),
+            ("finished", finished),
+            ("peers", peers),
+            ("streams", streams),
+            ("legs", legs),
+        ]);
+        let of = &self.desk.counters;
+        let mut counters = vec![
+            ("packets_received", of.packets_received),
+            ("packets_sent", of.packets_sent),
+            ("probes_received", of.probes_received),
+            ("checks_answered", of.checks_answered),
+            ("dtls_received", of.dtls_received),
+            ("rtcp_received", of.rtcp_received),
+            ("rtcp_sent", of.rtcp_sent),
+            ("keyframe_requests_sent", of.keyframe_requests_sent),
+            ("nacks_received", of.nacks_received),
+            ("peers_connected", of.peers_connected),
+            ("rooms_failed", of.rooms_failed),
+            ("histories_shrunk", self.desk.region.shrunk),
+        ];
+        counters.extend(self.desk.machine.counters());
+        let mut drops: Vec<_> = self.desk.drops.named().collect();
+        drops.extend(self.desk.machine.drops());
+        ShardReport { shard: self.desk.shard.0, gauges, counters, drops }
+    }
+
+    fn create(&mut self, spec: RoomSpec) -> Reply {
+        if self.by_id.contains_key(&spec.room) {
+            return Reply::Refused(RoomError::RoomExists(spec.room));
+        }
+        let id = spec.room.clone();
+        let mut seed = [0; 32];
+        self.desk.rng.fill_bytes(&mut seed);
+        let entry = self.rooms.vacant_entry();
+        let slot = entry.key();
+        let Ok(number) = u32::try_from(slot) else { return Reply::Refused(RoomError::Exhausted("rooms")) };
+        entry.insert(HostedRoom::new(number, Room::new(spec, ChaCha20Rng::from_seed(seed))));
+        self.by_id.insert(id.clone(), slot);
+        Reply::Created(id)
+    }
+
+    fn remove(&mut self, now: Now, slot: usize, tx: &mut dyn Transmit) {
+        let mut room = self.rooms.remove(slot);
+        self.by_id.remove(room.id());
+        room.reclaim(&mut Turn { now, desk: &mut self.desk, tx });
+    }
+
+    /// The unwind boundary: one call into one room. None when there is no such room, or none any more.
+    fn in_room<R>(
+        &mut self,
+        now: Now,
+        tx: &mut dyn Transmit,
+        slot: u32,
+        call: impl FnOnce(&mut HostedRoom, &mut Turn<'_>) -> R,
+    ) -> Option<R> {
+        let room = self.rooms.get_mut(slot as usize)?;
+        let mut turn = Turn { now, desk: &mut self.desk, tx };
+        let result = catch_unwind(AssertUnwindSafe(|| call(room, &mut turn)));
+        match result {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.bury(slot);
+                None
+            }
+        }
+    }
+
+    /// A room has failed: it goes whole, its members are told, and nothing of it stays in the shard's tables.
+    fn bury(&mut self, slot: u32) {
+        let room = self.rooms.remove(slot as usize);
+        self.desk.counters.rooms_failed += 1;
+        self.desk.index.remove_room(slot);
+        self.desk.touched_rooms.retain(|&touched| touched != slot);
+        let id = room.id().clone();
+        self.by_id.remove(&id);
+        room.write_off(&mut self.desk.region);
+        self.desk.tell(&room.addresses(), Event::RoomFailed(id));
+        // Its destructors run over the state in which it failed.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(room)));
+    }
+}

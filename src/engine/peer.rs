@@ -1,0 +1,268 @@
+//! One peer connection: ICE, DTLS and SRTP of one member, the SSRCs it may send with, and the legs that have something
+//! for it in this turn. What a packet means to others is the room's business.
+
+use std::collections::HashMap;
+
+use foldhash::quality::SeedableRandomState;
+
+use super::arena::Lane;
+use super::index::PeerKey;
+use super::turn::Turn;
+use crate::id::{FourTuple, LegId, StreamId};
+use crate::proto::congestion::{BitrateCap, FeedbackRecorder};
+use crate::proto::dtls::{Fingerprint, Handshake, KeyingMaterial, Role};
+use crate::proto::ice::{Credentials, IceAgent};
+use crate::proto::rtp::PublisherClock;
+use crate::proto::srtp::{Inbound, Outbound, Profile, SrtpError, split_keying_material};
+use crate::time::Mono;
+use crate::wire::sdp::{Setup, Transport};
+
+/// A peer connection.
+pub struct Peer {
+    /// Its name in the shard's tables.
+    pub key: PeerKey,
+    /// Who may send, and where we send to.
+    pub ice: IceAgent,
+    /// The handshake, and the alerts of the peer's whole life.
+    pub dtls: Box<dyn Handshake>,
+    /// Our side of DTLS.
+    pub role: Role,
+    /// Keys, once the handshake is done.
+    pub media: MediaState,
+    /// SSRCs that were announced or bound. The peer chooses them, so the map is keyed.
+    pub sources: HashMap<u32, Source, SeedableRandomState>,
+    /// What it publishes.
+    pub streams: Vec<StreamId>,
+    /// What it subscribes to.
+    pub legs: Vec<LegId>,
+    /// Legs with packets in this turn.
+    pub outbox: Outbox,
+    /// Transport-wide sequence number of the next packet sent.
+    pub transport_sequence: u16,
+    /// The peer's NTP clock against ours.
+    pub clock: PublisherClock,
+    /// Arrival times for transport-wide feedback.
+    pub feedback: FeedbackRecorder,
+    /// REMB.
+    pub cap: BitrateCap,
+    /// Our SSRC in reports of a peer that receives nothing from us.
+    pub report_ssrc: u32,
+    /// When the next RTCP reports go out.
+    pub report_at: Mono,
+    /// When the peer is given up unless ICE and DTLS are done.
+    pub connect_by: Mono,
+    /// When the wheel looks at the peer next.
+    pub armed: Mono,
+    remote_ufrag: Option<Box<str>>,
+}
+
+/// How far the peer has come.
+pub enum MediaState {
+    /// No keys yet.
+    Handshaking,
+    /// Media may flow.
+    Connected(Box<Keys>),
+}
+
+/// Both directions of SRTP.
+pub struct Keys {
+    /// What the peer sends.
+    pub inbound: Inbound,
+    /// What we send.
+    pub outbound: Outbound,
+}
+
+/// What an SSRC of the peer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Packets of a stream's layer.
+    Media(StreamId, usize),
+    /// RTX of a stream (RFC 4588).
+    Repair(StreamId),
+}
+
+/// Legs to be released for one peer, by lane; a leg stands here at most once per turn, so the room reserved for the
+/// peer's legs always suffices.
+#[derive(Default)]
+pub struct Outbox {
+    audio: Vec<LegId>,
+    video: Vec<LegId>,
+}
+
+impl Outbox {
+    /// Makes room for one more leg of the peer.
+    pub fn reserve(&mut self, legs: usize) {
+        self.audio.reserve(legs.saturating_sub(self.audio.len()));
+        self.video.reserve(legs.saturating_sub(self.video.len()));
+    }
+
+    /// Adds a leg; true when the outbox was empty.
+    pub fn push(&mut self, lane: Lane, leg: LegId) -> bool {
+        let first = self.audio.is_empty() && self.video.is_empty();
+        self.lane(lane).push(leg);
+        first
+    }
+
+    /// The legs of one lane.
+    pub fn lane(&mut self, lane: Lane) -> &mut Vec<LegId> {
+        if lane == Lane::Audio { &mut self.audio } else { &mut self.video }
+    }
+}
+
+impl Peer {
+    /// A peer that answers checks from now on. None when the library cannot make an endpoint.
+    pub fn open(key: PeerKey, remote: Option<&Transport>, turn: &mut Turn<'_>) -> Option<Peer> {
+        let role = role_toward(remote);
+        let dtls = turn.desk.handshakes.endpoint(role)?;
+        let ice = IceAgent::new(mint_credentials(turn));
+        for ufrag in ice.ufrags() {
+            turn.desk.index.add_ufrag(ufrag, key);
+        }
+        let mut peer = Peer {
+            key,
+            ice,
+            dtls,
+            role,
+            media: MediaState::Handshaking,
+            sources: HashMap::with_hasher(turn.desk.index.hasher()),
+            streams: Vec::new(),
+            legs: Vec::new(),
+            outbox: Outbox::default(),
+            transport_sequence: 0,
+            clock: PublisherClock::default(),
+            feedback: FeedbackRecorder::new(),
+            cap: BitrateCap::default(),
+            report_ssrc: turn.random_u32(),
+            report_at: Mono::NEVER,
+            connect_by: Mono::NEVER,
+            armed: Mono::NEVER,
+            remote_ufrag: None,
+        };
+        if let Some(remote) = remote {
+            peer.set_remote(remote, turn);
+        }
+        Some(peer)
+    }
+
+    /// The peer's description is known, or has changed.
+    pub fn set_remote(&mut self, remote: &Transport, turn: &mut Turn<'_>) {
+        let role = role_toward(Some(remote));
+        if role != self.role && self.remote_ufrag.is_none() {
+            // Only before anything was heard: the side that we took while the description was unknown.
+            if let Some(dtls) = turn.desk.handshakes.endpoint(role) {
+                self.dtls = dtls;
+                self.role = role;
+            }
+        }
+        if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
+            self.ice.set_remote(&credentials);
+        }
+        self.dtls.set_remote_fingerprint(Fingerprint(remote.fingerprint));
+        if self.remote_ufrag.is_none() {
+            self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
+        }
+        self.remote_ufrag = Some(remote.ufrag.clone());
+    }
+
+    /// Whether a description asks for an ICE restart (RFC 8839 §4.4.1.1.1: the credentials differ).
+    pub fn is_restart(&self, remote: &Transport) -> bool {
+        self.remote_ufrag.as_deref().is_some_and(|known| known != &*remote.ufrag)
+    }
+
+    /// Fresh credentials for the next description; the old ones are answered until the new ones are used.
+    pub fn restart_ice(&mut self, turn: &mut Turn<'_>) {
+        let credentials = mint_credentials(turn);
+        turn.desk.index.add_ufrag(credentials.ufrag(), self.key);
+        if let Some(retired) = self.ice.restart(credentials) {
+            turn.desk.index.remove_ufrag(&retired);
+        }
+    }
+
+    /// What our description says of us. `answering` chooses the setup attribute.
+    pub fn transport(&self, answering: bool, turn: &Turn<'_>) -> Transport {
+        let setup = match (answering, self.role) {
+            (false, _) => Setup::ActPass,
+            (true, Role::Active) => Setup::Active,
+            (true, Role::Passive) => Setup::Passive,
+        };
+        Transport {
+            ufrag: self.ice.local().ufrag().into(),
+            pwd: self.ice.local().password().into(),
+            fingerprint: turn.desk.handshakes.fingerprint().0,
+            setup,
+        }
+    }
+
+    /// Takes the keys of a finished handshake.
+    pub fn connect(&mut self, profile: u16, material: &KeyingMaterial, role: Role) -> Result<(), SrtpError> {
+        let profile = Profile::from_iana_id(profile).ok_or(SrtpError::KeyLength)?;
+        let (client, server) = split_keying_material(profile, material.as_bytes())?;
+        let (ours, theirs) = if role == Role::Active { (client, server) } else { (server, client) };
+        self.media = MediaState::Connected(Box::new(Keys {
+            inbound: Inbound::new(profile, &theirs)?,
+            outbound: Outbound::new(profile, &ours)?,
+        }));
+        Ok(())
+    }
+
+    /// The keys and the path, when media can be sent.
+    pub fn sender(&mut self) -> Option<(&mut Keys, FourTuple)> {
+        let path = self.ice.selected()?;
+        match &mut self.media {
+            MediaState::Connected(keys) => Some((keys, path)),
+            MediaState::Handshaking => None,
+        }
+    }
+
+    /// Whether the handshake is done.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.media, MediaState::Connected(_))
+    }
+
+    /// Sends what DTLS wants to send.
+    pub fn flush_dtls(&mut self, turn: &mut Turn<'_>) {
+        let Some(path) = self.ice.selected() else { return };
+        while turn.send_control(path, |out| self.dtls.poll_transmit(out)).is_some() {}
+    }
+
+    /// Composes and seals one RTCP datagram. Nothing is sent without keys, without a path, or when `compose` declines.
+    pub fn send_rtcp(&mut self, turn: &mut Turn<'_>, compose: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        let Some((keys, path)) = self.sender() else { return false };
+        let mut plain = [0; crate::limits::SEGMENT_MAX];
+        // Room for the SRTCP index and the tag.
+        let most = plain.len() - 32;
+        let Some(len) = compose(&mut plain[..most]) else { return false };
+        let sent = turn.send_control(path, |out| keys.outbound.protect_rtcp(&plain[..len], out).ok()).is_some();
+        turn.desk.counters.rtcp_sent += u64::from(sent);
+        sent
+    }
+
+    /// Takes the peer out of the shard's tables and says goodbye.
+    pub fn close(mut self, turn: &mut Turn<'_>) {
+        self.dtls.close();
+        self.flush_dtls(turn);
+        for tuple in self.ice.tuples() {
+            turn.desk.index.remove_tuple(tuple, self.key);
+        }
+        for ufrag in self.ice.ufrags() {
+            turn.desk.index.remove_ufrag(ufrag);
+        }
+    }
+}
+
+/// RFC 8842 §5.2, §5.3: the peer is the client unless it insists on being the server.
+fn role_toward(remote: Option<&Transport>) -> Role {
+    match remote.map(|remote| remote.setup) {
+        Some(Setup::Passive) => Role::Active,
+        _ => Role::Passive,
+    }
+}
+
+fn mint_credentials(turn: &mut Turn<'_>) -> Credentials {
+    loop {
+        let credentials = Credentials::mint(&mut turn.desk.rng);
+        if turn.desk.index.by_ufrag(credentials.ufrag()).is_none() {
+            return credentials;
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a room needs of its shard while it handles one thing: the turn's clock, the shard's tables, and the way out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::arena::{Lane, SendArena, Transmit};
+use super::index::{PeerIndex, PeerKey};
+use super::machine::MachineCounters;
+use super::memory::HistoryRegion;
+use super::outgoing::Outgoing;
+use super::timer::Wheel;
+use super::verdict::{DropReason, Drops};
+use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
+use crate::limits::SEGMENT_MAX;
+use crate::proto::dtls::{Fingerprint, Handshake, Role};
+use crate::room::command::{Event, Mail};
+use crate::time::{Mono, Now};
+use crate::wire::sdp::Candidate;
+
+/// Makes the DTLS side of new peers: the real library, or a script in simulations.
+pub trait HandshakeFactory {
+    /// A fresh endpoint; none when the library cannot make one.
+    fn endpoint(&self, role: Role) -> Option<Box<dyn Handshake>>;
+    /// Of the certificate that every endpoint presents.
+    fn fingerprint(&self) -> Fingerprint;
+}
+
+impl HandshakeFactory for crate::proto::dtls::Context {
+    fn endpoint(&self, role: Role) -> Option<Box<dyn Handshake>> {
+        crate::proto::dtls::Endpoint::new(self, role).ok().map(|endpoint| Box::new(endpoint) as Box<dyn Handshake>)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        crate::proto::dtls::Context::fingerprint(self)
+    }
+}
+
+/// What the engine has done since start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// RTP packets accepted from publishers.
+    pub packets_received: u64,
+    /// RTP packets sealed for subscribers.
+    pub packets_sent: u64,
+    /// RTX probes and repairs seen.
+    pub probes_received: u64,
+    /// STUN checks answered.
+    pub checks_answered: u64,
+    /// DTLS datagrams taken.
+    pub dtls_received: u64,
+    /// RTCP compounds taken.
+    pub rtcp_received: u64,
+    /// RTCP compounds sent.
+    pub rtcp_sent: u64,
+    /// PLIs sent to publishers.
+    pub keyframe_requests_sent: u64,
+    /// Lost packets that subscribers have named (RFC 4585 §6.2.1).
+    pub nacks_received: u64,
+    /// Handshakes finished.
+    pub peers_connected: u64,
+    /// Rooms dropped after a fault of ours.
+    pub rooms_failed: u64,
+}
+
+/// The shard's tables, lent to one room at a time.
+pub struct Desk {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Peers by path and ufrag.
+    pub index: PeerIndex,
+    /// When to look at which peer.
+    pub wheel: Wheel<PeerKey>,
+    /// This turn's datagrams.
+    pub arena: SendArena,
+    /// Why things were dropped.
+    pub drops: Drops,
+    /// What was done.
+    pub counters: Counters,
+    /// What the machine counts.
+    pub machine: MachineCounters,
+    /// Replies and events on their way out.
+    pub mail: Outgoing,
+    /// The only randomness.
+    pub rng: ChaCha20Rng,
+    /// Packet memory.
+    pub region: HistoryRegion,
+    /// Candidates for descriptions.
+    pub candidates: Vec<Candidate>,
+    /// DTLS endpoints.
+    pub handshakes: Box<dyn HandshakeFactory>,
+    /// A peer without an authenticated check for so long is gone.
+    pub peer_timeout: Duration,
+    /// Rooms whose streams got packets in this turn.
+    pub touched_rooms: Vec<u32>,
+}
+
+/// One call into one room.
+pub struct Turn<'a> {
+    /// The turn's clock.
+    pub now: Now,
+    /// The shard's tables.
+    pub desk: &'a mut Desk,
+    /// Where a full arena goes.
+    pub tx: &'a mut dyn Transmit,
+}
+
+impl Turn<'_> {
+    /// Composes one datagram, flushing first when the arena is full. None when `compose` had nothing to send.
+    pub fn send(
+        &mut self,
+        to: FourTuple,
+        lane: Lane,
+        max: usize,
+        compose: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Option<usize> {
+        if !self.desk.arena.has_room(max) {
+            self.flush();
+        }
+        self.desk.arena.segment(to, lane, max, compose)
+    }
+
+    /// Composes one control datagram: STUN, DTLS or RTCP.
+    pub fn send_control(&mut self, to: FourTuple, compose: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
+        self.send(to, Lane::Control, SEGMENT_MAX, compose)
+    }
+
+    /// Sends everything that waits in the arena.
+    pub fn flush(&mut self) {
+        if !self.desk.arena.is_empty() {
+            self.tx.transmit(&self.desk.arena);
+            self.desk.arena.clear();
+        }
+    }
+
+    /// Sixteen and sixteen random bits: SSRCs, starting points.
+    pub fn random_u32(&mut self) -> u32 {
+        self.desk.rng.next_u32()
+    }
+
+    /// Counts a drop.
+    pub fn drop(&mut self, reason: DropReason) {
+        self.desk.drops.count(reason);
+    }
+
+    /// Has the peer looked at by `at`; `armed` is the peer's own note of when it will be looked at already.
+    pub fn arm(&mut self, key: PeerKey, armed: &mut Mono, at: Mono) {
+        if at < *armed {
+            *armed = self.desk.wheel.arm(key, at);
+        }
+    }
+
+    /// Tells handles: one envelope per signalling shard.
+    pub fn tell(&mut self, to: &[HandleAddress], event: Event) {
+        self.desk.tell(to, event);
+    }
+}
+
+impl Desk {
+    /// Tells handles: one envelope per signalling shard.
+    pub fn tell(&mut self, to: &[HandleAddress], event: Event) {
+        let mut homes: Vec<SignalId> = to.iter().map(|address| address.home).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        for home in homes {
+            let to: Vec<_> = to.iter().copied().filter(|address| address.home == home).collect();
+            if !self.mail.event(home, Mail::Event { from: self.shard, to, event: event.clone() }) {
+                self.drops.count(DropReason::EventLaneFull);
+            }
+        }
+    }
+}
+
+/// Host candidates of the advertised addresses, the first the most preferred (RFC 8445 §5.1.2.1: type preference 126).
+pub fn candidates(advertised: &[SocketAddr]) -> Vec<Candidate> {
+    advertised
+        .iter()
+        .zip((0..=u16::MAX).rev())
+        .map(|(address, local_preference)| Candidate {
+            address: address.ip(),
+            port: address.port(),
+            priority: (126 << 24) | (u32::from(local_preference) << 8) | (256 - 1),
+        })
+        .collect()
+}

@@ -1,0 +1,108 @@
+//! The certificate a shard shows to its peers and the key to it: made at start, ECDSA P-256 (RFC 8827 §6.5), or read from PEM.
+//! Nobody checks its chain or its dates, only its hash against the SDP (RFC 8122).
+
+use super::{DtlsError, Fingerprint};
+use crate::time::Now;
+use openssl::asn1::{Asn1Integer, Asn1Time};
+use openssl::bn::{BigNum, MsbOption};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::{X509, X509NameBuilder, X509Ref};
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// A certificate with its private key.
+#[derive(Clone)]
+pub struct Certificate {
+    pub(super) x509: X509,
+    pub(super) key: PKey<Private>,
+    fingerprint: Fingerprint,
+}
+
+impl Certificate {
+    /// Makes a self-signed one, valid from a day before `now` to a year after. Key and serial come from the library's generator.
+    pub fn generate(now: Now) -> Result<Self, DtlsError> {
+        let key = PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?)?)?;
+        let seconds = i64::try_from(now.unix_us / 1_000_000).unwrap_or(i64::MAX / 2);
+        let mut name = X509NameBuilder::new()?;
+        name.append_entry_by_nid(Nid::COMMONNAME, "portunus")?;
+        let name = name.build();
+        // RFC 5280 §4.1.2.2: positive, at most 20 octets; 127 bits stay clear of the sign.
+        let mut serial = BigNum::new()?;
+        serial.rand(127, MsbOption::ONE, false)?;
+
+        let mut builder = X509::builder()?;
+        builder.set_version(2)?; // v3, RFC 5280 §4.1.2.1
+        builder.set_serial_number(&*Asn1Integer::from_bn(&serial)?)?;
+        builder.set_subject_name(&name)?;
+        builder.set_issuer_name(&name)?;
+        builder.set_not_before(&*Asn1Time::from_unix(seconds - DAY)?)?;
+        builder.set_not_after(&*Asn1Time::from_unix(seconds + 365 * DAY)?)?;
+        builder.set_pubkey(&key)?;
+        builder.sign(&key, MessageDigest::sha256())?;
+        Ok(Self::new(builder.build(), key)?)
+    }
+
+    /// Reads the first certificate of `certificate` and the unencrypted private key of `key`, both PEM.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, DtlsError> {
+        let x509 = X509::from_pem(certificate).map_err(DtlsError::Pem)?;
+        // The callback answers "no passphrase"; without one the library would ask the terminal.
+        let key = PKey::private_key_from_pem_callback(key, |_| Ok(0)).map_err(DtlsError::Pem)?;
+        if !x509.public_key()?.public_eq(&key) {
+            return Err(DtlsError::KeyMismatch);
+        }
+        Ok(Self::new(x509, key)?)
+    }
+
+    /// Its SHA-256, for the SDP.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    fn new(x509: X509, key: PKey<Private>) -> Result<Self, ErrorStack> {
+        let fingerprint = fingerprint_of(&x509)?;
+        Ok(Certificate { x509, key, fingerprint })
+    }
+}
+
+/// The SHA-256 of a certificate's DER form.
+pub(super) fn fingerprint_of(x509: &X509Ref) -> Result<Fingerprint, ErrorStack> {
+    let mut fingerprint = Fingerprint([0; 32]);
+    fingerprint.0.copy_from_slice(&x509.digest(MessageDigest::sha256())?);
+    Ok(fingerprint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Mono;
+
+    const NOW: Now = Now { mono: Mono(0), unix_us: 1_790_000_000_000_000 };
+
+    #[test]
+    fn a_generated_certificate_is_self_signed_valid_today_and_never_the_same() {
+        let (one, other) = (Certificate::generate(NOW).unwrap(), Certificate::generate(NOW).unwrap());
+        assert_ne!(one.fingerprint(), other.fingerprint());
+        assert!(one.x509.verify(&one.key).unwrap());
+        let at = |days: i64| Asn1Time::from_unix(1_790_000_000 + days * DAY).unwrap();
+        assert!(*one.x509.not_before() < *at(0) && *one.x509.not_after() > *at(30));
+        assert_ne!(
+            one.x509.serial_number().to_bn().unwrap().to_vec(),
+            other.x509.serial_number().to_bn().unwrap().to_vec()
+        );
+    }
+
+    #[test]
+    fn pem_gives_the_same_certificate_back_and_a_foreign_key_is_refused() {
+        let one = Certificate::generate(NOW).unwrap();
+        let pem = one.x509.to_pem().unwrap();
+        let read = Certificate::from_pem(&pem, &one.key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+        assert_eq!(read.fingerprint(), one.fingerprint());
+        let foreign = Certificate::generate(NOW).unwrap().key.private_key_to_pem_pkcs8().unwrap();
+        assert!(matches!(Certificate::from_pem(&pem, &foreign), Err(DtlsError::KeyMismatch)));
+        assert!(matches!(Certificate::from_pem(b"no", &foreign), Err(DtlsError::Pem(_))));
+    }
+}

@@ -1,0 +1,8 @@
+//! What is remembered of one RTP stream: how it arrives and what is reported about it. RFC 3550 §6.4, appendix A.
+//! Bytes are `wire/rtp` and `wire/rtcp`; who gets the packets is `room`.
+
+pub mod arrival;
+pub mod report;
+
+pub use arrival::{Admission, Arrival};
+pub use report::{PublisherClock, SenderClock, round_trip};

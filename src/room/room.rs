@@ -1,0 +1,416 @@
+//! One VideoRoom: its members, who publishes what and who subscribes to it. Requests and news of peers go in, a reply
+//! and effects come out. What a publisher and a subscriber may ask for is in `publisher` and `subscriber`; here is
+//! what both have in common: seats, the end of a peer connection, of a membership and of the room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openssl::memcmp;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::command::{Event, HangupReason, MemberRequest, ParticipantSummary, Reply, RoomSummary, Teardown};
+use super::effect::Effect;
+use super::error::RoomError;
+use super::publisher::{Publisher, Stream};
+use super::spec::RoomSpec;
+use super::subscriber::{Leg, Subscriber};
+use super::table::Table;
+use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
+use crate::wire::sdp::{MediaKind, Mid};
+
+/// One room. Deterministic: the same requests and the same generator give the same replies and effects.
+#[derive(Debug)]
+pub struct Room {
+    pub(super) spec: RoomSpec,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) members: Table<MemberId, Member>,
+    pub(super) streams: Table<StreamId, Stream>,
+    pub(super) legs: Table<LegId, Leg>,
+    // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
+    pub(super) seats: BTreeMap<HandleAddress, Seat>,
+    pub(super) feeds: BTreeMap<FeedId, MemberId>,
+}
+
+/// What a room holds now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoomGauges {
+    /// Publisher-role members, publishing or not.
+    pub publishers: usize,
+    /// Subscriber-role members.
+    pub subscribers: usize,
+    /// Handles that have left and are not detached yet.
+    pub finished: usize,
+    /// Members with a peer connection, up or not.
+    pub peers: usize,
+    /// Published m-lines that can be received.
+    pub streams: usize,
+    /// Subscribers' m-lines.
+    pub legs: usize,
+}
+
+/// What a handle is to the room.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seat {
+    /// It has joined.
+    Member(MemberId),
+    /// It has left; kept so that it cannot join again, until it is detached.
+    Finished,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) address: HandleAddress,
+    pub(super) peer: Peer,
+    pub(super) role: Role,
+}
+
+/// A member's peer connection: open from `OpenPeer` to `ClosePeer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    None,
+    Connecting,
+    Up,
+}
+
+#[derive(Debug)]
+pub(super) enum Role {
+    Publisher(Publisher),
+    Subscriber(Subscriber),
+}
+
+impl Room {
+    /// An empty room.
+    pub fn new(spec: RoomSpec, rng: ChaCha20Rng) -> Room {
+        Room {
+            spec,
+            rng,
+            members: Table::new(),
+            streams: Table::new(),
+            legs: Table::new(),
+            seats: BTreeMap::new(),
+            feeds: BTreeMap::new(),
+        }
+    }
+
+    /// One request of one handle. The reply goes out first, then the effects take place in their order.
+    pub fn handle(&mut self, from: HandleAddress, request: MemberRequest, effects: &mut Vec<Effect>) -> Reply {
+        let reply = match self.seats.get(&from) {
+            None => self.admit(from, request, effects),
+            Some(&Seat::Member(member)) => self.serve(member, request, effects),
+            Some(Seat::Finished) if is_join(&request) => Err(RoomError::HandleFinished),
+            Some(Seat::Finished) => Err(self.not_here()),
+        };
+        reply.unwrap_or_else(Reply::Refused)
+    }
+
+    /// Ends the peer connection or the membership of a handle; one that has none is left as it is.
+    pub fn teardown(&mut self, from: HandleAddress, kind: Teardown, effects: &mut Vec<Effect>) {
+        match (kind, self.seats.get(&from)) {
+            (_, None) | (Teardown::Hangup, Some(Seat::Finished)) => {}
+            (Teardown::Hangup, Some(&Seat::Member(member))) => {
+                self.peer_down(member, HangupReason::JanusApi, effects);
+            }
+            (Teardown::Detach, Some(&seat)) => {
+                if let Seat::Member(member) = seat {
+                    self.detach(member, effects);
+                }
+                self.seats.remove(&from);
+                tell(effects, vec![from], Event::Detached);
+            }
+        }
+    }
+
+    /// Ends the room: everybody is out afterwards, and the room is to be dropped.
+    ///
+    /// # Errors
+    /// When the room has a secret and another one or none is given; nothing happens then.
+    pub fn destroy(&mut self, secret: Option<&str>, effects: &mut Vec<Effect>) -> Result<(), RoomError> {
+        check_secret("secret", self.spec.secret.as_deref(), secret)?;
+        tell(effects, self.participants_except(None), Event::Destroyed(self.room()));
+        effects.extend(self.legs.ids().into_iter().map(Effect::RemoveLeg));
+        effects.extend(self.streams.ids().into_iter().map(Effect::RemoveStream));
+        let connected: Vec<MemberId> = self.with_peer().map(|(id, _)| id).collect();
+        let addresses = connected.iter().map(|&id| self.members[id].address).collect();
+        effects.extend(connected.into_iter().map(Effect::ClosePeer));
+        tell(effects, addresses, Event::Hangup(HangupReason::ClosePc));
+        self.members.clear();
+        self.streams.clear();
+        self.legs.clear();
+        self.seats.clear();
+        self.feeds.clear();
+        Ok(())
+    }
+
+    /// The engine says that the member's peer connection is up.
+    pub fn peer_up(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        let Some(Peer::Connecting) = self.peer(member) else { return };
+        self.members[member].peer = Peer::Up;
+        let own = vec![self.members[member].address];
+        match &self.members[member].role {
+            Role::Publisher(_) => {
+                self.announce(member, effects);
+                tell(effects, own, Event::WebrtcUp);
+            }
+            Role::Subscriber(_) => {
+                tell(effects, own, Event::WebrtcUp);
+                self.request_keyframes(member, effects);
+            }
+        }
+    }
+
+    /// The engine says that the member's peer connection is lost: `ClosePeer` is pushed as for every other end. A
+    /// publisher may publish again; a subscriber is finished and can only leave.
+    pub fn peer_down(&mut self, member: MemberId, reason: HangupReason, effects: &mut Vec<Effect>) {
+        if !self.has_peer(member) {
+            return;
+        }
+        match &self.members[member].role {
+            Role::Publisher(_) => {
+                let orphans = self.withdraw(member, effects);
+                self.update_subscribers(orphans, effects);
+                self.close_peer(member, effects);
+                self.tell_unpublished(member, effects);
+            }
+            Role::Subscriber(_) => {
+                self.remove_legs(member, effects);
+                self.close_peer(member, effects);
+            }
+        }
+        tell(effects, vec![self.members[member].address], Event::Hangup(reason));
+    }
+
+    /// The engine says that media of a member's m-line started or stopped arriving.
+    pub fn media_changed(
+        &mut self,
+        member: MemberId,
+        mid: Mid,
+        kind: MediaKind,
+        receiving: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(member) = self.members.get(member) {
+            tell(effects, vec![member.address], Event::Media { mid, kind, receiving });
+        }
+    }
+
+    /// What the room was made with.
+    pub fn spec(&self) -> &RoomSpec {
+        &self.spec
+    }
+
+    /// For `list`.
+    pub fn summary(&self) -> RoomSummary {
+        RoomSummary { spec: self.spec.clone(), participants: self.feeds.len() }
+    }
+
+    /// For `listparticipants`.
+    pub fn participants(&self) -> Vec<ParticipantSummary> {
+        self.publishers()
+            .map(|(_, member, publisher)| ParticipantSummary {
+                id: publisher.id.clone(),
+                display: publisher.display.clone(),
+                publisher: member.peer == Peer::Up,
+            })
+            .collect()
+    }
+
+    /// Whose handle the member is.
+    pub fn address(&self, member: MemberId) -> Option<HandleAddress> {
+        self.members.get(member).map(|member| member.address)
+    }
+
+    /// Which member the handle is; none before it has joined and after it has left.
+    pub fn member(&self, handle: HandleAddress) -> Option<MemberId> {
+        match self.seats.get(&handle) {
+            Some(&Seat::Member(member)) => Some(member),
+            Some(Seat::Finished) | None => None,
+        }
+    }
+
+    /// The handles of all members.
+    pub fn addresses(&self) -> impl Iterator<Item = HandleAddress> {
+        self.members.iter().map(|(_, member)| member.address)
+    }
+
+    /// What the room holds now.
+    pub fn gauges(&self) -> RoomGauges {
+        let publishers = self.publishers().count();
+        RoomGauges {
+            publishers,
+            subscribers: self.members.len() - publishers,
+            finished: self.seats.len() - self.members.len(),
+            peers: self.with_peer().count(),
+            streams: self.streams.len(),
+            legs: self.legs.len(),
+        }
+    }
+
+    fn admit(
+        &mut self,
+        from: HandleAddress,
+        request: MemberRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        match request {
+            MemberRequest::JoinPublisher(join) => self.join_publisher(from, join, effects),
+            MemberRequest::JoinSubscriber(join) => self.join_subscriber(from, join, effects),
+            // The handle joined a room of the same id that has been destroyed since.
+            _ => Err(self.not_here()),
+        }
+    }
+
+    fn serve(
+        &mut self,
+        member: MemberId,
+        request: MemberRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        match (&self.members[member].role, request) {
+            (Role::Publisher(_), request) if is_join(&request) => Err(RoomError::AlreadyPublisher),
+            (Role::Subscriber(_), request) if is_join(&request) => Err(RoomError::AlreadySubscriber),
+            (Role::Publisher(_), MemberRequest::Configure(configure)) => self.configure(member, configure, effects),
+            (Role::Publisher(_), MemberRequest::Unpublish) => self.unpublish(member, effects),
+            (Role::Publisher(_), MemberRequest::Leave) => Ok(self.leave_publisher(member, effects)),
+            (Role::Subscriber(_), MemberRequest::Start(answer)) => self.start(member, answer.as_deref(), effects),
+            (Role::Subscriber(_), MemberRequest::Pause) => Ok(self.pause(member, effects)),
+            (Role::Subscriber(_), MemberRequest::ConfigureSubscriber(configure)) => {
+                self.configure_subscriber(member, configure, effects)
+            }
+            (Role::Subscriber(_), MemberRequest::Leave) => Ok(self.leave_subscriber(member, effects)),
+            (_, request) => Err(RoomError::UnknownRequest(name(&request).into())),
+        }
+    }
+
+    fn detach(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        match &self.members[member].role {
+            Role::Publisher(_) => {
+                if self.has_peer(member) {
+                    let orphans = self.withdraw(member, effects);
+                    self.update_subscribers(orphans, effects);
+                    self.close_peer(member, effects);
+                    self.tell_unpublished(member, effects);
+                }
+                self.tell_leaving(member, effects);
+            }
+            Role::Subscriber(_) => {
+                self.remove_legs(member, effects);
+                self.close_peer(member, effects);
+            }
+        }
+        self.remove_member(member);
+    }
+
+    /// Takes the member out; its peer connection is closed and its streams or legs are removed.
+    pub(super) fn remove_member(&mut self, member: MemberId) {
+        let member = self.members.remove(member);
+        assert_eq!(member.peer, Peer::None, "a member goes after its peer connection");
+        if let Role::Publisher(publisher) = member.role {
+            self.feeds.remove(&publisher.id);
+        }
+    }
+
+    /// Ends the membership by the member's own wish: the handle can do nothing more in any room.
+    pub(super) fn finish(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        let address = self.members[member].address;
+        if self.close_peer(member, effects) {
+            tell(effects, vec![address], Event::Hangup(HangupReason::ClosePc));
+        }
+        self.remove_member(member);
+        self.seats.insert(address, Seat::Finished);
+    }
+
+    /// Closes the peer connection if there is one, and says whether there was.
+    pub(super) fn close_peer(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> bool {
+        let open = self.has_peer(member);
+        if open {
+            self.members[member].peer = Peer::None;
+            effects.push(Effect::ClosePeer(member));
+        }
+        open
+    }
+
+    pub(super) fn has_peer(&self, member: MemberId) -> bool {
+        self.peer(member).is_some_and(|peer| peer != Peer::None)
+    }
+
+    pub(super) fn peer(&self, member: MemberId) -> Option<Peer> {
+        self.members.get(member).map(|member| member.peer)
+    }
+
+    fn with_peer(&self) -> impl Iterator<Item = (MemberId, &Member)> {
+        self.members.iter().filter(|(_, member)| member.peer != Peer::None)
+    }
+
+    pub(super) fn publishers(&self) -> impl Iterator<Item = (MemberId, &Member, &Publisher)> {
+        self.members.iter().filter_map(|(id, member)| match &member.role {
+            Role::Publisher(publisher) => Some((id, member, publisher)),
+            Role::Subscriber(_) => None,
+        })
+    }
+
+    /// Everybody who hears of participants: publisher-role handles, attendees included.
+    pub(super) fn participants_except(&self, member: Option<MemberId>) -> Vec<HandleAddress> {
+        self.publishers().filter(|(id, ..)| Some(*id) != member).map(|(_, member, _)| member.address).collect()
+    }
+
+    pub(super) fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
+        check_secret("pin", self.spec.pin.as_deref(), given)
+    }
+
+    pub(super) fn room(&self) -> RoomId {
+        self.spec.room.clone()
+    }
+
+    /// Whether ids of this server are texts: those of participants are of the room id's kind.
+    pub(super) fn has_text_ids(&self) -> bool {
+        matches!(self.spec.room.0, Name::Text(_))
+    }
+
+    pub(super) fn not_here(&self) -> RoomError {
+        RoomError::NoSuchRoom(self.room())
+    }
+}
+
+/// Tells somebody, if there is anybody.
+pub(super) fn tell(effects: &mut Vec<Effect>, to: Vec<HandleAddress>, event: Event) {
+    if !to.is_empty() {
+        effects.push(Effect::Tell { to, event });
+    }
+}
+
+/// A random number but 0 that is not in use yet, and is from now on.
+pub(super) fn unused(taken: &mut BTreeSet<u32>, rng: &mut ChaCha20Rng) -> u32 {
+    loop {
+        let number = rng.next_u32();
+        if number != 0 && taken.insert(number) {
+            return number;
+        }
+    }
+}
+
+fn is_join(request: &MemberRequest) -> bool {
+    matches!(request, MemberRequest::JoinPublisher(_) | MemberRequest::JoinSubscriber(_))
+}
+
+fn name(request: &MemberRequest) -> &'static str {
+    match request {
+        MemberRequest::JoinPublisher(_) | MemberRequest::JoinSubscriber(_) => "join",
+        MemberRequest::Configure(configure) if configure.publish => "publish",
+        MemberRequest::Configure(_) | MemberRequest::ConfigureSubscriber(_) => "configure",
+        MemberRequest::Unpublish => "unpublish",
+        MemberRequest::Leave => "leave",
+        MemberRequest::Start(_) => "start",
+        MemberRequest::Pause => "pause",
+    }
+}
+
+fn check_secret(what: &'static str, wanted: Option<&str>, given: Option<&str>) -> Result<(), RoomError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let given = given.ok_or(RoomError::Missing(what))?;
+    // Constant in time for secrets of one length; the length itself is not hidden.
+    if wanted.len() == given.len() && memcmp::eq(wanted.as_bytes(), given.as_bytes()) {
+        Ok(())
+    } else {
+        Err(RoomError::Unauthorized(what))
+    }
+}

@@ -1,0 +1,450 @@
+//! What a subscriber may ask for: joining with a list of streams, starting, pausing, configuring, leaving; and the
+//! offers that it gets when its sources vanish. An m-line is never moved or dropped: one without source is inactive.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use rand_chacha::rand_core::Rng;
+
+use super::command::{
+    Attached, ConfigureSubscriber, Configured, Event, JoinSubscriber, LegacyFeed, Reply, SourceSummary,
+    SubscribeStream, SubscriptionSummary,
+};
+use super::effect::{Effect, LegSpec};
+use super::error::RoomError;
+use super::media::OfferedMedia;
+use super::negotiate;
+use super::publisher::{Line, check_mids, sent};
+use super::room::{Member, Peer, Role, Room, Seat, tell, unused};
+use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::limits::MEDIA_LINES_MAX;
+use crate::wire::sdp::{Description, DescriptionKind, MediaKind, Mid};
+
+/// A handle that receives. It is finished when its peer connection is: the legs are gone, and only `leave` remains.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    autoupdate: bool,
+    paused: bool,
+    /// `o=` of its offers: one id, and a version that grows.
+    origin_id: u64,
+    version: u64,
+    exchange: Exchange,
+    /// Whether an answer has said where the peer is.
+    located: bool,
+    /// One per m-line.
+    legs: Vec<LegId>,
+}
+
+/// Where offer and answer are.
+#[derive(Clone, Copy, Debug)]
+enum Exchange {
+    /// The last offer is answered.
+    Settled,
+    /// It is not; another one may have to follow.
+    Offered { next: Option<NextOffer> },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct NextOffer {
+    restart: bool,
+}
+
+/// A subscriber's m-line.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) subscriber: MemberId,
+    pub(super) source: Option<StreamId>,
+    /// As last offered.
+    line: OfferedMedia,
+    crossrefid: Option<Box<str>>,
+    /// What the last answer said.
+    accepted: bool,
+    /// What `configure` said last.
+    send: bool,
+    /// What the engine was told last.
+    open: bool,
+}
+
+/// One m-line to be.
+struct Wanted {
+    stream: StreamId,
+    crossrefid: Option<Box<str>>,
+}
+
+impl Room {
+    pub(super) fn join_subscriber(
+        &mut self,
+        from: HandleAddress,
+        join: JoinSubscriber,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        self.check_pin(join.pin.as_deref())?;
+        let known = |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id);
+        if self.spec.require_pvtid && !join.private_id.is_some_and(known) {
+            return Err(RoomError::PrivateIdNeeded);
+        }
+        let legacy = join.legacy.filter(|_| join.streams.is_empty());
+        let wanted = match &legacy {
+            Some(legacy) => self.wanted_of_feed(legacy)?,
+            None if join.streams.is_empty() => return Err(RoomError::Missing("feed")),
+            None => self.wanted(&join.streams)?,
+        };
+        if wanted.is_empty() {
+            return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
+        }
+        let lines = self.new_lines(&wanted, join.use_msid)?;
+
+        let role = Role::Subscriber(Subscriber {
+            autoupdate: join.autoupdate,
+            paused: false,
+            // RFC 9429 §5.2.1: 64 bits with the highest one 0.
+            origin_id: self.rng.next_u64() >> 1,
+            version: 0,
+            exchange: Exchange::Settled,
+            located: false,
+            legs: Vec::with_capacity(wanted.len()),
+        });
+        let member = self.members.insert(Member { address: from, peer: Peer::Connecting, role });
+        self.seats.insert(from, Seat::Member(member));
+        effects.push(Effect::OpenPeer { member, remote: None });
+        for (wanted, line) in wanted.into_iter().zip(lines) {
+            self.add_leg(member, wanted, line, effects);
+        }
+        let legacy = legacy.map(|legacy| {
+            let display = self.feeds.get(&legacy.feed).and_then(|&feed| self.publisher(feed).display.clone());
+            (legacy.feed, display)
+        });
+        let offer = self.make_offer(member, false, effects);
+        let streams = self.subscription(member);
+        Ok(Reply::Attached(Box::new(Attached { room: self.room(), streams, legacy, offer })))
+    }
+
+    /// `start` also ends a pause, whether or not it brings an answer; an answer to nothing is ignored.
+    pub(super) fn start(
+        &mut self,
+        member: MemberId,
+        answer: Option<&Description>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        let next = match answer {
+            Some(answer) => self.take_answer(member, answer, effects)?,
+            None => None,
+        };
+        let subscriber = self.subscriber_mut(member);
+        subscriber.paused = false;
+        let legs = subscriber.legs.clone();
+        self.settle(&legs, effects);
+        if let Some(NextOffer { restart }) = next {
+            self.send_offer(member, restart, effects);
+        }
+        Ok(Reply::Started(self.room()))
+    }
+
+    pub(super) fn pause(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
+        let subscriber = self.subscriber_mut(member);
+        subscriber.paused = true;
+        let legs = subscriber.legs.clone();
+        self.settle(&legs, effects);
+        Reply::Paused(self.room())
+    }
+
+    pub(super) fn configure_subscriber(
+        &mut self,
+        member: MemberId,
+        configure: ConfigureSubscriber,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        let legs = self.subscriber(member).legs.clone();
+        let mids = legs.iter().map(|&leg| self.legs[leg].line.mid).collect();
+        check_mids(&configure.streams, &mids, RoomError::NoSuchSubscriptionMid)?;
+
+        let for_all = configure.streams.iter().find(|entry| entry.mid.is_none()).and_then(|entry| entry.send);
+        let legacy = configure.streams.iter().all(|entry| entry.mid.is_none());
+        let mut stale = BTreeSet::new();
+        for &id in &legs {
+            let leg = &mut self.legs[id];
+            let by_kind = match leg.line.kind {
+                MediaKind::Audio if legacy => configure.audio,
+                MediaKind::Video if legacy => configure.video,
+                _ => None,
+            };
+            let Some(send) = by_kind.or(for_all).or_else(|| sent(&configure.streams, leg.line.mid)) else { continue };
+            leg.send = send;
+            if send && leg.open && leg.line.kind == MediaKind::Video {
+                // Janus asks for a keyframe whenever somebody says `send: true`, and apps use it for that.
+                stale.extend(leg.source);
+            }
+        }
+        self.settle(&legs, effects);
+        effects.extend(stale.into_iter().map(Effect::RequestKeyframe));
+        let offer = if configure.restart || configure.update {
+            self.next_offer(member, configure.restart, effects)
+        } else {
+            None
+        };
+        Ok(Reply::Configured(Box::new(Configured { room: self.room(), published: None, offer })))
+    }
+
+    pub(super) fn leave_subscriber(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
+        self.remove_legs(member, effects);
+        self.finish(member, effects);
+        Reply::SubscriberLeft(self.room())
+    }
+
+    /// Unwires and removes everything that the member receives.
+    pub(super) fn remove_legs(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        for id in std::mem::take(&mut self.subscriber_mut(member).legs) {
+            let leg = self.legs.remove(id);
+            if let Some(source) = leg.source {
+                self.streams[source].legs.retain(|&other| other != id);
+            }
+            effects.push(Effect::RemoveLeg(id));
+        }
+    }
+
+    /// Offers the members what has changed, those that want to hear of it unasked.
+    pub(super) fn update_subscribers(&mut self, members: BTreeSet<MemberId>, effects: &mut Vec<Effect>) {
+        for member in members {
+            if self.subscriber(member).autoupdate {
+                self.send_offer(member, false, effects);
+            }
+        }
+    }
+
+    /// Opens and closes the gates of the legs as their state now says. Video that starts to flow to a peer that is up
+    /// begins with a keyframe; a peer that is not up yet gets one when it is.
+    pub(super) fn settle(&mut self, legs: &[LegId], effects: &mut Vec<Effect>) {
+        let mut started = BTreeSet::new();
+        for &id in legs {
+            let leg = &self.legs[id];
+            let member = leg.subscriber;
+            let relayed = leg.source.filter(|&source| self.line(source).send);
+            let open = leg.accepted && leg.send && relayed.is_some() && !self.subscriber(member).paused;
+            if open == leg.open {
+                continue;
+            }
+            if open && leg.line.kind == MediaKind::Video && self.peer(member) == Some(Peer::Up) {
+                started.extend(relayed);
+            }
+            self.legs[id].open = open;
+            effects.push(Effect::GateLeg { leg: id, open });
+        }
+        effects.extend(started.into_iter().map(Effect::RequestKeyframe));
+    }
+
+    /// Asks for a keyframe of all video that flows to the member.
+    pub(super) fn request_keyframes(&self, member: MemberId, effects: &mut Vec<Effect>) {
+        let legs = self.subscriber(member).legs.iter().map(|&leg| &self.legs[leg]);
+        let video = legs.filter(|leg| leg.open && leg.line.kind == MediaKind::Video);
+        let sources: BTreeSet<StreamId> = video.filter_map(|leg| leg.source).collect();
+        effects.extend(sources.into_iter().map(Effect::RequestKeyframe));
+    }
+
+    fn wanted(&self, entries: &[SubscribeStream]) -> Result<Vec<Wanted>, RoomError> {
+        let mut wanted = Vec::new();
+        for entry in entries {
+            let publisher = self.publisher(self.live_feed(&entry.feed)?);
+            // A disabled line has no stream: it cannot be named, and is not part of the whole feed.
+            let lines = publisher.lines.iter().filter(|line| entry.mid.is_none_or(|mid| mid == line.media.mid));
+            let streams: Vec<StreamId> = lines.filter_map(|line| line.stream).collect();
+            if let Some(mid) = entry.mid.filter(|_| streams.is_empty()) {
+                return Err(RoomError::NoSuchFeedMid(mid, entry.feed.clone()));
+            }
+            wanted.extend(streams.into_iter().map(|stream| Wanted { stream, crossrefid: entry.crossrefid.clone() }));
+            if wanted.len() > MEDIA_LINES_MAX {
+                return Err(RoomError::Exhausted("media lines"));
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn wanted_of_feed(&self, legacy: &LegacyFeed) -> Result<Vec<Wanted>, RoomError> {
+        let publisher = self.publisher(self.live_feed(&legacy.feed)?);
+        let offered = |line: &&Line| match line.media.kind {
+            MediaKind::Audio => legacy.audio,
+            MediaKind::Video => legacy.video,
+            MediaKind::Data => false,
+        };
+        let streams = publisher.lines.iter().filter(offered).filter_map(|line| line.stream);
+        Ok(streams.map(|stream| Wanted { stream, crossrefid: None }).collect())
+    }
+
+    /// The m-lines that offer the streams: numbers that no other line of the peer has.
+    fn new_lines(&mut self, wanted: &[Wanted], use_msid: bool) -> Result<Vec<OfferedMedia>, RoomError> {
+        let mut ssrcs = BTreeSet::new();
+        let mut lines = Vec::with_capacity(wanted.len());
+        for (mindex, Wanted { stream, .. }) in wanted.iter().enumerate() {
+            let ssrc = unused(&mut ssrcs, &mut self.rng);
+            let rtx_ssrc = unused(&mut ssrcs, &mut self.rng);
+            let media = &self.line(*stream).media;
+            let codec = media.codec.expect("a line without codec has no stream");
+            let (pt, rtx_pt) = negotiate::payload_types(&lines, codec, media.fmtp.as_deref())
+                .ok_or(RoomError::Exhausted("payload types"))?;
+            let mid = tag(mindex);
+            let msid = if use_msid {
+                let feed = &self.publisher(self.streams[*stream].publisher).id;
+                (feed.to_string().into(), media.mid.as_str().into())
+            } else {
+                ("janus".into(), format!("janus{mid}").into())
+            };
+            lines.push(OfferedMedia {
+                mid,
+                kind: media.kind,
+                codec,
+                pt,
+                rtx_pt,
+                fmtp: media.fmtp.clone(),
+                extensions: negotiate::subscriber_extensions(media.kind, &media.extensions, &self.spec),
+                ssrc,
+                rtx_ssrc: rtx_pt.map(|_| rtx_ssrc),
+                active: true,
+                msid,
+            });
+        }
+        Ok(lines)
+    }
+
+    fn add_leg(&mut self, member: MemberId, wanted: Wanted, line: OfferedMedia, effects: &mut Vec<Effect>) {
+        let Wanted { stream, crossrefid } = wanted;
+        let spec = LegSpec {
+            ssrc: line.ssrc,
+            rtx_ssrc: line.rtx_ssrc,
+            kind: line.kind,
+            clock_rate: line.codec.clock_rate(),
+            pt: line.pt,
+            mid: line.mid,
+            extensions: line.extensions,
+        };
+        let source = Some(stream);
+        let leg = Leg { subscriber: member, source, line, crossrefid, accepted: false, send: true, open: false };
+        let leg = self.legs.insert(leg);
+        self.streams[stream].legs.push(leg);
+        self.subscriber_mut(member).legs.push(leg);
+        effects.push(Effect::AddLeg { leg, member, spec });
+        effects.push(Effect::SetSource { leg, source });
+    }
+
+    /// Takes the answer to the outstanding offer, if there is one, and says whether another offer has to follow.
+    fn take_answer(
+        &mut self,
+        member: MemberId,
+        answer: &Description,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<NextOffer>, RoomError> {
+        if answer.kind == DescriptionKind::Offer {
+            return Err(RoomError::OnlyPublishersOffer);
+        }
+        let subscriber = self.subscriber(member);
+        let (Exchange::Offered { next }, true) = (subscriber.exchange, self.has_peer(member)) else { return Ok(None) };
+        let accepted = negotiate::accept(&self.lines(member), answer)?;
+        // Later answers may reject every m-line, and say no more of the transport then.
+        let remote = answer.transport().cloned();
+        if remote.is_none() && !subscriber.located {
+            return Err(RoomError::InvalidSdp("No ICE credentials or fingerprint in the answer"));
+        }
+
+        let subscriber = self.subscriber_mut(member);
+        subscriber.exchange = Exchange::Settled;
+        subscriber.located = true;
+        let legs = subscriber.legs.clone();
+        effects.extend(remote.map(|remote| Effect::SetRemote { member, remote }));
+        for media in accepted {
+            if let Some(&leg) = legs.get(media.mindex) {
+                self.legs[leg].accepted = media.accepted;
+                effects.push(Effect::AcceptLeg { leg, media });
+            }
+        }
+        Ok(next)
+    }
+
+    /// Sends a new offer as an event, now or after the outstanding answer.
+    fn send_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) {
+        if let Some(offer) = self.next_offer(member, restart, effects) {
+            let event = Event::Updated(self.room(), self.subscription(member), Box::new(offer));
+            tell(effects, vec![self.members[member].address], event);
+        }
+    }
+
+    /// A new offer; none while one is outstanding (it follows the answer) and when the peer connection is gone.
+    fn next_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) -> Option<Description> {
+        if !self.has_peer(member) {
+            return None;
+        }
+        match &mut self.subscriber_mut(member).exchange {
+            Exchange::Offered { next } => {
+                next.get_or_insert_default().restart |= restart;
+                None
+            }
+            Exchange::Settled => Some(self.make_offer(member, restart, effects)),
+        }
+    }
+
+    fn make_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) -> Description {
+        if restart {
+            effects.push(Effect::RestartIce(member));
+        }
+        let subscriber = self.subscriber_mut(member);
+        subscriber.version += 1;
+        subscriber.exchange = Exchange::Offered { next: None };
+        for leg in subscriber.legs.clone() {
+            let leg = &mut self.legs[leg];
+            leg.line.active = leg.source.is_some();
+        }
+        let Subscriber { origin_id, version, .. } = *self.subscriber(member);
+        negotiate::offer(&self.lines(member), origin_id, version, &self.spec.room.to_string())
+    }
+
+    fn lines(&self, member: MemberId) -> Vec<OfferedMedia> {
+        self.subscriber(member).legs.iter().map(|&leg| self.legs[leg].line.clone()).collect()
+    }
+
+    fn subscription(&self, member: MemberId) -> Vec<SubscriptionSummary> {
+        let legs = self.subscriber(member).legs.iter().map(|&leg| &self.legs[leg]);
+        let summary = |(mindex, leg): (usize, &Leg)| SubscriptionSummary {
+            kind: leg.line.kind,
+            active: leg.source.is_some(),
+            mindex,
+            mid: leg.line.mid,
+            crossrefid: leg.crossrefid.clone(),
+            ready: leg.accepted,
+            send: leg.send,
+            source: leg.source.map(|source| self.source(source)),
+        };
+        legs.enumerate().map(summary).collect()
+    }
+
+    fn source(&self, stream: StreamId) -> SourceSummary {
+        let publisher = self.publisher(self.streams[stream].publisher);
+        let Line { media, description, .. } = self.line(stream);
+        SourceSummary {
+            feed: publisher.id.clone(),
+            display: publisher.display.clone(),
+            mid: media.mid,
+            description: description.clone(),
+            codec: media.codec,
+            h264_profile: media.h264_profile.clone(),
+            vp9_profile: media.vp9_profile.clone(),
+        }
+    }
+
+    fn subscriber(&self, member: MemberId) -> &Subscriber {
+        match &self.members[member].role {
+            Role::Subscriber(subscriber) => subscriber,
+            Role::Publisher(_) => unreachable!("asked for by what only subscribers have"),
+        }
+    }
+
+    fn subscriber_mut(&mut self, member: MemberId) -> &mut Subscriber {
+        match &mut self.members[member].role {
+            Role::Subscriber(subscriber) => subscriber,
+            Role::Publisher(_) => unreachable!("asked for by what only subscribers have"),
+        }
+    }
+}
+
+/// A subscriber's m-lines are called by their indexes.
+fn tag(mindex: usize) -> Mid {
+    let mut mid = Mid::new();
+    write!(mid, "{mindex}").expect("an index below 256 is shorter than a tag");
+    mid
+}
