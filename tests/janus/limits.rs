@@ -267,6 +267,18 @@ fn draining_ends_when_the_last_client_has_closed_or_was_too_slow() {
 }
 
 #[test]
+fn a_session_whose_events_were_lost_is_ended_and_told() {
+    let mut world = world();
+    let (session, _) = joined(&mut world, 'A');
+    joined(&mut world, 'B');
+    world.mail(Mail::Lost { from: ShardId(0), sessions: vec![session, SessionId(7)] });
+    assert_eq!(json_of(world.hear('A')), json!({"janus":"timeout","session_id":session.0}));
+    assert_eq!(world.hear('A'), None);
+    assert_eq!((world.gauge("sessions"), world.gauge("handles")), (1, 1));
+    assert_eq!(world.shards[0].teardowns, [Teardown::Detach]);
+}
+
+#[test]
 fn no_bytes_of_a_client_break_the_engine() {
     let messages = [
         r#"{"janus":"message","transaction":"t","session_id":S,"handle_id":H,"body":{"request":"configure","streams":[{"mid":"0","send":true}],"descriptions":[{"mid":"0","description":"d"}]},"jsep":{"type":"offer","sdp":"v=0"}}"#,
