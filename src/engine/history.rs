@@ -83,7 +83,7 @@ impl History {
         let (offset, first) = self.first_after(payload.len());
         self.first = first;
         self.bytes[offset..offset + payload.len()].copy_from_slice(payload);
-        self.write = offset + payload.len();
+        self.write = offset + room(payload.len());
         let position = self.next;
         let slot = self.slot(position);
         // Both fit: a payload is at most DATAGRAM_MAX bytes and the ring is far below 4 GiB.
@@ -108,13 +108,14 @@ impl History {
 
     /// Where a payload of `len` bytes would go, and which position would then be the oldest.
     fn first_after(&self, len: usize) -> (usize, u64) {
+        let len = room(len);
         let offset = if self.write + len <= self.bytes.len() { self.write } else { 0 };
         let mut first = self.first.max((self.next + 1).saturating_sub(self.entries.len() as u64));
         // The oldest packets lie directly behind the write mark (after the jump to 0, from the write mark to the end,
         // then from 0): drop them while they stand in the way or were jumped over.
         while first < self.next {
             let entry = &self.entries[self.slot(first)];
-            let (start, end) = (entry.offset as usize, entry.offset as usize + entry.payload_len());
+            let (start, end) = (entry.offset as usize, entry.offset as usize + room(entry.payload_len()));
             let jumped = offset < self.write && start >= self.write;
             let overlaps = start < offset + len && offset < end;
             if !jumped && !overlaps {
@@ -124,6 +125,11 @@ impl History {
         }
         (offset, first)
     }
+}
+
+/// Bytes of the ring that a payload takes: an empty one too has a place of its own, so that packets lie in their order.
+fn room(len: usize) -> usize {
+    len.max(1)
 }
 
 #[cfg(test)]
@@ -148,6 +154,18 @@ mod tests {
             history.push(Entry { sequence: i, ..Entry::default() }, &[0; 10]);
         }
         assert_eq!(history.kept(), 12..20);
+    }
+
+    #[test]
+    fn packets_without_payload_do_not_hide_what_is_overwritten_behind_them() {
+        let mut history = History::new(3500, 8);
+        for (i, size) in [0, 0, 1500, 1500, 0].into_iter().enumerate() {
+            history.push(Entry::default(), &vec![i as u8; size]);
+        }
+        assert!(history.would_overwrite(2, 1000), "the next packet goes where the first of 1500 bytes lies");
+        history.push(Entry::default(), &[5; 1000]);
+        assert_eq!(history.kept(), 3..6);
+        assert!(history.get(4).unwrap().1.is_empty());
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use super::super::stream::Stream;
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
-use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL};
+use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL, SEGMENT_MAX};
 use crate::room::command::HangupReason;
 use crate::time::Mono;
 use crate::wire::error::WireError;
@@ -162,9 +162,14 @@ impl HostedRoom {
         let media_ssrc = self.published_ssrc(member);
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         let Some(media_ssrc) = media_ssrc else { return };
-        let (ssrc, mut feedback) = (peer.report_ssrc, std::mem::take(&mut peer.feedback));
-        while feedback.deadline() <= now && peer.send_rtcp(turn, |out| feedback.compose(now, ssrc, media_ssrc, out)) {}
-        peer.feedback = feedback;
+        let mut plain = [0; SEGMENT_MAX];
+        // What has no path to go by is lost like a datagram; the recorder goes on.
+        while let Some(len) = peer.feedback.compose(now, peer.report_ssrc, media_ssrc, &mut plain) {
+            peer.send_rtcp(turn, |out| {
+                out.get_mut(..len)?.copy_from_slice(&plain[..len]);
+                Some(len)
+            });
+        }
     }
 
     /// REMB behind an empty RR, as Janus sends it (draft-alvestrand-rmcat-remb-03 §2.2).

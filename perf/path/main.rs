@@ -1,0 +1,88 @@
+//! What a packet costs on its way through the media engine, in one thread and without I/O: one publisher, 1 to 100
+//! subscribers, video in bursts and audio one by one. Beside it, in the same run, the floor that no forwarder with one
+//! key per receiver can go below: sealing those bytes once for each of them.
+
+mod cpu;
+mod floor;
+mod record;
+mod world;
+
+use portunus::proto::srtp::Profile;
+
+use floor::Floor;
+use record::{Row, Spread};
+use world::{Media, World};
+
+const PROFILES: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::AesCm128HmacSha1_80];
+const SUBSCRIBERS: [usize; 4] = [1, 10, 50, 100];
+/// Samples of the engine and of the floor, taken in turn.
+const ROUNDS: usize = 5;
+/// CPU time of one sample.
+const SAMPLE_NS: u64 = 100_000_000;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(date), Some(commit), Some(file)) = (arguments.next(), arguments.next(), arguments.next()) else {
+        eprintln!("usage: path DATE COMMIT RECORD (perf/run.sh knows them)");
+        std::process::exit(2);
+    };
+    println!("{}", Row::HEADING);
+    let mut rows = Vec::new();
+    for profile in PROFILES {
+        for media in [Media::VIDEO, Media::AUDIO] {
+            for subscribers in SUBSCRIBERS {
+                let row = measure(profile, media, subscribers);
+                println!("{row}");
+                rows.push(row);
+            }
+        }
+    }
+    if let Err(error) = record::write(&file, &date, &commit, &rows) {
+        eprintln!("{file}: {error}");
+        std::process::exit(1);
+    }
+    println!("written to {file}");
+}
+
+fn measure(profile: Profile, media: Media, subscribers: usize) -> Row {
+    let mut world = World::new(profile, media, subscribers);
+    // Also the warm-up: what was sent tells the floor how long a sealed packet is.
+    let warm = world.run();
+    let mut floor = Floor::new(profile, media, subscribers, warm.segment_bytes());
+    floor.run();
+    let (mut engine, mut sealing, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sent = warm;
+    for _ in 0..ROUNDS {
+        let turns = sample(|| {
+            let run = world.run();
+            sent.add(&run);
+            (run.cpu_ns, run.segments)
+        });
+        let seals = sample(|| floor.run());
+        engine.push(turns);
+        sealing.push(seals);
+        ratios.push(turns / seals);
+    }
+    Row {
+        profile: profile.openssl_name(),
+        media: media.name,
+        subscribers,
+        packet_bytes: media.packet_bytes,
+        segment_bytes: sent.segment_bytes(),
+        engine_ns: Spread::of(engine),
+        floor_ns: Spread::of(sealing),
+        ratio: Spread::of(ratios),
+        segments_per_message: sent.segments as f64 / sent.messages as f64,
+    }
+}
+
+/// Nanoseconds of CPU time per packet, over as many runs as a sample takes.
+fn sample(mut run: impl FnMut() -> (u64, u64)) -> f64 {
+    let (mut nanos, mut packets) = (0, 0);
+    while nanos < SAMPLE_NS {
+        let (more, sealed) = run();
+        nanos += more;
+        packets += sealed;
+    }
+    nanos as f64 / packets as f64
+}
