@@ -13,6 +13,7 @@ use portunus::wire::rtp::{Header, HeaderWriter, Packet};
 use portunus::wire::sdp::{MediaKind, Setup, Transport};
 use portunus::wire::stun::{self, BindingRequest, Class, Key, Message, TransactionId};
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -76,7 +77,17 @@ pub struct Ledger {
     pub audio_sent: u32,
     pub video_sent: u32,
     /// One datagram of each kind as it was sent last: check, handshake, SRTP, SRTCP.
-    pub samples: HashMap<&'static str, Vec<u8>>,
+    pub samples: Samples,
+}
+
+/// Datagrams by kind; too long to be printed.
+#[derive(Clone, Default)]
+pub struct Samples(pub HashMap<&'static str, Vec<u8>>);
+
+impl fmt::Debug for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} samples", self.0.len())
+    }
 }
 
 impl Ledger {
@@ -302,7 +313,7 @@ impl Agent {
     }
 
     fn sample(&self, kind: &'static str, bytes: &[u8]) {
-        self.ledger().samples.insert(kind, bytes.to_vec());
+        self.ledger().samples.0.insert(kind, bytes.to_vec());
     }
 
     /// A connectivity check (RFC 8445 §7.2.2), which nominates at once.
