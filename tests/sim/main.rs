@@ -1,0 +1,54 @@
+//! The media engine in a simulated world.
+mod browser;
+mod camera;
+mod checks;
+mod clock;
+mod faults;
+mod network;
+mod world;
+
+use std::time::Duration;
+
+use portunus::engine::turn::HandshakeFactory;
+use portunus::proto::dtls::{Certificate, Context};
+use portunus::wire::sdp::MediaKind;
+
+use browser::{Heard, StrBrowser};
+use clock::Clock;
+use faults::Weather;
+use world::World;
+
+const AUDIO_VIDEO: [(MediaKind, bool); 2] = [(MediaKind::Audio, true), (MediaKind::Video, true)];
+
+fn dtls(_: u8) -> Box<dyn HandshakeFactory + Send> {
+    let certificate = Certificate::generate(Clock::new().now()).unwrap();
+    Box::new(Context::new(&certificate, "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80").unwrap())
+}
+
+#[test]
+fn str0m_publishes_and_str0m_receives() {
+    let mut world = World::new(1, 1, Weather::FAIR, dtls);
+    world.create_room(1234);
+    let address = world.new_address();
+    let publisher = world.join(1234, Box::new(StrBrowser::new(&world.clock, address)));
+    world.publish(publisher, &AUDIO_VIDEO, false);
+    world.run_until("publisher up", Duration::from_secs(5), |world| world.clients[&publisher].up);
+    world.run_for(Duration::from_secs(2));
+    let address = world.new_address();
+    let subscriber = world.subscribe(1234, &[publisher], Box::new(StrBrowser::new(&world.clock, address))).unwrap();
+    world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&subscriber].up);
+    world.run_for(Duration::from_secs(8));
+    assert!(heard(&world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { line: 1 })) > 0);
+    assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Reception { lost: 0 })) > 10);
+    assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Feedback { arrived: 1.. })) > 50);
+    for mid in ["0", "1"] {
+        let (expected, received) = world.ledger.tally(subscriber, mid);
+        assert!(expected > 150 && received > expected - 20, "{mid}: {received} of {expected}");
+        assert!(world.ledger.reports(subscriber, mid) >= 6);
+    }
+    world.end();
+}
+
+fn heard(world: &World, client: u64, what: impl Fn(&Heard) -> bool) -> usize {
+    world.clients[&client].heard.iter().filter(|(_, heard)| what(heard)).count()
+}
