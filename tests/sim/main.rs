@@ -5,6 +5,7 @@ mod checks;
 mod clock;
 mod faults;
 mod network;
+mod script;
 mod world;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use portunus::wire::sdp::MediaKind;
 use browser::{Heard, StrBrowser};
 use clock::Clock;
 use faults::Weather;
+use script::ScriptedBrowser;
 use world::World;
 
 const AUDIO_VIDEO: [(MediaKind, bool); 2] = [(MediaKind::Audio, true), (MediaKind::Video, true)];
@@ -51,4 +53,40 @@ fn str0m_publishes_and_str0m_receives() {
 
 fn heard(world: &World, client: u64, what: impl Fn(&Heard) -> bool) -> usize {
     world.clients[&client].heard.iter().filter(|(_, heard)| what(heard)).count()
+}
+
+fn script(shard: u8) -> Box<dyn HandshakeFactory + Send> {
+    Box::new(script::ScriptedFactory::new(u64::from(shard)))
+}
+
+#[test]
+fn scripted_peers_do_what_str0m_does() {
+    let run = || {
+        let mut world = World::new(1, 1, Weather::FAIR, script);
+        world.create_room(1234);
+        let mut browser = |world: &mut World| {
+            let address = world.new_address();
+            Box::new(ScriptedBrowser::new(world.prng.next(), address))
+        };
+        let peer = browser(&mut world);
+        let publisher = world.join(1234, peer);
+        world.publish(publisher, &AUDIO_VIDEO, false);
+        world.run_until("publisher up", Duration::from_secs(5), |world| world.clients[&publisher].up);
+        world.run_for(Duration::from_secs(2));
+        let peer = browser(&mut world);
+        let subscriber = world.subscribe(1234, &[publisher], peer).unwrap();
+        world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&subscriber].up);
+        world.run_for(Duration::from_secs(8));
+        assert!(heard(&world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { line: 1 })) > 0);
+        assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Reception { lost: 0 })) > 10);
+        assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Feedback { arrived: 1.. })) > 50);
+        for mid in ["0", "1"] {
+            let (expected, received) = world.ledger.tally(subscriber, mid);
+            assert!(expected > 150 && received > expected - 20, "{mid}: {received} of {expected}");
+            assert!(world.ledger.reports(subscriber, mid) >= 6);
+        }
+        world.end();
+        world.trace
+    };
+    assert_eq!(run(), run());
 }
