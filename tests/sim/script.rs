@@ -321,7 +321,8 @@ pub struct ScriptedBrowser {
     /// SSRC to tag of what it receives.
     expected: BTreeMap<u32, Mid>,
     mid_extension: BTreeMap<u8, u8>,
-    arrivals: BTreeMap<u32, u64>,
+    /// Highest index by SSRC.
+    newest: BTreeMap<u32, u64>,
     transport_sequence: u16,
     next_report: Mono,
     out: VecDeque<Sent>,
@@ -377,7 +378,7 @@ impl ScriptedBrowser {
             origin_version: 0,
             expected: BTreeMap::new(),
             mid_extension: BTreeMap::new(),
-            arrivals: BTreeMap::new(),
+            newest: BTreeMap::new(),
             transport_sequence: 0xfff0,
             next_report: Mono::NEVER,
             out: VecDeque::new(),
@@ -439,7 +440,7 @@ impl ScriptedBrowser {
             local_ufrag: self.credentials.ufrag(),
             priority: 0x6e00_1eff,
             role: stun::Role::Controlling(7),
-            use_candidate: self.checks == 1 || self.checks % 8 == 7,
+            use_candidate: self.checks >= 1,
         };
         let mut bytes = vec![0; 400];
         let len = request.compose(&mut bytes, &remote.key).expect("it fits");
@@ -514,7 +515,9 @@ impl ScriptedBrowser {
         if carried != Some(&**mid) {
             return self.heard.push_back(Heard::Foreign(format!("MID {carried:?} instead of {mid}")));
         }
-        *self.arrivals.entry(packet.header.ssrc).or_default() += 1;
+        let newest = self.newest.entry(packet.header.ssrc).or_insert(opened.index);
+        let gap = opened.index > *newest + 1;
+        *newest = opened.index.max(*newest);
         self.heard.push_back(Heard::Media(Received {
             ssrc: packet.header.ssrc,
             index: opened.index,
@@ -524,6 +527,10 @@ impl ScriptedBrowser {
             mid: Some(mid.to_string()),
             payload: packet.payload.to_vec(),
         }));
+        if gap {
+            let (ssrc, index) = (packet.header.ssrc, opened.index);
+            self.complain(ssrc, index);
+        }
     }
 
     fn take_rtcp(&mut self, clock: &Clock, bytes: &mut [u8]) {
@@ -602,11 +609,15 @@ impl ScriptedBrowser {
         }
     }
 
-    /// Asks for a keyframe of something that it receives.
-    pub fn ask_for_keyframe(&mut self, media_ssrc: u32) {
+    /// Names the packet before `index` as lost, and asks for a keyframe (RFC 4585 §6.2.1, §6.3.1).
+    fn complain(&mut self, media_ssrc: u32, index: u64) {
         let (Some((_, outbound)), Some(remote)) = (&mut self.keys, &self.remote) else { return };
-        let mut plain = [0; 12];
-        let len = rtcp::Pli { sender_ssrc: 1, media_ssrc }.write(&mut plain).unwrap();
+        let mut plain = [0; 100];
+        let mut room = [[0; 4]; 1];
+        let lost = rtcp::nack::pack([ExtSeq(index - 1).low()], &mut room);
+        let mut len = rtcp::ReceiverReport { ssrc: 1, blocks: &[] }.write(&mut plain).unwrap();
+        len += rtcp::Nack { sender_ssrc: 1, media_ssrc, entries: lost }.write(&mut plain[len..]).unwrap();
+        len += rtcp::Pli { sender_ssrc: 1, media_ssrc }.write(&mut plain[len..]).unwrap();
         let mut bytes = vec![0; len + PROFILE.rtcp_overhead()];
         outbound.protect_rtcp(&plain[..len], &mut bytes).expect("it fits");
         self.out.push_back(Sent { to: remote.address, bytes, label: None });

@@ -26,7 +26,7 @@ use crate::browser::{Browser, Heard};
 use crate::camera::Camera;
 use crate::checks::{Ledger, Trace};
 use crate::clock::Clock;
-use crate::faults::Weather;
+use crate::faults::{Strangers, Weather};
 use crate::network::{Datagram, Network, Prng};
 
 /// A peer that is not heard for so long is gone.
@@ -82,6 +82,14 @@ pub struct Client {
     pub done: bool,
     /// Its browser has been switched off without a word.
     pub vanished: bool,
+    /// Its browser has said goodbye by itself.
+    pub closed: bool,
+    /// It has left its room.
+    pub left: bool,
+    /// An offer of its browser is not answered yet.
+    pub negotiating: bool,
+    /// Counts its browsers.
+    browsers: u64,
     /// Something was done to its path: packets may be missing.
     pub disturbed: bool,
     pub events: Vec<(Mono, Event)>,
@@ -93,9 +101,9 @@ pub struct Client {
 
 /// Something that happens later.
 pub enum Task {
-    Answer { client: u64, sdp: String },
+    Answer { client: u64, browser: u64, sdp: String },
     Offer { client: u64, sdp: String },
-    Close { client: u64 },
+    Close { client: u64, browser: u64 },
 }
 
 pub struct World {
@@ -112,8 +120,10 @@ pub struct World {
     next_client: u64,
     next_port: u16,
     idle_steps: u32,
-    /// Datagrams that reached a shard, for those who listen in.
-    pub tap: Option<Box<dyn FnMut(&Datagram)>>,
+    /// Who sends what does not belong to the call.
+    pub strangers: Option<Strangers>,
+    /// Calls of `handle_timeout`.
+    pub timeouts: u64,
 }
 
 pub fn shard_address(shard: u8) -> SocketAddr {
@@ -156,7 +166,8 @@ impl World {
             next_client: 1,
             next_port: 1024,
             idle_steps: 0,
-            tap: None,
+            strangers: None,
+            timeouts: 0,
         }
     }
 
@@ -211,8 +222,8 @@ impl World {
                 self.deliver(&datagram);
                 continue;
             };
-            if let (Some(tap), false) = (&mut self.tap, datagram.strange) {
-                tap(&datagram);
+            if let (Some(strangers), false) = (&mut self.strangers, datagram.strange) {
+                strangers.overhear(&datagram);
             }
             let at = FourTuple { socket: SocketId(0), remote: datagram.from };
             let timestamp = datagram.bytes.get(4..8).map_or(0, |t| u32::from_be_bytes(t.try_into().unwrap()));
@@ -233,6 +244,7 @@ impl World {
         }
         for shard in &mut self.shards {
             if shard.engine.deadline() <= now.mono {
+                self.timeouts += 1;
                 shard.engine.handle_timeout(now, &mut shard.outgoing);
             }
         }
@@ -370,6 +382,17 @@ impl World {
                     }
                 }
                 Event::Hangup(_) | Event::Detached | Event::RoomFailed(_) => {
+                    match &event {
+                        Event::Hangup(HangupReason::IceFailed) => assert!(client.vanished || client.closed, "{id}"),
+                        Event::Hangup(HangupReason::DtlsAlert) => assert!(client.closed, "{id}"),
+                        Event::Hangup(reason @ (HangupReason::DtlsError | HangupReason::DtlsTimeout)) => {
+                            panic!("client {id}: {reason:?}")
+                        }
+                        _ => {}
+                    }
+                    // The page closes its side, as soon as it hears of it.
+                    let at = self.clock.mono() + SIGNALLING * 8;
+                    self.tasks.insert((at, id), Task::Close { client: id, browser: client.browsers });
                     client.up = false;
                     client.has_peer = false;
                     client.done = !matches!(event, Event::Hangup(_));
@@ -389,9 +412,10 @@ impl World {
 
     fn perform(&mut self, task: Task) {
         match task {
-            Task::Answer { client, sdp } => {
+            Task::Answer { client, browser, sdp } => {
                 let client = self.clients.get_mut(&client).expect("clients stay");
-                if client.has_peer && !client.vanished {
+                if client.has_peer && !client.vanished && client.browsers == browser {
+                    client.negotiating = false;
                     client.browser.take_answer(&self.clock, &sdp);
                 }
             }
@@ -417,9 +441,11 @@ impl World {
                 }
                 self.ledger.pause(id, false);
             }
-            Task::Close { client } => {
+            Task::Close { client, browser } => {
                 let client = self.clients.get_mut(&client).expect("clients stay");
-                client.browser.close(&self.clock);
+                if client.browsers == browser {
+                    client.browser.close(&self.clock);
+                }
             }
         }
     }
@@ -506,6 +532,10 @@ impl World {
             has_peer: false,
             done: false,
             vanished: false,
+            closed: false,
+            left: false,
+            negotiating: false,
+            browsers: 1,
             disturbed: self.net.weather.loss + self.net.weather.reorder + self.net.weather.duplicate > 0,
             events: Vec::new(),
             heard: Vec::new(),
@@ -539,6 +569,7 @@ impl World {
         let offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let first = !client.has_peer;
         client.has_peer = true;
+        client.negotiating = true;
         if first {
             client.cameras.clear();
             for (i, (kind, _)) in lines.iter().enumerate() {
@@ -560,7 +591,8 @@ impl World {
                 (false, known) => self.ledger.publish(line, known.unwrap_or(true)),
             }
         }
-        self.later(Task::Answer { client: id, sdp: compose(&published.answer) });
+        let browser = self.clients[&id].browsers;
+        self.later(Task::Answer { client: id, browser, sdp: compose(&published.answer) });
     }
 
     /// Joins as subscriber of whole feeds. None when the room refuses.
@@ -647,6 +679,7 @@ impl World {
     /// Leaves; the handle stays, and can only be detached.
     pub fn leave(&mut self, id: u64) {
         let had_peer = self.clients[&id].has_peer;
+        self.clients.get_mut(&id).expect("clients stay").left = true;
         let reply = self.member(id, MemberRequest::Leave);
         assert!(matches!(reply, Reply::PublisherLeft(_) | Reply::SubscriberLeft(_)), "{reply:?}");
         if had_peer {
@@ -667,6 +700,27 @@ impl World {
         }
     }
 
+    /// What the shards hold is what the handles know of.
+    pub fn counts_agree(&self) {
+        for (index, shard) in self.shards.iter().enumerate() {
+            let here = |client: &&Client| client.has_peer && self.owner(client.room) == Some(index);
+            let peers = self.clients.values().filter(here).count();
+            assert_eq!(crate::checks::gauge(&shard.engine, "peers"), peers as u64);
+            let rooms = self.owners.values().filter(|owner| **owner == index).count();
+            assert_eq!(crate::checks::gauge(&shard.engine, "rooms"), rooms as u64);
+        }
+    }
+
+    /// A stranger's datagram, which arrives whatever the weather.
+    pub fn intrude(&mut self) {
+        let targets: Vec<SocketAddr> = self.shards.iter().map(|shard| shard.address).collect();
+        let members: Vec<SocketAddr> = self.clients.values().map(|client| client.public).collect();
+        let made = self.strangers.as_mut().and_then(|strangers| strangers.make(&targets, &members));
+        if let Some(datagram) = made {
+            self.net.place(self.clock.mono() + Duration::from_millis(1), datagram);
+        }
+    }
+
     fn expect_hangup(&self, id: u64, reason: HangupReason) {
         let last = self.clients[&id].events.iter().rev().find(|(_, event)| matches!(event, Event::Hangup(_)));
         assert!(matches!(last, Some((at, Event::Hangup(why))) if *why == reason && *at == self.clock.mono()));
@@ -675,7 +729,20 @@ impl World {
 
     /// The browser says goodbye by itself.
     pub fn close(&mut self, id: u64) {
-        self.tasks.insert((self.clock.mono(), 0), Task::Close { client: id });
+        let client = self.clients.get_mut(&id).expect("clients stay");
+        client.closed = true;
+        client.disturbed = true;
+        client.browser.close(&self.clock);
+    }
+
+    /// The page makes a new peer connection for the handle.
+    pub fn renew(&mut self, id: u64, browser: Box<dyn Browser>) {
+        let client = self.clients.get_mut(&id).expect("clients stay");
+        assert!(!client.has_peer);
+        client.public = browser.local();
+        client.browser = browser;
+        client.browsers += 1;
+        (client.closed, client.vanished, client.negotiating) = (false, false, false);
     }
 
     /// The browser is switched off without a word.
