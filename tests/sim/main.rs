@@ -63,18 +63,9 @@ fn scripted_peers_do_what_str0m_does() {
     let run = || {
         let mut world = World::new(1, 1, Weather::FAIR, script);
         world.create_room(1234);
-        let mut browser = |world: &mut World| {
-            let address = world.new_address();
-            Box::new(ScriptedBrowser::new(world.prng.next(), address))
-        };
-        let peer = browser(&mut world);
-        let publisher = world.join(1234, peer);
-        world.publish(publisher, &AUDIO_VIDEO, false);
-        world.run_until("publisher up", Duration::from_secs(5), |world| world.clients[&publisher].up);
+        let publisher = scripted_publisher(&mut world, 1234);
         world.run_for(Duration::from_secs(2));
-        let peer = browser(&mut world);
-        let subscriber = world.subscribe(1234, &[publisher], peer).unwrap();
-        world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&subscriber].up);
+        let subscriber = scripted_subscriber(&mut world, 1234, publisher);
         world.run_for(Duration::from_secs(8));
         assert!(heard(&world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { line: 1 })) > 0);
         assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Reception { lost: 0 })) > 10);
@@ -109,4 +100,38 @@ const SEEDS: u64 = 30;
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     assert_eq!(workload::play(4), workload::play(4));
+}
+
+#[test]
+fn a_long_call_does_not_fill_the_wheel() {
+    let mut world = World::new(3, 1, Weather::FAIR, script);
+    world.create_room(1234);
+    let publisher = scripted_publisher(&mut world, 1234);
+    scripted_subscriber(&mut world, 1234, publisher);
+    let mut most = 0;
+    for _ in 0..60 {
+        world.run_for(Duration::from_secs(1));
+        most = most.max(world.shards[0].engine.timers());
+    }
+    assert!(most <= 8, "{most} looks are planned at two peers");
+}
+
+fn scripted(world: &mut World) -> Box<ScriptedBrowser> {
+    let address = world.new_address();
+    Box::new(ScriptedBrowser::new(world.prng.next(), address))
+}
+
+fn scripted_publisher(world: &mut World, room: u64) -> u64 {
+    let browser = scripted(world);
+    let id = world.join(room, browser);
+    world.publish(id, &AUDIO_VIDEO, false);
+    world.run_until("publisher up", Duration::from_secs(5), |world| world.clients[&id].up);
+    id
+}
+
+fn scripted_subscriber(world: &mut World, room: u64, feed: u64) -> u64 {
+    let browser = scripted(world);
+    let id = world.subscribe(room, &[feed], browser).expect("the feed is live");
+    world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&id].up);
+    id
 }

@@ -122,8 +122,6 @@ pub struct World {
     idle_steps: u32,
     /// Who sends what does not belong to the call.
     pub strangers: Option<Strangers>,
-    /// Calls of `handle_timeout`.
-    pub timeouts: u64,
 }
 
 pub fn shard_address(shard: u8) -> SocketAddr {
@@ -167,7 +165,6 @@ impl World {
             next_port: 1024,
             idle_steps: 0,
             strangers: None,
-            timeouts: 0,
         }
     }
 
@@ -244,7 +241,6 @@ impl World {
         }
         for shard in &mut self.shards {
             if shard.engine.deadline() <= now.mono {
-                self.timeouts += 1;
                 shard.engine.handle_timeout(now, &mut shard.outgoing);
             }
         }
@@ -414,14 +410,14 @@ impl World {
         match task {
             Task::Answer { client, browser, sdp } => {
                 let client = self.clients.get_mut(&client).expect("clients stay");
-                if client.has_peer && !client.vanished && client.browsers == browser {
+                if client.has_peer && !client.vanished && !client.closed && client.browsers == browser {
                     client.negotiating = false;
                     client.browser.take_answer(&self.clock, &sdp);
                 }
             }
             Task::Offer { client: id, sdp } => {
                 let client = self.clients.get_mut(&id).expect("clients stay");
-                if !client.has_peer || client.vanished {
+                if !client.has_peer || client.vanished || client.closed {
                     return;
                 }
                 let answer = client.browser.answer(&self.clock, &sdp);
