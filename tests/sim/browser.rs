@@ -251,7 +251,14 @@ impl Browser for StrBrowser {
     fn receive(&mut self, clock: &Clock, from: SocketAddr, bytes: &[u8]) {
         let Ok(receive) = Receive::new(str0m::net::Protocol::Udp, from, self.local, bytes) else { return };
         let input = Input::Receive(clock.instant(), receive);
+        if !self.rtc.is_alive() {
+            return;
+        }
         if !self.rtc.accepts(&input) {
+            if !self.connected {
+                // Our handshake may overtake the answer to the check that let it begin; it is repeated.
+                return;
+            }
             self.heard.push_back(Heard::Foreign(format!("{:?} from {from} is not for str0m", classify(bytes))));
             return;
         }

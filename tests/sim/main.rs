@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use portunus::engine::turn::HandshakeFactory;
 use portunus::proto::dtls::{Certificate, Context};
+use portunus::wire::sdp::MediaKind;
 
 use browser::{Heard, StrBrowser};
 use clock::Clock;
@@ -134,4 +135,79 @@ fn scripted_subscriber(world: &mut World, room: u64, feed: u64) -> u64 {
     let id = world.subscribe(room, &[feed], browser).expect("the feed is live");
     world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&id].up);
     id
+}
+
+/// A publisher and a subscriber of str0m with real DTLS, in one weather; `during` happens while they talk.
+fn str0m_call(seed: u64, weather: Weather, during: impl FnOnce(&mut World, u64, u64)) {
+    let mut world = World::new(seed, 2, weather, dtls);
+    world.create_room(seed);
+    let address = world.new_address();
+    let publisher = world.join(seed, Box::new(StrBrowser::new(&world.clock, address)));
+    world.publish(publisher, &AUDIO_VIDEO, false);
+    world.run_until("publisher up", Duration::from_secs(10), |world| world.clients[&publisher].up);
+    let address = world.new_address();
+    let subscriber = world.subscribe(seed, &[publisher], Box::new(StrBrowser::new(&world.clock, address))).unwrap();
+    world.run_until("subscriber up", Duration::from_secs(10), |world| world.clients[&subscriber].up);
+    world.run_for(Duration::from_secs(3));
+    during(&mut world, publisher, subscriber);
+    world.run_for(Duration::from_secs(5));
+    for mid in ["0", "1"] {
+        let (expected, received) = world.ledger.tally(subscriber, mid);
+        assert!(received > expected / 2, "{mid}: {received} of {expected}");
+    }
+    world.end();
+}
+
+#[test]
+fn str0m_talks_through_bad_weather() {
+    str0m_call(11, Weather::FOUL, |world, publisher, subscriber| {
+        world.run_for(Duration::from_secs(10));
+        assert!(heard(world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { .. })) > 0);
+        assert!(world.ledger.reports(subscriber, "1") > 5);
+    });
+}
+
+#[test]
+fn str0m_restarts_ice_on_both_sides() {
+    str0m_call(12, Weather::FAIR, |world, publisher, subscriber| {
+        world.publish(publisher, &AUDIO_VIDEO, true);
+        world.run_for(Duration::from_secs(3));
+        world.restart_subscriber(subscriber);
+        world.run_for(Duration::from_secs(3));
+    });
+}
+
+#[test]
+fn str0m_survives_another_address_and_changes_its_offer() {
+    str0m_call(13, Weather::FAIR, |world, publisher, subscriber| {
+        world.rebind(subscriber);
+        world.run_for(Duration::from_secs(6));
+        world.rebind(publisher);
+        world.run_for(Duration::from_secs(6));
+        world.publish(publisher, &[(MediaKind::Audio, false), (MediaKind::Video, true)], false);
+        world.run_for(Duration::from_secs(3));
+    });
+}
+
+#[test]
+fn str0m_pauses_and_goes_and_is_missed() {
+    str0m_call(14, Weather::FAIR, |world, publisher, subscriber| {
+        world.pause(subscriber);
+        world.run_for(Duration::from_secs(2));
+        world.resume(subscriber);
+        world.run_for(Duration::from_secs(2));
+        world.want(subscriber, "1", false);
+        world.run_for(Duration::from_secs(1));
+        world.want(subscriber, "1", true);
+        world.run_for(Duration::from_secs(2));
+        let address = world.new_address();
+        let second = world.subscribe(14, &[publisher], Box::new(StrBrowser::new(&world.clock, address))).unwrap();
+        world.run_for(Duration::from_secs(3));
+        world.close(second);
+        world.run_for(Duration::from_secs(1));
+        assert!(!world.clients[&second].has_peer, "close_notify is heard");
+        world.vanish(publisher);
+        world.run_for(world::PEER_TIMEOUT + Duration::from_secs(3));
+        assert!(!world.clients[&publisher].has_peer, "silence is heard");
+    });
 }
