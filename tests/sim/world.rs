@@ -33,6 +33,8 @@ use crate::network::{Datagram, Network, Prng};
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
 /// SDP takes so long from the server to a browser and back.
 const SIGNALLING: Duration = Duration::from_millis(30);
+/// Signalling shards, as handles name their homes.
+const SIGNALS: u8 = 2;
 
 pub struct Shard {
     pub engine: MediaEngine,
@@ -141,6 +143,7 @@ impl World {
             engine: MediaEngine::new(MediaConfig {
                 shard: ShardId(id),
                 shards,
+                signals: SIGNALS,
                 advertised: vec![shard_address(id)],
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,
@@ -336,8 +339,9 @@ impl World {
         engine.release(now, outgoing);
         self.flush(shard);
         let mut answer = None;
-        while let Some((to, mail)) = self.shards[shard].engine.poll_mail() {
+        while let Some((to, mail)) = self.poll_mail(shard) {
             match mail {
+                Mail::Lost { .. } => panic!("nobody was slow to take mail"),
                 Mail::Reply { ticket: of, reply, .. } => {
                     assert_eq!((of, to), (ticket, from), "a reply to whoever asked");
                     assert!(answer.replace(reply).is_none(), "one reply");
@@ -348,10 +352,16 @@ impl World {
         answer.expect("every command is answered")
     }
 
+    fn poll_mail(&mut self, shard: usize) -> Option<(SignalId, Mail)> {
+        let engine = &mut self.shards[shard].engine;
+        (0..SIGNALS).map(SignalId).find_map(|to| engine.poll_mail(to).map(|mail| (to, mail)))
+    }
+
     fn collect_mail(&mut self) {
         for shard in 0..self.shards.len() {
-            while let Some((to, mail)) = self.shards[shard].engine.poll_mail() {
+            while let Some((to, mail)) = self.poll_mail(shard) {
                 match mail {
+                    Mail::Lost { .. } => panic!("nobody was slow to take mail"),
                     Mail::Reply { reply, .. } => panic!("a reply that nobody waits for: {reply:?}"),
                     Mail::Event { to: handles, event, .. } => self.take_event(to, &handles, event),
                 }
@@ -514,7 +524,7 @@ impl World {
     fn add_client(&mut self, room: u64, role: Role, browser: Box<dyn Browser>) -> u64 {
         let id = self.next_client;
         self.next_client += 1;
-        let home = SignalId((id % 2) as u8);
+        let home = SignalId((id % u64::from(SIGNALS)) as u8);
         let client = Client {
             handle: HandleAddress { home, session: SessionId(id + 1_000_000), handle: HandleId(id) },
             room,
