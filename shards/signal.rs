@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tracing::{debug, error, warn};
 
-/// Bytes that may wait for a slow reader, in the engine and again in its connection; more ends it.
+/// Bytes that may wait in the engine for a slow reader, behind as many that its connection is writing; more ends it.
 pub const OUTBOX_BYTES: usize = 4 << 20;
 const _: () = assert!(OUTBOX_BYTES > 2 * portunus::limits::MESSAGE_JSON_MAX);
 /// Mail taken before other tasks get a turn.
@@ -202,17 +202,14 @@ impl Desk {
                 connection.step(wake, |bytes| self.with(|engine, now| engine.handle_bytes(now, id, bytes))).await?;
             let fate = match step {
                 Step::Ended => return or(connection.finish(), farewell()).await,
-                Step::Read | Step::Wrote if connection.pending() > 0 => Fate::Open,
+                // What is still to be said waits in the engine, which bounds and counts it.
+                _ if connection.pending() > 0 && self.engine.borrow().fate(id) == Fate::Open => Fate::Open,
                 _ => self.with(|engine, _| engine.take_output(id, connection.out())),
             };
             match fate {
                 Fate::Open => {}
                 Fate::CloseAfterFlush => return or(connection.finish(), farewell()).await,
                 Fate::Drop => return Ok(()),
-            }
-            if connection.pending() > OUTBOX_BYTES {
-                debug!("a client reads too slowly: {} bytes wait", connection.pending());
-                return Ok(());
             }
             yield_if_needed().await;
         }

@@ -244,6 +244,11 @@ impl SignalEngine {
         fate
     }
 
+    /// What will become of a connection, as [`SignalEngine::take_output`] would say now.
+    pub fn fate(&self, id: ConnectionId) -> Fate {
+        self.connections.get(id).map_or(Fate::Drop, |connection| connection.fate)
+    }
+
     /// A command for a media shard.
     pub fn poll_command(&mut self) -> Option<(ShardId, CommandEnvelope)> {
         self.commands.pop_front()
