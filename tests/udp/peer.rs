@@ -206,6 +206,15 @@ fn context() -> &'static Context {
     })
 }
 
+/// The first flight of somebody else.
+pub fn client_hello() -> Vec<u8> {
+    let mut stranger = Endpoint::new(context(), Role::Active).expect("a DTLS client");
+    stranger.start(now());
+    let mut bytes = [0; 1500];
+    let len = stranger.poll_transmit(&mut bytes).expect("a client speaks first");
+    bytes[..len].to_vec()
+}
+
 /// What lives on the thread.
 struct Agent {
     socket: UdpSocket,

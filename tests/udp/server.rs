@@ -137,6 +137,11 @@ impl Health {
         self.sum("drops", name)
     }
 
+    /// The same for a reason that may be one of signalling.
+    pub fn drops_or_zero(&self, name: &str) -> u64 {
+        self.all_drops().get(name).copied().unwrap_or_default()
+    }
+
     /// The drops of a reason in signalling.
     pub fn refused(&self, name: &str) -> u64 {
         self.0["signal"]["drops"][name].as_u64().unwrap_or_else(|| panic!("no drop is called {name}"))

@@ -61,6 +61,7 @@ fn behind(
         let sent = publisher.peer.ledger();
         for subscriber in &subscribers {
             subscriber.peer.wait(SOON, "what was sent last", |ledger| has_last(ledger, &sent, by));
+            subscriber.peer.is_unharmed();
             let ledger = subscriber.peer.ledger();
             let (audio, video) = (lost_share(&ledger, by, MediaKind::Audio), lost_share(&ledger, by, MediaKind::Video));
             println!("lost behind {tbf}: {:.1} % of audio, {:.1} % of video", 100.0 * audio, 100.0 * video);
