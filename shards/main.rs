@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod doorbell;
 mod fault;
+mod headroom;
 mod inbox;
 mod interface;
 mod mailbox;

@@ -12,6 +12,7 @@ use portunus::wire::rtcp::{self, Compound, Ntp, Pli, ReceiverReport, SenderInfo,
 use portunus::wire::rtp::{Header, HeaderWriter, Packet};
 use portunus::wire::sdp::{MediaKind, Setup, Transport};
 use portunus::wire::stun::{self, BindingRequest, Class, Key, Message, TransactionId};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -25,8 +26,8 @@ use std::time::Duration;
 const CHECK_SOON: Duration = Duration::from_millis(50);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Between frames, and between packets of audio.
-const PTIME: Duration = Duration::from_millis(20);
+/// From a frame to a packet of audio, and from that to the next frame.
+const TICK: Duration = Duration::from_millis(10);
 /// How far a publisher may be behind its schedule.
 const LATENESS_MAX: Duration = Duration::from_millis(60);
 /// How long the thread waits for a datagram before it looks at the time and its orders.
@@ -73,6 +74,8 @@ pub struct Ledger {
     pub reports: u64,
     /// Keyframes that we were asked for.
     pub keyframes_asked: u64,
+    /// Orders that were carried out.
+    pub obeyed: u64,
     /// Packets of audio and video that were sent.
     pub audio_sent: u32,
     pub video_sent: u32,
@@ -106,6 +109,7 @@ pub struct Peer {
     pub video: u32,
     ledger: Arc<Mutex<Ledger>>,
     orders: Option<Sender<Order>>,
+    told: Cell<u64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -142,18 +146,31 @@ impl Peer {
             video: Track { ssrc: video, payload_type: VP8, mid: *b"1", ..Track::default() },
             transport_sequence: 0,
             speech: None,
-            frame: 0,
+            tick: 0,
             speak_at: Mono::NEVER,
             keyframe_due: true,
             report_at: Mono::NEVER,
         };
         let thread = thread::spawn(move || agent.live());
-        Peer { local, audio, video, ledger, orders: Some(orders), thread: Some(thread) }
+        Peer { local, audio, video, ledger, orders: Some(orders), told: Cell::new(0), thread: Some(thread) }
     }
 
     /// Gives an order.
     pub fn tell(&self, order: Order) {
+        self.told.set(self.told.get() + 1);
         self.orders.as_ref().and_then(|orders| orders.send(order).ok()).expect("the peer lives");
+    }
+
+    /// Waits until everything that it was told is done.
+    pub fn attend(&self) {
+        let told = self.told.get();
+        self.wait(Duration::from_secs(10), "a peer that obeys", |ledger| ledger.obeyed == told);
+    }
+
+    /// Stops its media; the last packet has left on return.
+    pub fn hush(&self) {
+        self.tell(Order::Hush);
+        self.attend();
     }
 
     /// What it has seen so far.
@@ -231,14 +248,14 @@ struct Agent {
     video: Track,
     transport_sequence: u16,
     speech: Option<Speech>,
-    frame: u32,
+    tick: u32,
     speak_at: Mono,
     keyframe_due: bool,
     report_at: Mono,
 }
 
 /// One m-line that is sent.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Track {
     ssrc: u32,
     payload_type: u8,
@@ -309,6 +326,7 @@ impl Agent {
                 self.after_dtls();
             }
         }
+        self.ledger().obeyed += 1;
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -464,30 +482,38 @@ impl Agent {
         }
     }
 
-    /// One packet of audio, one frame of video.
+    /// A frame of video, or half a period later a packet of audio: so that audio has no luck that it has not earned.
     fn speak(&mut self) {
         let Some(speech) = self.speech.filter(|_| self.srtp.is_some()) else {
-            self.speak_at = now().mono + PTIME;
+            self.speak_at = now().mono + TICK;
             return;
         };
+        if self.tick.is_multiple_of(2) {
+            self.say_frame(speech, self.tick / 2);
+        } else {
+            self.audio.timestamp = (self.tick / 2).wrapping_mul(960);
+            let Track { ssrc: by, sent: number, timestamp, .. } = self.audio;
+            let stamp = Stamp { by, number, timestamp, video: false };
+            self.say(false, false, &stamp.audio(speech.audio_bytes));
+        }
+        self.tick += 1;
+        // A machine that was busy elsewhere is not made up for with a burst.
+        self.speak_at = (self.speak_at + TICK).max(now().mono - LATENESS_MAX);
+        let mut ledger = self.ledger();
+        (ledger.audio_sent, ledger.video_sent) = (self.audio.sent, self.video.sent);
+    }
+
+    fn say_frame(&mut self, speech: Speech, frame: u32) {
         let by = self.audio.ssrc;
-        self.audio.timestamp = self.frame.wrapping_mul(960);
-        let stamp = Stamp { by, number: self.audio.sent, timestamp: self.audio.timestamp, video: false };
-        self.say(false, false, &stamp.audio(speech.audio_bytes));
-        self.video.timestamp = self.frame.wrapping_mul(1800);
+        self.video.timestamp = frame.wrapping_mul(1800);
+        let [_, _, high, low] = frame.to_be_bytes();
+        let picture = u16::from_be_bytes([high, low]);
         let keyframe = speech.frame > 0 && std::mem::take(&mut self.keyframe_due);
         for n in 0..speech.frame {
             let stamp = Stamp { by, number: self.video.sent, timestamp: self.video.timestamp, video: true };
-            let [_, _, high, low] = self.frame.to_be_bytes();
-            let picture = u16::from_be_bytes([high, low]);
             let payload = stamp.video(speech.video_bytes, picture, n == 0, keyframe);
             self.say(true, n + 1 == speech.frame, &payload);
         }
-        self.frame += 1;
-        // A machine that was busy elsewhere is not made up for with a burst.
-        self.speak_at = (self.speak_at + PTIME).max(now().mono - LATENESS_MAX);
-        let mut ledger = self.ledger();
-        (ledger.audio_sent, ledger.video_sent) = (self.audio.sent, self.video.sent);
     }
 
     fn say(&mut self, video: bool, marker: bool, payload: &[u8]) {
