@@ -248,6 +248,11 @@ impl MediaEngine {
         self.desk.wheel.next()
     }
 
+    /// How many looks at peers the wheel holds; for tests.
+    pub fn timers(&self) -> usize {
+        self.desk.wheel.len()
+    }
+
     /// The next reply or event for a signalling shard.
     pub fn poll_mail(&mut self, to: SignalId) -> Option<Mail> {
         self.desk.mail.take(to)

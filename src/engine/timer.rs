@@ -36,6 +36,16 @@ impl<K: Copy> Wheel<K> {
         Mono(tick * TICK_NS)
     }
 
+    /// How many keys wait, each as often as it was armed.
+    pub fn len(&self) -> usize {
+        self.buckets.iter().map(Vec::len).sum()
+    }
+
+    /// Whether no key waits.
+    pub fn is_empty(&self) -> bool {
+        self.occupied.iter().all(|&word| word == 0)
+    }
+
     /// When to call [`due`](Self::due) next; NEVER when nothing is armed.
     pub fn next(&self) -> Mono {
         let start = (self.cursor % BUCKETS as u64) as usize;
@@ -80,13 +90,13 @@ mod tests {
     fn a_key_comes_out_at_its_time_and_not_before() {
         let mut wheel = Wheel::new(Mono(0));
         let at = wheel.arm('a', Mono(10_000_000));
-        assert_eq!(wheel.next(), at);
+        assert_eq!((wheel.next(), wheel.len()), (at, 1));
         let mut out = Vec::new();
         wheel.due(Mono(9_999_999), &mut out);
         assert!(out.is_empty());
         wheel.due(at, &mut out);
         assert_eq!(out, ['a']);
-        assert_eq!(wheel.next(), Mono::NEVER);
+        assert!(wheel.is_empty() && wheel.next() == Mono::NEVER);
     }
 
     proptest! {

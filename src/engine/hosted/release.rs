@@ -34,6 +34,10 @@ impl HostedRoom {
                 let Some(range) = layer.take_turn() else { continue };
                 for &leg_id in &stream.route {
                     let Some(leg) = self.legs.get_mut(leg_id.0) else { continue };
+                    if leg.outbound.is_none() {
+                        // Its peer is not up yet: nothing is owed to it.
+                        continue;
+                    }
                     leg.pending = range.clone();
                     let Some(peer) = self.peers.get_mut(leg.member.0) else { continue };
                     if peer.outbox.push(leg.lane(), leg_id) {
