@@ -13,7 +13,7 @@ use crate::room::codec::Codec;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::time::Mono;
-use crate::wire::payload::vp8;
+use crate::wire::payload::{EntryPoint, av1, h264, h265, vp8, vp9};
 
 /// A stream.
 pub struct Stream {
@@ -31,6 +31,8 @@ pub struct Stream {
     pub clock: SenderClock,
     /// What the owner was told last.
     pub receiving: bool,
+    /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
+    parameter_sets: Option<u32>,
 }
 
 /// One encoding of a stream.
@@ -59,6 +61,7 @@ impl Stream {
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,
+            parameter_sets: None,
         }
     }
 
@@ -75,6 +78,31 @@ impl Stream {
     /// When the last packet of any layer came.
     pub fn received(&self) -> Mono {
         self.layers.iter().map(|layer| layer.received).max().unwrap_or_default()
+    }
+
+    /// Whether a packet begins a keyframe; none when there is no such thing in what the stream carries.
+    pub fn begins_keyframe(&mut self, timestamp: u32, payload: &[u8]) -> Option<bool> {
+        match self.media.codec? {
+            Codec::Vp8 => Some(vp8::is_keyframe(payload)),
+            Codec::Vp9 => Some(vp9::is_keyframe(payload)),
+            Codec::Av1 => Some(av1::is_keyframe(payload)),
+            Codec::H264 => Some(self.begins_at(timestamp, h264::entry_point(payload))),
+            Codec::H265 => Some(self.begins_at(timestamp, h265::entry_point(payload))),
+            Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
+        }
+    }
+
+    /// Parameter sets begin a keyframe. So does a picture that comes without them once they were seen: its sender gives
+    /// them only once, or they were lost and the receiver will say so.
+    fn begins_at(&mut self, timestamp: u32, entry: Option<EntryPoint>) -> bool {
+        match entry {
+            Some(EntryPoint::ParameterSets) => {
+                self.parameter_sets = Some(timestamp);
+                true
+            }
+            Some(EntryPoint::Picture) => self.parameter_sets.is_some_and(|seen| seen != timestamp),
+            None => false,
+        }
     }
 }
 
@@ -113,10 +141,57 @@ impl Layer {
     }
 }
 
-/// Whether a payload begins a keyframe; none when the codec's payload cannot be told apart.
-pub fn begins_keyframe(codec: Codec, payload: &[u8]) -> Option<bool> {
-    match codec {
-        Codec::Vp8 => Some(vp8::is_keyframe(payload)),
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sdp::{MediaKind, Mid};
+
+    fn stream(codec: Codec) -> Stream {
+        let media = PublishedMedia {
+            mindex: 0,
+            mid: Mid::from("0").unwrap(),
+            kind: if codec.is_video() { MediaKind::Video } else { MediaKind::Audio },
+            codec: Some(codec),
+            pt: 96,
+            rtx_pt: None,
+            fmtp: None,
+            extensions: Default::default(),
+            ssrcs: Vec::new(),
+            rtx_ssrcs: Vec::new(),
+            nack: false,
+            stereo: false,
+            fec: false,
+            dtx: false,
+            h264_profile: None,
+            vp9_profile: None,
+        };
+        Stream::new(MemberId(0), media, &mut HistoryRegion::new())
+    }
+
+    #[test]
+    fn every_video_codec_shows_where_its_keyframes_begin_and_audio_has_none() {
+        let (keyframe, delta): (&[u8], &[u8]) = (&[0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 0, 1, 0, 1], &[0x10, 1, 0, 0]);
+        for (codec, keyframe, delta) in [
+            (Codec::Vp8, keyframe, delta),
+            (Codec::Vp9, &[0x08, 0x82], &[0x48, 0x86]),
+            (Codec::Av1, &[0x28, 0x0b], &[0x10, 0x32]),
+            (Codec::H264, &[0x67, 0x42], &[0x41, 0x9a]),
+            (Codec::H265, &[0x40, 0x01], &[0x02, 0x01, 0xd0]),
+        ] {
+            let mut stream = stream(codec);
+            assert_eq!(stream.begins_keyframe(0, keyframe), Some(true), "{codec:?}");
+            assert_eq!(stream.begins_keyframe(0, delta), Some(false), "{codec:?}");
+        }
+        assert_eq!(stream(Codec::Opus).begins_keyframe(0, &[0x78]), None);
+    }
+
+    #[test]
+    fn an_h264_keyframe_begins_with_its_parameter_sets_and_only_there() {
+        let mut stream = stream(Codec::H264);
+        let (sps, pps, idr) = ([0x67, 0x42], [0x68, 0xce], [0x65, 0xb8]);
+        assert_eq!(stream.begins_keyframe(1, &idr), Some(false), "nobody could decode it");
+        let frame = [&sps[..], &pps, &idr].map(|payload| stream.begins_keyframe(2, payload).unwrap());
+        assert_eq!(frame, [true, false, false]);
+        assert_eq!(stream.begins_keyframe(3, &idr), Some(true), "a sender that gives them once");
     }
 }

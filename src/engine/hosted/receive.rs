@@ -2,7 +2,7 @@
 
 use super::super::history::Entry;
 use super::super::peer::{MediaState, Peer, Source};
-use super::super::stream::{Stream, begins_keyframe};
+use super::super::stream::Stream;
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
@@ -199,7 +199,7 @@ impl HostedRoom {
             }
             Admission::Duplicate | Admission::Stray => return Verdict::Drop(DropReason::RtpSequence),
         };
-        let keyframe = stream.media.codec.and_then(|codec| begins_keyframe(codec, packet.payload));
+        let keyframe = stream.begins_keyframe(header.timestamp, packet.payload);
         if keyframe == Some(true) {
             stream.keyframes.arrived(received);
         }
