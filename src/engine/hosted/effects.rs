@@ -6,6 +6,7 @@ use super::super::stream::Stream;
 use super::super::turn::Turn;
 use super::{HostedRoom, Table};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::proto::dtls::Role;
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::effect::{Effect, LegSpec};
 use crate::room::media::PublishedMedia;
@@ -129,6 +130,10 @@ impl HostedRoom {
             peer.restart_ice(turn);
         }
         peer.set_remote(remote, turn);
+        if peer.role == Role::Active && peer.ice.selected().is_some() {
+            // Checks may overtake the description that makes us the client (RFC 8842 §5.3).
+            peer.dtls.start(turn.now);
+        }
         // The handshake may have been waiting for the fingerprint.
         self.after_dtls(turn, member);
     }
