@@ -88,6 +88,8 @@ pub struct Client {
     pub closed: bool,
     /// It has left its room.
     pub left: bool,
+    /// Its address was another's: that one's packets still come to it.
+    exchanged: bool,
     /// An offer of its browser is not answered yet.
     pub negotiating: bool,
     /// Counts its browsers.
@@ -105,6 +107,8 @@ pub struct Client {
 pub enum Task {
     Answer { client: u64, browser: u64, sdp: String },
     Offer { client: u64, sdp: String },
+    Start { client: u64, sdp: String },
+    Calm { address: SocketAddr },
     Close { client: u64, browser: u64 },
 }
 
@@ -313,6 +317,7 @@ impl World {
                         let at = self.clock.mono_of_unix(*unix_us);
                         self.ledger.sender_report(id, *ssrc, at, *timestamp);
                     }
+                    Heard::Foreign(_) if client.exchanged => {}
                     Heard::Foreign(what) => panic!("client {id} received what is not for it: {what}"),
                     _ => {}
                 }
@@ -430,8 +435,15 @@ impl World {
                 if !client.has_peer || client.vanished || client.closed {
                     return;
                 }
-                let answer = client.browser.answer(&self.clock, &sdp);
-                let answer = parse(DescriptionKind::Answer, &answer).unwrap_or_else(|e| panic!("{e}: {answer}"));
+                let sdp = client.browser.answer(&self.clock, &sdp);
+                // Until it arrives, the browser's checks and its handshake overtake it.
+                self.later(Task::Start { client: id, sdp });
+            }
+            Task::Start { client: id, sdp } => {
+                if self.clients[&id].done || !self.clients[&id].has_peer {
+                    return;
+                }
+                let answer = parse(DescriptionKind::Answer, &sdp).unwrap_or_else(|e| panic!("{e}: {sdp}"));
                 let taken: Vec<(String, bool)> = answer
                     .media
                     .iter()
@@ -447,6 +459,7 @@ impl World {
                 }
                 self.ledger.pause(id, false);
             }
+            Task::Calm { address } => drop(self.net.local.remove(&address)),
             Task::Close { client, browser } => {
                 let client = self.clients.get_mut(&client).expect("clients stay");
                 if client.browsers == browser {
@@ -540,6 +553,7 @@ impl World {
             vanished: false,
             closed: false,
             left: false,
+            exchanged: false,
             negotiating: false,
             browsers: 1,
             disturbed: self.net.weather.loss + self.net.weather.reorder + self.net.weather.duplicate > 0,
@@ -704,6 +718,25 @@ impl World {
         if kind == Teardown::Detach {
             assert!(matches!(self.clients[&id].events.last(), Some((_, Event::Detached))));
         }
+    }
+
+    /// Two NATs exchange addresses: each peer's next check comes from where the other one was.
+    pub fn exchange(&mut self, one: u64, other: u64) {
+        let (of_one, of_other) = (self.clients[&one].public, self.clients[&other].public);
+        for (id, public) in [(one, of_other), (other, of_one)] {
+            let client = self.clients.get_mut(&id).expect("clients stay");
+            client.public = public;
+            (client.disturbed, client.exchanged) = (true, true);
+        }
+    }
+
+    /// For some seconds nothing of the client arrives; then all of it at once.
+    pub fn stall(&mut self, id: u64, seconds: u64) {
+        let address = self.clients[&id].public;
+        let delay = seconds * 1_000_000;
+        // What is sent while it lasts waits for what was sent first.
+        self.net.local.insert(address, Weather { delay_us: (delay, delay), ..self.net.weather });
+        self.tasks.insert((self.clock.mono() + Duration::from_millis(1), id), Task::Calm { address });
     }
 
     /// What the shards hold is what the handles know of.
