@@ -51,6 +51,9 @@ pub struct MediaConfig {
     pub now: Now,
 }
 
+/// Peers to be looked at in one turn that find room from the beginning.
+const DUE: usize = 256;
+
 /// A media shard.
 pub struct MediaEngine {
     rooms: Slab<HostedRoom>,
@@ -85,7 +88,7 @@ impl MediaEngine {
                 peer_timeout: config.peer_timeout,
                 touched_rooms: Vec::new(),
             },
-            due: Vec::new(),
+            due: Vec::with_capacity(DUE),
         }
     }
 
