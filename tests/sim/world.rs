@@ -24,7 +24,7 @@ use portunus::wire::sdp::{Description, DescriptionKind, Direction, MediaKind, Mi
 
 use crate::browser::{Browser, Heard};
 use crate::camera::Camera;
-use crate::checks::{Ledger, Trace};
+use crate::checks::{Ledger, Path, Trace};
 use crate::clock::Clock;
 use crate::faults::{Strangers, Weather};
 use crate::network::{Datagram, Network, Prng};
@@ -305,7 +305,12 @@ impl World {
                     Heard::Media(packet) => {
                         let kind = packet.mid.as_ref().and_then(|mid| client.kinds.get(mid)).copied();
                         let kind = kind.unwrap_or_else(|| panic!("client {id}: no m-line for {packet:?}"));
-                        self.ledger.received(now, id, packet, kind, !client.disturbed);
+                        let path = match (client.exchanged, client.disturbed) {
+                            (true, _) => Path::Interrupted,
+                            (false, true) => Path::Rough,
+                            (false, false) => Path::Clear,
+                        };
+                        self.ledger.received(now, id, packet, kind, path);
                         continue;
                     }
                     Heard::KeyframeWanted { line } => {
@@ -732,6 +737,7 @@ impl World {
 
     /// For some seconds nothing of the client arrives; then all of it at once.
     pub fn stall(&mut self, id: u64, seconds: u64) {
+        self.ledger.stall(self.clients[&id].feed);
         let address = self.clients[&id].public;
         let delay = seconds * 1_000_000;
         // What is sent while it lasts waits for what was sent first.
