@@ -34,6 +34,8 @@ const PROFILE: Profile = Profile::AeadAes128Gcm;
 /// Flights in the order of RFC 6347 §4.2.4, with Chromium's and AWS-LC's sizes: ClientHello in two datagrams, the
 /// server's, the client's, the server's Finished.
 const SIZES: [&[usize]; 4] = [&[1200, 263], &[630], &[545], &[75]];
+/// A datagram that a scripted endpoint does not survive.
+pub const POISON: &[u8] = &[HANDSHAKE, 0xff, 0xde, 0xad];
 const FIRST_REPEAT: Duration = Duration::from_millis(100);
 /// Content types of RFC 5246 §6.2.1.
 const HANDSHAKE: u8 = 22;
@@ -134,7 +136,11 @@ impl ScriptedHandshake {
     }
 
     /// Whether the datagram had an effect.
+    ///
+    /// # Panics
+    /// On [`POISON`], as if it had found a fault of ours.
     fn take(&mut self, now: Now, bytes: &[u8]) -> bool {
+        assert_ne!(bytes, POISON, "a fault on purpose");
         if self.closed || !opens(bytes) || bytes.len() < HEAD {
             return false;
         }

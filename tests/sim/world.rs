@@ -28,6 +28,7 @@ use crate::checks::{Ledger, Path, Trace};
 use crate::clock::Clock;
 use crate::faults::{Strangers, Weather};
 use crate::network::{Datagram, Network, Prng};
+use crate::script::POISON;
 
 /// A peer that is not heard for so long is gone.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -788,6 +789,15 @@ impl World {
         client.browser = browser;
         client.browsers += 1;
         (client.closed, client.vanished, client.negotiating) = (false, false, false);
+    }
+
+    /// The room of the client fails in the middle of something.
+    pub fn poison(&mut self, id: u64) {
+        let client = &self.clients[&id];
+        let to = shard_address(u8::try_from(self.owner(client.room).expect("it has one")).unwrap());
+        let bytes = POISON.to_vec();
+        let datagram = Datagram { from: client.public, to, bytes, label: None, strange: false };
+        self.net.place(self.clock.mono(), datagram);
     }
 
     /// The browser is switched off without a word.
