@@ -60,6 +60,7 @@ struct Expected {
     label: Label,
     number: u64,
     timestamp: u32,
+    marker: bool,
     received: bool,
 }
 
@@ -181,7 +182,7 @@ impl Ledger {
     }
 
     /// The engine has accepted a packet and will release it in this turn; `is_up` knows whose connections are up.
-    pub fn accepted(&mut self, label: Label, timestamp: u32, is_up: impl Fn(u64) -> bool) {
+    pub fn accepted(&mut self, label: Label, timestamp: u32, marker: bool, is_up: impl Fn(u64) -> bool) {
         let line = (label.feed, label.line);
         for ((client, _), leg) in &mut self.legs {
             if leg.source != Some(line) || !leg.open || !is_up(*client) {
@@ -196,7 +197,7 @@ impl Ledger {
             let number = to + ahead;
             leg.highest = leg.highest.max(number);
             leg.positions.insert(label, leg.expected.len());
-            leg.expected.push(Expected { label, number, timestamp, received: false });
+            leg.expected.push(Expected { label, number, timestamp, marker, received: false });
         }
     }
 
@@ -222,6 +223,8 @@ impl Ledger {
         let expected = &mut leg.expected[position];
         assert!(!expected.received, "client {client} mid {mid}: {label:?} came twice");
         expected.received = true;
+        assert_eq!(packet.marker, expected.marker);
+        assert_eq!(packet.payload_type, if kind == MediaKind::Audio { 111 } else { 96 });
         let index_offset = packet.index.wrapping_sub(expected.number);
         let known = *leg.index_offset.get_or_insert(index_offset);
         let numbered = index_offset == known || path == Path::Interrupted;

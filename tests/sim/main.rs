@@ -286,3 +286,14 @@ fn rooms_are_found_through_their_registrars() {
     assert_eq!(listed.sum::<usize>(), 40);
     world.end();
 }
+
+#[test]
+fn a_capped_room_tells_its_publishers_so() {
+    let mut world = World::new(7, 1, Weather::FAIR, script);
+    world.create_room_with(RoomSpec { bitrate: 256_000, ..RoomSpec::new(1.into()) });
+    let publisher = scripted_publisher(&mut world, 1);
+    world.run_for(Duration::from_secs(12));
+    let told = |heard: &Heard| matches!(heard, Heard::Estimate { bitrate } if (bitrate - 256_000.0).abs() < 2_000.0);
+    assert!((2..=6).contains(&heard(&world, publisher, told)), "at once and every few seconds");
+    world.end();
+}

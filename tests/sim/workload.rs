@@ -31,7 +31,7 @@ pub fn play(seed: u64) -> Trace {
         Box::new(ScriptedFactory::new(seed << 8 | u64::from(shard)))
     };
     let mut world = World::new(prng.next(), shards, weather, handshakes);
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         world.strangers = Some(Strangers::new(prng.next()));
     }
     world.create_room(1);

@@ -232,6 +232,7 @@ impl World {
             }
             let at = FourTuple { socket: SocketId(0), remote: datagram.from };
             let timestamp = datagram.bytes.get(4..8).map_or(0, |t| u32::from_be_bytes(t.try_into().unwrap()));
+            let marker = datagram.bytes.get(1).is_some_and(|byte| byte & 0x80 != 0);
             let original = if datagram.strange { datagram.bytes.clone() } else { Vec::new() };
             let verdict = shard.engine.handle_datagram(now, at, received, &mut datagram.bytes, &mut shard.outgoing);
             let code = match verdict {
@@ -244,7 +245,7 @@ impl World {
                 assert!(matches!(verdict, Verdict::Drop(_)), "a stranger was believed: {verdict:?} {original:02x?}");
             }
             if verdict == Verdict::Accepted {
-                accepted.push((datagram.label.expect("media comes from browsers"), timestamp));
+                accepted.push((datagram.label.expect("media comes from browsers"), timestamp, marker));
             }
         }
         for shard in &mut self.shards {
@@ -253,9 +254,10 @@ impl World {
             }
         }
         self.collect_mail();
-        for (label, timestamp) in accepted {
+        for (label, timestamp, marker) in accepted {
             let clients = &self.clients;
-            self.ledger.accepted(label, timestamp, |client| clients.get(&client).is_some_and(|client| client.up));
+            self.ledger
+                .accepted(label, timestamp, marker, |client| clients.get(&client).is_some_and(|client| client.up));
         }
         for shard in 0..self.shards.len() {
             let Shard { engine, outgoing, .. } = &mut self.shards[shard];
