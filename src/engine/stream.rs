@@ -7,13 +7,14 @@ use arrayvec::ArrayVec;
 use super::history::History;
 use super::memory::HistoryRegion;
 use crate::id::{LegId, MemberId};
-use crate::limits::LAYERS_MAX;
-use crate::proto::rtp::{Arrival, SenderClock};
+use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
+use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::time::Mono;
 use crate::wire::payload::vp8;
+use crate::wire::sdp::MediaKind;
 
 /// A stream.
 pub struct Stream {
@@ -31,12 +32,16 @@ pub struct Stream {
     pub clock: SenderClock,
     /// What the owner was told last.
     pub receiving: bool,
+    /// Packets lost on the way to us, as of the last report.
+    pub lost: i64,
 }
 
 /// One encoding of a stream.
 pub struct Layer {
     /// Reception record of the SSRC that it comes with, once one is known.
     pub arrival: Option<Arrival>,
+    /// What of it is missing.
+    pub losses: Losses,
     /// Its packets.
     pub history: History,
     /// When the last packet came.
@@ -50,7 +55,8 @@ impl Stream {
     pub fn new(member: MemberId, media: PublishedMedia, region: &mut HistoryRegion) -> Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
-        layers.push(Layer { arrival: None, history: region.take(media.kind), received: Mono(0), turn_from: None });
+        let (losses, history) = (losses(&media), region.take(media.kind));
+        layers.push(Layer { arrival: None, losses, history, received: Mono(0), turn_from: None });
         Stream {
             member,
             media,
@@ -59,7 +65,16 @@ impl Stream {
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,
+            lost: 0,
         }
+    }
+
+    /// What a new description made of it.
+    pub fn agree(&mut self, media: PublishedMedia) {
+        if media.nack != self.media.nack {
+            self.layers.iter_mut().for_each(|layer| layer.losses = losses(&media));
+        }
+        self.media = media;
     }
 
     /// The SSRC that feedback names: one that has been heard, or else one that was announced.
@@ -70,6 +85,11 @@ impl Stream {
     /// RTP clock in Hz.
     pub fn clock_rate(&self) -> u32 {
         self.media.codec.map_or(90_000, Codec::clock_rate)
+    }
+
+    /// When what is missing is to be asked for.
+    pub fn nack_deadline(&self) -> Mono {
+        self.layers.iter().map(|layer| layer.losses.deadline()).min().unwrap_or(Mono::NEVER)
     }
 
     /// When the last packet of any layer came.
@@ -92,6 +112,12 @@ impl Layer {
         self.arrival.get_or_insert_with(|| Arrival::new(ssrc, clock_rate))
     }
 
+    /// The source has ended, or another one takes its place: the next packet begins afresh.
+    pub fn end(&mut self) {
+        self.arrival = None;
+        self.losses.reset();
+    }
+
     /// Notes that the turn brings a packet: the next position is its first, unless there is one already.
     pub fn touch(&mut self) {
         self.turn_from.get_or_insert(self.history.next());
@@ -111,6 +137,14 @@ impl Layer {
     pub fn take_turn(&mut self) -> Option<Range<u64>> {
         self.turn_from.take().map(|from| from..self.history.next())
     }
+}
+
+fn losses(media: &PublishedMedia) -> Losses {
+    Losses::new(match media.kind {
+        _ if !media.nack => 0,
+        MediaKind::Audio => AUDIO_MISSING_MAX,
+        _ => VIDEO_MISSING_MAX,
+    })
 }
 
 /// Whether a payload begins a keyframe; none when the codec's payload cannot be told apart.

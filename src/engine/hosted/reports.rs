@@ -52,6 +52,7 @@ impl HostedRoom {
                 self.report_reception(turn, member);
                 self.report_sending(turn, member);
             }
+            self.send_nacks(turn, member);
             self.send_feedback(turn, member);
             self.send_cap(turn, member);
             let wanted: Vec<StreamId> = self.streams_of(member).filter(|id| self.wants_keyframe(*id, now)).collect();
@@ -212,7 +213,11 @@ impl HostedRoom {
 }
 
 /// A report and the CNAME that has to go with it (RFC 3550 §6.1).
-fn with_cname(out: &mut [u8], ssrc: u32, report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>) -> Option<usize> {
+pub(super) fn with_cname(
+    out: &mut [u8],
+    ssrc: u32,
+    report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>,
+) -> Option<usize> {
     let len = report(out).ok()?;
     let names = Cname { ssrc, name: CNAME }.write(&mut out[len..]).ok()?;
     Some(len + names)
