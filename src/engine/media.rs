@@ -45,6 +45,8 @@ pub struct MediaConfig {
     pub handshakes: Box<dyn HandshakeFactory + Send>,
     /// A peer without an authenticated check for so long is gone.
     pub peer_timeout: Duration,
+    /// Packets of an m-line lost in a second that are told as a slow link; 0 is never.
+    pub slowlink_threshold: u32,
     /// All randomness comes from here.
     pub seed: [u8; 32],
     /// The clock at the start.
@@ -83,6 +85,7 @@ impl MediaEngine {
                 candidates: candidates(&config.advertised),
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
+                slowlink_threshold: config.slowlink_threshold,
                 touched_rooms: Vec::new(),
             },
             due: Vec::new(),

@@ -32,8 +32,8 @@ pub struct Stream {
     pub clock: SenderClock,
     /// What the owner was told last.
     pub receiving: bool,
-    /// Packets lost on the way to us, as of the last report.
-    pub lost: i64,
+    /// Packets lost on the way to us, as of the last look.
+    lost: i64,
 }
 
 /// One encoding of a stream.
@@ -85,6 +85,14 @@ impl Stream {
     /// RTP clock in Hz.
     pub fn clock_rate(&self) -> u32 {
         self.media.codec.map_or(90_000, Codec::clock_rate)
+    }
+
+    /// How many packets were lost on the way to us since the last call; those that came again are.
+    pub fn take_lost(&mut self) -> u32 {
+        let arrivals = self.layers.iter().filter_map(|layer| layer.arrival.as_ref());
+        let lost = arrivals.map(|arrival| i64::from(arrival.cumulative_lost())).sum();
+        let newly = lost - std::mem::replace(&mut self.lost, lost);
+        u32::try_from(newly).unwrap_or(0)
     }
 
     /// When what is missing is to be asked for.

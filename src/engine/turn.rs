@@ -107,6 +107,8 @@ pub struct Desk {
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.
     pub peer_timeout: Duration,
+    /// Packets of an m-line lost in a second that make its link slow; 0 is never.
+    pub slowlink_threshold: u32,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
 }

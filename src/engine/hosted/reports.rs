@@ -49,6 +49,7 @@ impl HostedRoom {
                 peer.report_at = now + REPORT_INTERVAL;
                 self.watch_media(turn, member);
                 self.refresh_keyframes(turn, member);
+                self.watch_links(turn, member);
                 self.report_reception(turn, member);
                 self.report_sending(turn, member);
             }
@@ -100,6 +101,33 @@ impl HostedRoom {
         let stale: Vec<StreamId> = self.streams_of(member).filter(stale).collect();
         for id in stale {
             self.request_keyframe(turn, id);
+        }
+    }
+
+    /// Tells of m-lines that lost too much since the last report: what we miss of a publisher's, and what a subscriber
+    /// says that it misses of ours. Repairs do not count: the link is as slow with them.
+    fn watch_links(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let threshold = turn.desk.slowlink_threshold;
+        let Some(peer) = self.peers.get(member.0).filter(|_| threshold > 0) else { return };
+        let mut slow = Vec::new();
+        for id in &peer.streams {
+            let Some(stream) = self.streams.get_mut(id.0) else { continue };
+            let lost = stream.take_lost();
+            if lost >= threshold {
+                slow.push(((stream.media.mid, stream.media.kind), false, lost));
+            }
+        }
+        for id in &peer.legs {
+            let Some(leg) = self.legs.get_mut(id.0) else { continue };
+            let lost = leg.loss.take();
+            if lost >= threshold {
+                slow.push(((leg.spec.mid, leg.spec.kind), true, lost));
+            }
+        }
+        for (line, uplink, lost) in slow {
+            let mut effects = Vec::new();
+            self.room.slow_link(member, line, uplink, lost, &mut effects);
+            self.apply(turn, effects);
         }
     }
 
