@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn resends_are_a_share_of_what_is_sent_whoever_asks() {
         let mut sent = with([1]);
-        let mut ask =
+        let ask =
             |sent: &mut SentPackets| (0..1000).filter(|_| sent.permit(1, Mono(0), Duration::ZERO).is_ok()).count();
         assert_eq!(ask(&mut sent), 32);
         (2..12).for_each(|number| sent.record(number, packet(0)));

@@ -262,6 +262,7 @@ impl HostedRoom {
             stream.keyframes.arrived(received);
             losses.keyframe(number);
         }
+        turn.desk.counters.packets_abandoned += losses.take_abandoned();
         let nack_at = if receipt == Receipt::Gap { losses.deadline() } else { Mono::NEVER };
         if !late {
             stream.clock.packet(header.timestamp, received);

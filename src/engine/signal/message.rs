@@ -11,7 +11,8 @@ use crate::room::command::{
 use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
-    Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Media, Publishers, SlowLink, SlowLinkNotice, Updated,
+    Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Media, Publishers, SlowLink,
+    SlowLinkNotice, Updated,
 };
 use crate::wire::janus::videoroom::publisher::{self, Configured, Joined, Publisher, Stream};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};

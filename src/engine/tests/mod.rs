@@ -14,9 +14,7 @@ use super::arena::{SendArena, Transmit};
 use super::media::{MediaConfig, MediaEngine};
 use super::turn::HandshakeFactory;
 use super::verdict::Verdict;
-use crate::id::{
-    FeedId, FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId, SocketId, Ticket,
-};
+use crate::id::{FeedId, FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId, SocketId, Ticket};
 use crate::proto::dtls::{DtlsEvent, Fingerprint, Handshake, KeyingMaterial, Role};
 use crate::proto::srtp::{Inbound, MasterKey, Outbound, Profile};
 use crate::room::command::{
@@ -54,11 +52,7 @@ impl End {
     fn new(member: u16) -> End {
         let byte = u8::try_from(member + 1).unwrap();
         let key = MasterKey::new(PROFILE, &[byte; 16], &[byte; 12]).unwrap();
-        End {
-            member,
-            inbound: Inbound::new(PROFILE, &key).unwrap(),
-            outbound: Outbound::new(PROFILE, &key).unwrap(),
-        }
+        End { member, inbound: Inbound::new(PROFILE, &key).unwrap(), outbound: Outbound::new(PROFILE, &key).unwrap() }
     }
 }
 
@@ -136,7 +130,7 @@ impl World {
         let reply = self.request(member, MemberRequest::ConfigureSubscriber(configure));
         let Reply::Configured(configured) = reply else { panic!("{reply:?}") };
         let offer = configured.offer.unwrap();
-        self.answer(member, &offer, |_| {});
+        self.answer(member, &offer, as_offered);
         self.check(member, &offer, "subscriber");
     }
 
@@ -263,6 +257,9 @@ fn accept_all(offer: &Description) -> Description {
     }
     answer
 }
+
+/// An answer that changes nothing.
+fn as_offered(_: &mut Description) {}
 
 /// An answer of somebody who knows no RTX.
 fn without_rtx(answer: &mut Description) {

@@ -18,7 +18,7 @@ fn two_publishers_with_the_same_ssrcs_do_not_disturb_each_other() {
     for publisher in [0, 1] {
         let (feed, end) = world.publish(publisher, chromium_offer());
         cameras.push(Camera::new(end, true));
-        let (offer, end) = world.subscribe(10 + publisher, feed, |_| {});
+        let (offer, end) = world.subscribe(10 + publisher, feed, as_offered);
         viewers.push(Viewer::new(end, &offer));
     }
     // Different numbers on one SSRC: one table for both would see one source jump to and fro.
@@ -72,9 +72,8 @@ fn an_ssrc_that_nobody_announced_is_bound_by_its_mid_and_to_nothing_else() {
 fn after_a_goodbye_the_same_ssrc_goes_on_without_a_seam() {
     let mut call = Call::new(11, true, &[true]);
     call.frames(3);
-    call.camera.rtcp(&mut call.world, |out| {
-        Bye { ssrcs: &[VIDEO_SSRC.to_be_bytes()], reason: b"" }.write(out).unwrap()
-    });
+    call.camera
+        .rtcp(&mut call.world, |out| Bye { ssrcs: &[VIDEO_SSRC.to_be_bytes()], reason: b"" }.write(out).unwrap());
     call.run(500);
     // What it never sent is not missing.
     call.camera.next += 300;
