@@ -152,6 +152,7 @@ impl World {
                 advertised: vec![shard_address(id)],
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,
+                slowlink_threshold: 0,
                 seed: [id ^ (seed & 0xff) as u8; 32],
                 now: clock.now(),
             }),
