@@ -88,7 +88,7 @@ impl SentPackets {
     pub fn permit(&mut self, number: u64, now: Mono, spacing: Duration) -> Result<(), Throttled> {
         let slot = self.slot(number);
         let entry = &mut self.entries[slot];
-        let now = (now.0 / 1_000_000 & 0xffff) as u16;
+        let now = ((now.0 / 1_000_000) & 0xffff) as u16;
         if let Some(before) = entry.resent
             && u128::from(now.wrapping_sub(before.get())) < spacing.as_millis()
         {

@@ -322,7 +322,7 @@ mod tests {
                 newest = newest.max(n);
                 let asked: Vec<u16> = losses.take_due(Mono(at)).collect();
                 for sequence in asked {
-                    let n = newest.wrapping_add_signed(i64::from(number(newest).nearest(sequence).distance(number(newest))));
+                    let n = newest.wrapping_add_signed(number(newest).nearest(sequence).distance(number(newest)));
                     prop_assert!(n < newest && !had.contains(&n));
                 }
                 prop_assert!(losses.missing.is_sorted_by_key(|missing| missing.number) && losses.missing.len() <= 32);
