@@ -2,6 +2,7 @@
 //! the stream's history, the key is the peer's.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::arena::Lane;
 use super::history::Entry;
@@ -71,7 +72,7 @@ pub struct Stamps {
 impl Stamps {
     /// A packet that leaves now.
     pub fn at(now: Mono, transport_sequence: u16) -> Stamps {
-        let since_origin = std::time::Duration::from_nanos(now.0);
+        let since_origin = Duration::from_nanos(now.0);
         Stamps { abs_send_time: AbsSendTime::at(since_origin).to_bytes(), transport_sequence }
     }
 }

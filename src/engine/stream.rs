@@ -92,7 +92,7 @@ impl Stream {
         self.media.codec.map_or(90_000, Codec::clock_rate)
     }
 
-    /// How many packets were lost on the way to us since the last call; those that came again are.
+    /// How many packets were lost on the way to us since the last call; RTX does not mend that (RFC 4588 §7).
     pub fn take_lost(&mut self) -> u32 {
         let arrivals = self.layers.iter().filter_map(|layer| layer.arrival.as_ref());
         let lost = arrivals.map(|arrival| i64::from(arrival.cumulative_lost())).sum();

@@ -90,11 +90,12 @@ fn send_range(
     };
     let (history, numbers_from) = (&stream.layers[0].history, stream.layers[0].numbers_from);
     let longest = if lane == Lane::Video { longest_payload(history, range.clone()) } else { 0 };
-    let mut release = Release { leg, keys, path, streams, history, numbers_from, longest, lane, transport_sequence };
+    let stamps = Stamps::at(turn.now.mono, transport_sequence);
+    let mut release = Release { leg, keys, path, streams, history, numbers_from, longest, lane, stamps };
     for position in range {
         release.send(turn, position);
     }
-    peer.transport_sequence = release.transport_sequence;
+    peer.transport_sequence = release.stamps.transport_sequence;
     leg.awaiting_keyframe
 }
 
@@ -110,7 +111,8 @@ struct Release<'a> {
     /// The longest payload of the range.
     longest: usize,
     lane: Lane,
-    transport_sequence: u16,
+    /// Of the next packet.
+    stamps: Stamps,
 }
 
 impl Release<'_> {
@@ -144,12 +146,10 @@ impl Release<'_> {
 
     fn seal(&mut self, turn: &mut Turn<'_>, position: u64) {
         let Some((entry, payload)) = self.history.get(position) else { return turn.drop(DropReason::HistoryOverrun) };
-        let Release { leg, keys, streams, .. } = self;
-        let now = turn.now.mono;
-        let Some(numbers) = leg.map(entry, now) else { return turn.drop(DropReason::BeforeSwitch) };
-        let stamps = Stamps::at(now, self.transport_sequence);
+        let Release { leg, keys, streams, stamps, .. } = self;
+        let Some(numbers) = leg.map(entry, turn.now.mono) else { return turn.drop(DropReason::BeforeSwitch) };
         let mut header = [0; HEADER_MAX];
-        let Ok(len) = leg.write_header(entry, leg.pt(), numbers.timestamp, stamps, &mut header) else {
+        let Ok(len) = leg.write_header(entry, leg.pt(), numbers.timestamp, *stamps, &mut header) else {
             return turn.drop(DropReason::SegmentOverflow);
         };
         // Chromium cuts a frame into packets whose sizes differ by one byte, the smaller ones first; one byte of
@@ -168,12 +168,12 @@ impl Release<'_> {
             return turn.drop(DropReason::IndexUsed);
         }
         if let Some(resendable) = &mut leg.resendable {
-            let Stamps { abs_send_time, transport_sequence } = stamps;
+            let Stamps { abs_send_time, transport_sequence } = *stamps;
             let position = (position & 0xffff_ffff) as u32;
             resendable.record(numbers.sequence, SentPacket { position, transport_sequence, abs_send_time, padding });
         }
         if leg.has_transport_sequence() {
-            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            stamps.transport_sequence = stamps.transport_sequence.wrapping_add(1);
         }
         leg.sent.packets = leg.sent.packets.wrapping_add(1);
         leg.sent.octets = leg.sent.octets.wrapping_add(payload.len() as u32);

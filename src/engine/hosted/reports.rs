@@ -105,7 +105,7 @@ impl HostedRoom {
     }
 
     /// Tells of m-lines that lost too much since the last report: what we miss of a publisher's, and what a subscriber
-    /// says that it misses of ours. Repairs do not count: the link is as slow with them.
+    /// says that it misses of ours. RTX does not mend that: the link is as slow with it.
     fn watch_links(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let threshold = turn.desk.slowlink_threshold;
         let Some(peer) = self.peers.get(member.0).filter(|_| threshold > 0) else { return };
