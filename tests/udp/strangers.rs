@@ -1,11 +1,12 @@
 //! Datagrams of people who are not in the call, and of people who are but send what they should not: mutated from
 //! real ones of this very call. The call does not notice, nobody is answered, and every one has a counter.
 
+use crate::agent::client_hello;
 use crate::alone;
 use crate::call::{Host, Publisher, Subscriber, unexpected};
 use crate::clock::wait_for;
 use crate::media::Speech;
-use crate::peer::{Order, Samples, client_hello};
+use crate::peer::{Order, Samples};
 use crate::sdp::Remote;
 use crate::server::{Health, Server};
 use portunus::wire::stun::{BindingRequest, Key, Role, TransactionId};
