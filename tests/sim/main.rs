@@ -297,3 +297,22 @@ fn a_capped_room_tells_its_publishers_so() {
     assert!((2..=6).contains(&heard(&world, publisher, told)), "at once and every few seconds");
     world.end();
 }
+
+#[test]
+fn publishers_of_whom_nothing_comes_cost_no_wakes() {
+    let mut world = World::new(8, 1, Weather::FAIR, script);
+    world.create_room_with(RoomSpec { bitrate: 256_000, publishers: 10, ..RoomSpec::new(1.into()) });
+    let silent: Vec<u64> = (0..8).map(|_| scripted_publisher(&mut world, 1)).collect();
+    for id in &silent {
+        world.clients.get_mut(id).expect("it is there").cameras.clear();
+    }
+    let browser = scripted(&mut world);
+    let subscriber = world.subscribe(1, &silent, browser).expect("the feeds are live");
+    world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&subscriber].up);
+    world.run_for(Duration::from_secs(3));
+    let before = world.wakes;
+    world.run_for(Duration::from_secs(10));
+    let wakes = world.wakes - before;
+    assert!(wakes < 10 * 9 * 4, "{wakes} wakes in 10 s for nine peers that report once in a second");
+    world.end();
+}

@@ -127,6 +127,8 @@ pub struct World {
     next_client: u64,
     next_port: u16,
     idle_steps: u32,
+    /// How often a shard was woken by its own clock.
+    pub wakes: u64,
     /// Who sends what does not belong to the call.
     pub strangers: Option<Strangers>,
 }
@@ -173,6 +175,7 @@ impl World {
             next_client: 1,
             next_port: 1024,
             idle_steps: 0,
+            wakes: 0,
             strangers: None,
         }
     }
@@ -251,6 +254,7 @@ impl World {
         }
         for shard in &mut self.shards {
             if shard.engine.deadline() <= now.mono {
+                self.wakes += 1;
                 shard.engine.handle_timeout(now, &mut shard.outgoing);
             }
         }
