@@ -1,9 +1,10 @@
 //! What must be true, held against what is: a small model of who hears what, fed with the commands, the events and the
 //! packets that the engine accepted; and every packet that a browser received is looked up in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use portunus::engine::media::MediaEngine;
+use portunus::limits::VIDEO_MISSING_MAX;
 use portunus::time::Mono;
 use portunus::wire::demux::classify;
 use portunus::wire::sdp::MediaKind;
@@ -67,6 +68,18 @@ struct Expected {
 /// Whose leg: the client, and the tag of its m-line.
 type LegKey = (u64, String);
 
+impl Leg {
+    /// The packet is on its way, with the number that its place in the source gives it.
+    fn expect(&mut self, label: Label, timestamp: u32, marker: bool) {
+        let (from, to) = *self.base.get_or_insert((label.count, self.highest + 1));
+        let Some(ahead) = label.count.checked_sub(from) else { return };
+        let number = to + ahead;
+        self.highest = self.highest.max(number);
+        self.positions.insert(label, self.expected.len());
+        self.expected.push(Expected { label, number, timestamp, marker, received: false });
+    }
+}
+
 /// Everything that the model knows.
 #[derive(Default)]
 pub struct Ledger {
@@ -74,6 +87,8 @@ pub struct Ledger {
     /// Lines that are published, and whether their publisher has them relayed.
     lines: BTreeMap<Line, bool>,
     paused: BTreeMap<u64, bool>,
+    /// What each line brought last, as it came: a keyframe that comes late has its frame before it.
+    recent: BTreeMap<Line, VecDeque<(Label, u32, bool)>>,
     /// Feeds whose packets came so late that arrival says nothing of their clocks.
     stalled: BTreeSet<u64>,
     /// Media packets that were received and found right.
@@ -97,6 +112,7 @@ impl Ledger {
     /// A line is over: its legs have no source from now on.
     pub fn withdraw(&mut self, line: Line) {
         self.lines.remove(&line);
+        self.recent.remove(&line);
         for leg in self.legs.values_mut().filter(|leg| leg.source == Some(line)) {
             leg.source = None;
         }
@@ -184,6 +200,8 @@ impl Ledger {
     /// The engine has accepted a packet and will release it in this turn; `is_up` knows whose connections are up.
     pub fn accepted(&mut self, label: Label, timestamp: u32, marker: bool, is_up: impl Fn(u64) -> bool) {
         let line = (label.feed, label.line);
+        let recent = self.recent.entry(line).or_default();
+        let late = recent.iter().any(|(other, ..)| other.count > label.count);
         for ((client, _), leg) in &mut self.legs {
             if leg.source != Some(line) || !leg.open || !is_up(*client) {
                 continue;
@@ -191,13 +209,17 @@ impl Ledger {
             if leg.awaiting_keyframe && !label.keyframe {
                 continue;
             }
-            leg.awaiting_keyframe = false;
-            let (from, to) = *leg.base.get_or_insert((label.count, leg.highest + 1));
-            let Some(ahead) = label.count.checked_sub(from) else { continue };
-            let number = to + ahead;
-            leg.highest = leg.highest.max(number);
-            leg.positions.insert(label, leg.expected.len());
-            leg.expected.push(Expected { label, number, timestamp, marker, received: false });
+            let begins = std::mem::take(&mut leg.awaiting_keyframe);
+            leg.expect(label, timestamp, marker);
+            if begins && late {
+                for &(held, timestamp, marker) in recent.iter().filter(|(held, ..)| held.count > label.count) {
+                    leg.expect(held, timestamp, marker);
+                }
+            }
+        }
+        recent.push_back((label, timestamp, marker));
+        if recent.len() > VIDEO_MISSING_MAX {
+            recent.pop_front();
         }
     }
 

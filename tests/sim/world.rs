@@ -456,7 +456,8 @@ impl World {
                 if self.clients[&id].done || !self.clients[&id].has_peer {
                     return;
                 }
-                let answer = parse(DescriptionKind::Answer, &sdp).unwrap_or_else(|e| panic!("{e}: {sdp}"));
+                let mut answer = parse(DescriptionKind::Answer, &sdp).unwrap_or_else(|e| panic!("{e}: {sdp}"));
+                decline_repair(&mut answer);
                 let taken: Vec<(String, bool)> = answer
                     .media
                     .iter()
@@ -599,7 +600,8 @@ impl World {
     pub fn publish(&mut self, id: u64, lines: &[(MediaKind, bool)], restart: bool) {
         let client = self.clients.get_mut(&id).expect("clients stay");
         let text = client.browser.offer(&self.clock, lines, restart);
-        let offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let mut offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        decline_repair(&mut offer);
         let first = !client.has_peer;
         client.has_peer = true;
         client.negotiating = true;
@@ -838,6 +840,19 @@ impl World {
         }
         for shard in &self.shards {
             crate::checks::holds_nothing(&shard.engine);
+        }
+    }
+}
+
+/// These worlds are about who gets what and in which order: a packet that the weather takes stays lost. What resending
+/// makes of losses is tested at the engine (`engine::tests::repair`).
+fn decline_repair(description: &mut Description) {
+    for section in &mut description.media {
+        if description.kind == DescriptionKind::Answer {
+            section.payloads.retain(|payload| &*payload.encoding != "rtx");
+        }
+        for payload in &mut section.payloads {
+            payload.feedback.retain(|feedback| &**feedback != "nack");
         }
     }
 }
