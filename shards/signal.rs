@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tracing::{debug, error, warn};
 
-/// Bytes that may wait in the engine for a slow reader, behind as many that its connection is writing; more ends it.
+/// Bytes that may wait for a slow reader in the engine, beside those that its connection is writing; more ends it.
 pub const OUTBOX_BYTES: usize = 4 << 20;
 const _: () = assert!(OUTBOX_BYTES > 2 * portunus::limits::MESSAGE_JSON_MAX);
 /// Mail taken before other tasks get a turn.
@@ -202,7 +202,7 @@ impl Desk {
                 connection.step(wake, |bytes| self.with(|engine, now| engine.handle_bytes(now, id, bytes))).await?;
             let fate = match step {
                 Step::Ended => return or(connection.finish(), farewell()).await,
-                // What is still to be said waits in the engine, which bounds and counts it.
+                // While it writes, the engine keeps what comes and ends a client that reads too slowly.
                 _ if connection.pending() > 0 && self.engine.borrow().fate(id) == Fate::Open => Fate::Open,
                 _ => self.with(|engine, _| engine.take_output(id, connection.out())),
             };

@@ -192,3 +192,34 @@ fn every_file_says_what_it_holds_and_stays_readable() {
     }
     report(findings);
 }
+
+#[test]
+fn the_map_in_the_readme_is_the_tree() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let map =
+        readme.split("### The map of the tree").nth(1).expect("the README has a map").split("```").nth(1).unwrap();
+    let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in map.lines().filter(|line| !line.trim().is_empty()) {
+        let mut words = line.split_whitespace();
+        lines.push((words.next().unwrap().trim_end_matches('/'), words.collect()));
+    }
+    let mut findings = Vec::new();
+    let mut files = Vec::new();
+    for source in sources("src").into_iter().chain(sources("shards")) {
+        let path = Path::new(&source.path);
+        let (folder, name) = (path.parent().unwrap().to_string_lossy().into_owned(), path.file_stem().unwrap());
+        let name = name.to_string_lossy().into_owned();
+        files.push((folder.clone(), name.clone()));
+        let is_test = name == "tests" || folder.ends_with("tests");
+        let shown = lines.iter().any(|(of, words)| *of == folder && (name == "mod" || words.contains(&&*name)));
+        if !is_test && !shown {
+            findings.push(format!("README.md: the map lacks {}", source.path));
+        }
+    }
+    for (folder, _) in lines.iter().filter(|(of, _)| of.starts_with("src") || of.starts_with("shards")) {
+        if !files.iter().any(|(of, _)| of == folder) {
+            findings.push(format!("README.md: the map shows {folder}, which is not there"));
+        }
+    }
+    report(findings);
+}

@@ -19,6 +19,8 @@ pub struct Entry {
     pub keyframe: bool,
     /// When the kernel received it.
     pub received: Mono,
+    /// Whether a later one was here before it.
+    pub late: bool,
     /// `ssrc-audio-level` byte, V bit included.
     pub audio_level: Option<u8>,
     /// `video-orientation` byte.
@@ -102,6 +104,12 @@ impl History {
         Some((entry, &self.bytes[offset..offset + entry.payload_len()]))
     }
 
+    /// The position of which the low half is `low`: the last one before the write mark.
+    pub fn position(&self, low: u32) -> Option<u64> {
+        let behind = ((self.next & 0xffff_ffff) as u32).wrapping_sub(low);
+        self.next.checked_sub(behind.into())
+    }
+
     fn slot(&self, position: u64) -> usize {
         (position % self.entries.len() as u64) as usize
     }
@@ -165,7 +173,7 @@ mod tests {
         assert!(history.would_overwrite(2, 1000), "the next packet goes where the first of 1500 bytes lies");
         history.push(Entry::default(), &[5; 1000]);
         assert_eq!(history.kept(), 3..6);
-        assert_eq!(history.get(4).unwrap().1, &[]);
+        assert!(history.get(4).unwrap().1.is_empty());
     }
 
     proptest! {

@@ -233,6 +233,11 @@ impl SignalEngine {
         self.connections.poll_touched()
     }
 
+    /// What becomes of the connection, for the machine that is still writing what it took before.
+    pub fn fate(&self, id: ConnectionId) -> Fate {
+        self.connections.get(id).map_or(Fate::Drop, |connection| connection.fate)
+    }
+
     /// Moves what is to be written to the end of `out`, and says what becomes of the connection.
     pub fn take_output(&mut self, id: ConnectionId, out: &mut Vec<u8>) -> Fate {
         let Some(connection) = self.connections.get_mut(id) else { return Fate::Drop };
@@ -242,11 +247,6 @@ impl SignalEngine {
             self.forget(id);
         }
         fate
-    }
-
-    /// What will become of a connection, as [`SignalEngine::take_output`] would say now.
-    pub fn fate(&self, id: ConnectionId) -> Fate {
-        self.connections.get(id).map_or(Fate::Drop, |connection| connection.fate)
     }
 
     /// A command for a media shard.

@@ -107,6 +107,7 @@ mod tests {
     fn waiting(transaction: &str) -> Waiting {
         let asker = ConnectionId { slot: 0, generation: 0 };
         Waiting {
+            request: Request::Leave,
             asker,
             transaction: transaction.into(),
             body: Value::Static(simd_json::StaticNode::Null),

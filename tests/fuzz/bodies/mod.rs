@@ -7,26 +7,32 @@
 
 pub mod demux_dtls;
 pub mod history;
+pub mod http;
 pub mod ice;
+pub mod janus_json;
 pub mod rewrite;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod srtp_unprotect;
 pub mod stun;
+pub mod websocket;
 
 /// A target's name, which is also its folder in `corpus/`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("demux_dtls", demux_dtls::run),
     ("history", history::run),
+    ("http", http::run),
     ("ice", ice::run),
+    ("janus_json", janus_json::run),
     ("rewrite", rewrite::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("sdp", sdp::run),
     ("srtp_unprotect", srtp_unprotect::run),
     ("stun", stun::run),
+    ("websocket", websocket::run),
 ];

@@ -112,7 +112,8 @@ impl<'v> Configure<'v> {
             audiocodec: fields.text("audiocodec"),
             videocodec: fields.text("videocodec"),
             bitrate: fields.natural("bitrate"),
-            keyframe: fields.flag("keyframe").unwrap_or(false),
+            // With a `mid` beside it, it is that stream's.
+            keyframe: fields.flag("keyframe").unwrap_or(false) && fields.value("mid").is_none(),
             display: fields.text("display"),
             descriptions,
             streams,
@@ -295,4 +296,51 @@ pub struct Stream<'a> {
     pub videoorient_ext_id: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub playoutdelay_ext_id: Option<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::janus::field::Ids;
+
+    fn on<R>(text: &str, f: impl FnOnce(Result<Configure<'_>, RequestError>) -> R) -> R {
+        let mut bytes = text.as_bytes().to_vec();
+        let document = simd_json::to_borrowed_value(&mut bytes).unwrap();
+        f(Configure::parse(Fields::of(&document, Ids::Numbers).unwrap()))
+    }
+
+    #[test]
+    fn the_top_level_is_one_entry_unless_there_is_an_array() {
+        on(r#"{"mid":"1","send":false,"keyframe":true}"#, |configure| {
+            let configure = configure.unwrap();
+            let mid = Mid::from("1").ok();
+            assert_eq!(configure.streams, [ConfigureStream { mid, send: Some(false), keyframe: true }]);
+            assert!(!configure.keyframe);
+        });
+        on(r#"{"mid":"1","streams":[{}]}"#, |configure| {
+            assert_eq!(configure.unwrap().streams, [ConfigureStream::default()]);
+        });
+        on(r#"{"keyframe":true}"#, |configure| {
+            let configure = configure.unwrap();
+            assert!(configure.keyframe && configure.streams.is_empty());
+        });
+    }
+
+    #[test]
+    fn legacy_flags_are_dropped_when_an_entry_names_a_stream() {
+        on(r#"{"audio":false,"video":true}"#, |configure| {
+            let configure = configure.unwrap();
+            assert_eq!((configure.audio, configure.video), (Some(false), Some(true)));
+        });
+        on(r#"{"audio":false,"streams":[{"mid":"0"}]}"#, |configure| assert_eq!(configure.unwrap().audio, None));
+    }
+
+    #[test]
+    fn tags_that_cannot_be_and_too_many_entries_are_refused() {
+        on(r#"{"streams":[{"mid":"12345678901234567"}]}"#, |configure| {
+            assert_eq!(configure.unwrap_err(), RequestError::Value("mid"));
+        });
+        let many = format!(r#"{{"streams":[{}{{}}]}}"#, "{},".repeat(MEDIA_LINES_MAX));
+        on(&many, |configure| assert_eq!(configure.unwrap_err(), RequestError::Value("streams")));
+    }
 }

@@ -1,0 +1,193 @@
+//! Transcripts: one line per message. `>` is said by a client, `<` is the next message it hears, `!` is a direction.
+//! Clients are `A` unless a letter stands before the sign. In what is said, `$name` stands for a value heard before; in
+//! what is heard, `"$name"` is that value, remembered when it is new, and `"*"` is anything. At the end nothing may be
+//! left unheard.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use portunus::engine::signal::SignalConfig;
+use portunus::id::{Name, RoomId, ShardId};
+use portunus::room::command::{Event, Mail};
+use portunus::room::spec::RoomSpec;
+use serde_json::Value;
+
+use crate::client::Frame;
+use crate::world::{Lanes, World};
+
+/// A browser's offer, shortened.
+const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+    m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
+    a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
+    a=setup:actpass\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n\
+    m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
+    a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
+    a=setup:actpass\r\na=mid:1\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n";
+
+struct Transcript {
+    world: Option<World>,
+    config: SignalConfig,
+    known: BTreeMap<String, Value>,
+}
+
+/// Runs one; the error names the line.
+pub fn run(text: &str) -> Result<(), String> {
+    let mut transcript = Transcript { world: None, config: SignalConfig::new([7; 32]), known: BTreeMap::new() };
+    transcript.known.insert("OFFER".into(), Value::from(OFFER));
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        transcript.step(line).map_err(|error| format!("line {}: {error}", index + 1))?;
+    }
+    let world = transcript.world();
+    for name in world.clients.keys().copied().collect::<Vec<_>>() {
+        if let Some(frame) = world.hear(name) {
+            return Err(format!("{name} was also told {frame:?}"));
+        }
+    }
+    Ok(())
+}
+
+impl Transcript {
+    fn world(&mut self) -> &mut World {
+        self.world.get_or_insert_with(|| World::new(self.config.clone()))
+    }
+
+    fn step(&mut self, line: &str) -> Result<(), String> {
+        let (name, line) = match line.strip_prefix(|name: char| name.is_ascii_uppercase()) {
+            Some(rest) => (line.chars().next().unwrap(), rest),
+            None => ('A', line),
+        };
+        let (sign, rest) = line.split_at(1);
+        let rest = rest.trim();
+        match sign {
+            ">" => {
+                let message = self.fill_in(rest)?;
+                self.world().say(name, &message);
+                Ok(())
+            }
+            "<" => self.expect(name, rest),
+            "!" => self.direct(name, rest),
+            _ => Err(format!("not a line of a transcript: {line}")),
+        }
+    }
+
+    /// Longer names first, so that `$h` does not eat the start of `$h2`.
+    fn fill_in(&self, message: &str) -> Result<String, String> {
+        let mut message = message.to_owned();
+        let mut names: Vec<_> = self.known.iter().collect();
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        for (name, value) in names {
+            message = message.replace(&format!("${name}"), &value.to_string());
+        }
+        if message.contains('$') { Err(format!("not heard before: {message}")) } else { Ok(message) }
+    }
+
+    fn expect(&mut self, name: char, expected: &str) -> Result<(), String> {
+        let expected: Value = serde_json::from_str(expected).map_err(|error| error.to_string())?;
+        let frame = self.world().hear(name).ok_or_else(|| format!("{name} heard nothing instead of {expected}"))?;
+        let Frame::Text(text) = frame else { return Err(format!("{name} was sent {frame:?}")) };
+        let heard: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        if self.matches(&expected, &heard) {
+            Ok(())
+        } else {
+            Err(format!("\n  expected {expected}\n  heard    {heard}"))
+        }
+    }
+
+    fn matches(&mut self, expected: &Value, heard: &Value) -> bool {
+        match (expected, heard) {
+            (Value::String(text), _) if text == "*" => true,
+            (Value::String(text), _) if text.starts_with('$') => {
+                self.known.entry(text[1..].to_owned()).or_insert_with(|| heard.clone()) == heard
+            }
+            (Value::Object(expected), Value::Object(heard)) => {
+                expected.len() == heard.len()
+                    && expected
+                        .iter()
+                        .all(|(key, expected)| heard.get(key).is_some_and(|heard| self.matches(expected, heard)))
+            }
+            (Value::Array(expected), Value::Array(heard)) => {
+                expected.len() == heard.len()
+                    && expected.iter().zip(heard).all(|(expected, heard)| self.matches(expected, heard))
+            }
+            _ => expected == heard,
+        }
+    }
+
+    fn direct(&mut self, name: char, direction: &str) -> Result<(), String> {
+        let words: Vec<&str> = direction.split_whitespace().collect();
+        match words.as_slice() {
+            ["config", settings @ ..] => {
+                assert!(self.world.is_none(), "the configuration comes first");
+                for setting in settings {
+                    self.configure(setting)?;
+                }
+            }
+            ["wait", seconds] => {
+                let time = Duration::from_secs_f64(seconds.parse().map_err(|_| "not a time")?);
+                self.world().wait(time);
+            }
+            ["lanes", "open"] => self.world().set_lanes(Lanes::Open),
+            ["lanes", "full"] => self.world().set_lanes(Lanes::Full),
+            ["lanes", "silent"] => self.world().set_lanes(Lanes::Silent),
+            ["lanes", "silent", "to", "members"] => self.world().set_lanes(Lanes::SilentToMembers),
+            ["connect"] => self.world().upgrade(name),
+            ["disconnect"] => self.world().disconnect(name),
+            ["drain"] => {
+                let world = self.world();
+                world.engine.drain(world.now);
+                world.pump();
+            }
+            ["fail", room] => {
+                let room = RoomId::from(room.parse::<u64>().map_err(|_| "not a room")?);
+                let world = self.world();
+                let failed = world.shards[0].rooms.remove(&room).ok_or("no such room")?;
+                let to = failed.members.iter().map(|member| member.handle).collect();
+                world.mail(Mail::Event { from: ShardId(0), to, event: Event::RoomFailed(room) });
+            }
+            ["closed", code] => {
+                let frame = self.world().hear(name);
+                if frame != Some(Frame::Close(code.parse().map_err(|_| "not a code")?)) {
+                    return Err(format!("{name} heard {frame:?} instead of close {code}"));
+                }
+            }
+            ["drops", counter, count] => {
+                let drops = self.world().drops(counter);
+                if drops.to_string() != *count {
+                    return Err(format!("{counter} is {drops}"));
+                }
+            }
+            ["gauge", gauge, count] => {
+                let held = self.world().gauge(gauge);
+                if held.to_string() != *count {
+                    return Err(format!("{gauge} is {held}"));
+                }
+            }
+            _ => return Err(format!("not a direction: {direction}")),
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, setting: &str) -> Result<(), String> {
+        let (key, value) = setting.split_once('=').ok_or("a setting is key=value")?;
+        let number = || value.parse::<u64>().map_err(|_| String::from("not a number"));
+        match key {
+            "api_secret" => self.config.api_secret = Some(value.into()),
+            "admin_key" => self.config.admin_key = Some(value.into()),
+            "string_ids" => self.config.string_ids = value == "true",
+            "session_timeout" => self.config.session_timeout = Duration::from_secs(number()?),
+            "handles_max" => self.config.handles_max = usize::try_from(number()?).unwrap(),
+            "sessions_max" => self.config.sessions_max = usize::try_from(number()?).unwrap(),
+            "shards" => self.config.shards = u8::try_from(number()?).unwrap(),
+            "room" if self.config.string_ids => {
+                self.config.rooms.push(RoomSpec::new(RoomId(Name::Text(value.into()))));
+            }
+            "room" => self.config.rooms.push(RoomSpec::new(RoomId::from(number()?))),
+            _ => return Err(format!("not a setting: {key}")),
+        }
+        Ok(())
+    }
+}

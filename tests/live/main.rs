@@ -1,0 +1,186 @@
+//! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
+//! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
+//! Needs node 18 and Chromium (`CHROMIUM` names another than /usr/bin/chromium); `tests/run` installs both.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const SHARDS: u16 = 2;
+const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// Browsers want the processors to themselves.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A running server, killed when it is dropped.
+struct Server {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Server {
+    /// Starts the program for the test `name` and waits until `/healthz` answers.
+    fn start(name: &str, flags: &[&str]) -> Server {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let port =
+            TcpListener::bind((LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let log = scratch().join(format!("{name}.log"));
+        let child = Command::new(env!("CARGO_BIN_EXE_portunus"))
+            .args(["--listen", &format!("{LOCALHOST}:{port}"), "--media-ip", &LOCALHOST.to_string()])
+            .args(["--media-port", &free_media_ports().to_string(), "--shards", &SHARDS.to_string()])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(File::create(&log).expect("the log can be written"))
+            .stderr(File::options().append(true).open(&log).expect("the log can be written"))
+            .spawn()
+            .expect("the program starts");
+        let mut server = Server { child, port, log, _turn: turn };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !server.is_healthy() {
+            let ended = server.child.try_wait().expect("our child can be asked");
+            assert!(ended.is_none() && Instant::now() < deadline, "no server ({ended:?}):\n{}", server.said());
+            sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    fn is_healthy(&self) -> bool {
+        let ask = || {
+            let mut stream = TcpStream::connect((LOCALHOST, self.port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).map(|()| head)
+        };
+        ask().is_ok_and(|head| &head == b"HTTP/1.1 200")
+    }
+
+    /// Runs `scenario` against this server; its output and the server's log are in the failure.
+    fn plays(&self, scenario: &str, options: &[&str]) {
+        let output = Command::new("node")
+            .current_dir(packages())
+            .arg(format!("{scenario}.mjs"))
+            .args([format!("http://{LOCALHOST}:{}", self.port), self.child.id().to_string()])
+            .args(options)
+            .env("LIVE_SCRATCH", scratch())
+            .stdin(Stdio::null())
+            .output()
+            .expect("node starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let erred = String::from_utf8_lossy(&output.stderr);
+        print!("{said}{erred}");
+        assert!(output.status.success(), "{scenario} failed ({})\n--- the server:\n{}", output.status, self.said());
+    }
+
+    /// Waits for the program to end by itself.
+    fn ends(&mut self, within: Duration) -> ExitStatus {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.child.try_wait().expect("our child can be asked") {
+                Some(status) => return status,
+                None => assert!(Instant::now() < deadline, "still there after {within:?}:\n{}", self.said()),
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already ended is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where clips, pictures and logs go: under the build directory.
+fn scratch() -> PathBuf {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live");
+    fs::create_dir_all(&scratch).expect("the build directory can be written");
+    scratch
+}
+
+/// The folder of the scenarios, with the packages they import.
+fn packages() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
+        if !folder.join("node_modules/playwright-core").exists() {
+            let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output();
+            let npm = npm.expect("npm is installed (tests/run installs it)");
+            assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
+        }
+        folder
+    })
+}
+
+/// The first of as many consecutive free UDP ports as there are shards.
+fn free_media_ports() -> u16 {
+    loop {
+        let first = UdpSocket::bind((LOCALHOST, 0)).expect("a free port");
+        let base = first.local_addr().expect("it is bound").port();
+        let others = (1..SHARDS).map(|n| UdpSocket::bind((LOCALHOST, base.checked_add(n)?)).ok());
+        if others.collect::<Option<Vec<_>>>().is_some() {
+            return base;
+        }
+    }
+}
+
+#[test]
+fn a_call_by_janus_js_is_seen_and_heard_and_its_end_is_noticed_over_aes_gcm() {
+    Server::start("call-gcm", &[]).plays("call", &["SRTP_AEAD_AES_128_GCM"]);
+}
+
+#[test]
+fn the_same_call_works_over_aes_cm() {
+    let preferred = ["--srtp-profiles", "AES_CM_128_HMAC_SHA1_80,AEAD_AES_128_GCM"];
+    Server::start("call-cm", &preferred).plays("call", &["SRTP_AES128_CM_HMAC_SHA1_80"]);
+}
+
+#[test]
+fn a_browser_that_falls_silent_is_given_up_after_the_peer_timeout() {
+    Server::start("vanish", &["--peer-timeout", "5"]).plays("vanish", &["5"]);
+}
+
+#[test]
+fn three_people_in_a_room_all_see_and_hear_all() {
+    Server::start("conference", &[]).plays("conference", &[]);
+}
+
+#[test]
+fn twenty_rooms_play_at_once_over_two_shards() {
+    Server::start("spread", &[]).plays("spread", &[]);
+}
+
+#[test]
+fn a_sender_ramps_up_unless_its_room_has_a_bitrate() {
+    Server::start("bitrate", &[]).plays("bitrate", &[]);
+}
+
+#[test]
+fn a_hundred_visits_leave_nothing_behind() {
+    Server::start("churn", &[]).plays("churn", &[]);
+}
+
+#[test]
+fn two_browsers_on_the_built_in_page_see_each_other() {
+    Server::start("page", &[]).plays("page", &[]);
+}
+
+#[test]
+fn sigterm_tells_the_peers_and_ends_with_success() {
+    let mut server = Server::start("shutdown", &[]);
+    server.plays("shutdown", &[]);
+    let status = server.ends(Duration::from_secs(10));
+    assert!(status.success(), "{status}:\n{}", server.said());
+}
