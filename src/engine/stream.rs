@@ -7,13 +7,14 @@ use arrayvec::ArrayVec;
 use super::history::History;
 use super::memory::HistoryRegion;
 use crate::id::{LegId, MemberId};
-use crate::limits::LAYERS_MAX;
-use crate::proto::rtp::{Arrival, SenderClock};
+use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
+use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::time::Mono;
 use crate::wire::payload::{EntryPoint, av1, h264, h265, vp8, vp9};
+use crate::wire::sdp::MediaKind;
 
 /// A stream.
 pub struct Stream {
@@ -33,18 +34,24 @@ pub struct Stream {
     pub receiving: bool,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
     parameter_sets: Option<u32>,
+    /// Packets lost on the way to us, as of the last look.
+    lost: i64,
 }
 
 /// One encoding of a stream.
 pub struct Layer {
     /// Reception record of the SSRC that it comes with, once one is known.
     pub arrival: Option<Arrival>,
+    /// What of it is missing.
+    pub losses: Losses,
     /// Its packets.
     pub history: History,
     /// When the last packet came.
     pub received: Mono,
     /// The first position of this turn, when the turn has brought packets.
     turn_from: Option<u64>,
+    /// The first position of the source's present numbering: sequence numbers before it say nothing about those behind.
+    pub numbers_from: u64,
 }
 
 impl Stream {
@@ -52,7 +59,8 @@ impl Stream {
     pub fn new(member: MemberId, media: PublishedMedia, region: &mut HistoryRegion) -> Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
-        layers.push(Layer { arrival: None, history: region.take(media.kind), received: Mono(0), turn_from: None });
+        let (losses, history) = (losses(&media), region.take(media.kind));
+        layers.push(Layer { arrival: None, losses, history, received: Mono(0), turn_from: None, numbers_from: 0 });
         Stream {
             member,
             media,
@@ -62,7 +70,16 @@ impl Stream {
             clock: SenderClock::new(clock_rate),
             receiving: false,
             parameter_sets: None,
+            lost: 0,
         }
+    }
+
+    /// What a new description made of it.
+    pub fn agree(&mut self, media: PublishedMedia) {
+        if media.nack != self.media.nack {
+            self.layers.iter_mut().for_each(|layer| layer.losses = losses(&media));
+        }
+        self.media = media;
     }
 
     /// The SSRC that feedback names: one that has been heard, or else one that was announced.
@@ -73,6 +90,19 @@ impl Stream {
     /// RTP clock in Hz.
     pub fn clock_rate(&self) -> u32 {
         self.media.codec.map_or(90_000, Codec::clock_rate)
+    }
+
+    /// How many packets were lost on the way to us since the last call; RTX does not mend that (RFC 4588 §7).
+    pub fn take_lost(&mut self) -> u32 {
+        let arrivals = self.layers.iter().filter_map(|layer| layer.arrival.as_ref());
+        let lost = arrivals.map(|arrival| i64::from(arrival.cumulative_lost())).sum();
+        let newly = lost - std::mem::replace(&mut self.lost, lost);
+        u32::try_from(newly).unwrap_or(0)
+    }
+
+    /// When what is missing is to be asked for.
+    pub fn nack_deadline(&self) -> Mono {
+        self.layers.iter().map(|layer| layer.losses.deadline()).min().unwrap_or(Mono::NEVER)
     }
 
     /// When the last packet of any layer came.
@@ -120,6 +150,12 @@ impl Layer {
         self.arrival.get_or_insert_with(|| Arrival::new(ssrc, clock_rate))
     }
 
+    /// The source has ended, or another one takes its place: the next packet begins afresh.
+    pub fn end(&mut self) {
+        self.arrival = None;
+        self.losses.reset();
+    }
+
     /// Notes that the turn brings a packet: the next position is its first, unless there is one already.
     pub fn touch(&mut self) {
         self.turn_from.get_or_insert(self.history.next());
@@ -141,10 +177,18 @@ impl Layer {
     }
 }
 
+fn losses(media: &PublishedMedia) -> Losses {
+    Losses::new(match media.kind {
+        _ if !media.nack => 0,
+        MediaKind::Audio => AUDIO_MISSING_MAX,
+        _ => VIDEO_MISSING_MAX,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::sdp::{MediaKind, Mid};
+    use crate::wire::sdp::Mid;
 
     fn stream(codec: Codec) -> Stream {
         let media = PublishedMedia {

@@ -51,8 +51,11 @@ impl Server {
                 keep.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         });
-        let server = Server { child, signalling, media, said };
-        wait_for(Duration::from_secs(15), "a server that listens", || TcpStream::connect(signalling).ok());
+        let mut server = Server { child, signalling, media, said };
+        wait_for(Duration::from_secs(15), "a server that listens", || {
+            assert_eq!(server.child.try_wait().expect("a child"), None, "the server did not start");
+            TcpStream::connect(signalling).ok()
+        });
         server
     }
 

@@ -40,9 +40,8 @@ fn twenty_rooms_live_on_both_shards_and_all_work_and_go() {
     }
     thread::sleep(Duration::from_millis(500));
     for (publisher, _) in &calls {
-        publisher.peer.tell(Order::Hush);
+        publisher.peer.hush();
     }
-    thread::sleep(Duration::from_millis(100));
     for (publisher, subscriber) in &calls {
         subscriber.has_everything_of(&publisher.peer, true);
     }

@@ -184,7 +184,7 @@ impl OpusFmtp {
 }
 
 const TRANSPORT_CC: &str = "transport-cc";
-const AUDIO_FEEDBACK: &[&str] = &[TRANSPORT_CC];
+const AUDIO_FEEDBACK: &[&str] = &["nack", TRANSPORT_CC];
 const VIDEO_FEEDBACK: &[&str] = &["ccm fir", "nack", "nack pli", "goog-remb", TRANSPORT_CC];
 
 #[cfg(test)]
@@ -230,7 +230,16 @@ mod tests {
         assert_eq!((&published[1].ssrcs[..], &published[1].rtx_ssrcs[..]), (&[2_638_993_829][..], &[621_592_314][..]));
         assert_eq!(published[1].extensions.orientation, Some(13));
         assert_eq!(published[1].extensions.abs_send_time, None);
-        assert!(published[1].nack && !published[0].nack);
+        assert!(published[1].nack && !published[0].nack, "Chromium does not offer to repair audio");
+    }
+
+    #[test]
+    fn audio_is_repaired_when_that_is_offered() {
+        let mut offer = offer(vectors::CHROMIUM_PUBLISH);
+        offer.media[0].payloads[0].feedback.push("nack".into());
+        let (answer, published) = answer(&offer, &RoomSpec::new(1234.into()), None, None).unwrap();
+        assert_eq!(feedback(&answer.media[0]), ["nack", "transport-cc"]);
+        assert!(published[0].nack);
     }
 
     #[test]
