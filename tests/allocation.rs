@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use portunus::engine::arena::{SendArena, Transmit};
 use portunus::engine::verdict::Verdict;
-use portunus::id::{FourTuple, SocketId};
+use portunus::id::{FourTuple, SignalId, SocketId};
 use portunus::wire::sdp::MediaKind;
 
 use camera::Camera;
@@ -154,7 +154,7 @@ fn ten_thousand_packets_allocate_nothing() {
                 engine.handle_timeout(now, &mut tx);
             }
         });
-        assert!(engine.poll_mail().is_none(), "nothing changes");
+        assert!(engine.poll_mail(SignalId(0)).is_none(), "nothing changes");
     }
     assert_eq!(accepted, packets);
     assert!(tx.datagrams >= packets * SUBSCRIBERS, "{} datagrams for {packets} packets", tx.datagrams);
