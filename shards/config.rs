@@ -72,6 +72,23 @@ struct Settings {
     /// Seconds of silence after which a session ends; 0 is never [default: 60]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_SESSION_TIMEOUT", global = true)]
     session_timeout: Option<u64>,
+    /// Seconds for which the sessions of a lost WebSocket may be claimed; 0 ends them with it [default: 0]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_RECLAIM_SESSION_TIMEOUT", global = true)]
+    reclaim_session_timeout: Option<u64>,
+    /// Origin whose pages may use the API over HTTP [default: any]
+    #[arg(long, value_name = "ORIGIN", env = "PORTUNUS_ALLOW_ORIGIN", global = true)]
+    allow_origin: Option<String>,
+    /// Refuse requests and WebSockets that name another origin than --allow-origin [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_ENFORCE_CORS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    enforce_cors: Option<bool>,
     /// Name that `info` shows [default: Portunus]
     #[arg(long, value_name = "NAME", env = "PORTUNUS_SERVER_NAME", global = true)]
     server_name: Option<String>,
@@ -121,6 +138,12 @@ pub struct Config {
     pub log: String,
     /// Session timeout; zero is never.
     pub session_timeout: Duration,
+    /// For how long lost sessions may be claimed.
+    pub reclaim_session_timeout: Duration,
+    /// Whose pages may use the API; none is anybody's.
+    pub allow_origin: Option<String>,
+    /// Whether others are refused.
+    pub enforce_cors: bool,
     /// `info`'s name.
     pub server_name: String,
     /// Ids are texts.
@@ -190,6 +213,9 @@ impl Settings {
             api_secret: self.api_secret.or(those.api_secret),
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
+            reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
+            allow_origin: self.allow_origin.or(those.allow_origin),
+            enforce_cors: self.enforce_cors.or(those.enforce_cors),
             server_name: self.server_name.or(those.server_name),
             string_ids: self.string_ids.or(those.string_ids),
             admin_key: self.admin_key.or(those.admin_key),
@@ -207,6 +233,8 @@ impl Settings {
             media_port: Some(20_000),
             log: Some("info".into()),
             session_timeout: Some(60),
+            reclaim_session_timeout: Some(0),
+            enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
             peer_timeout: Some(15),
@@ -256,6 +284,17 @@ impl Config {
         if peer_timeout == 0 {
             return Err(ConfigError::Value("peer_timeout", "0 would drop every peer".into()));
         }
+        let allow_origin = all.allow_origin.clone();
+        if allow_origin
+            .as_ref()
+            .is_some_and(|origin| origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(ConfigError::Value("allow_origin", "that is no origin, such as https://example.org".into()));
+        }
+        let enforce_cors = all.enforce_cors.unwrap_or_default();
+        if enforce_cors && allow_origin.is_none() {
+            return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
+        }
         let log = all.log.clone().unwrap_or_default();
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
@@ -269,6 +308,9 @@ impl Config {
             api_secret: secret("api_secret", &mut all.api_secret)?,
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
+            reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
+            allow_origin,
+            enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),
             string_ids,
             admin_key: secret("admin_key", &mut all.admin_key)?,
@@ -465,6 +507,8 @@ mod tests {
             ("dscp = 64", "dscp"),
             ("peer_timeout = 0", "peer_timeout"),
             ("log = \"=,=\"", "log"),
+            ("allow_origin = \"a\\r\\nb\"", "allow_origin"),
+            ("enforce_cors = true", "enforce_cors"),
             ("api_secret = \"\"", "api_secret"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),

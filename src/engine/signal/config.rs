@@ -16,6 +16,12 @@ pub struct SignalConfig {
     pub shards: u8,
     /// Idle sessions end after this time; zero is never.
     pub session_timeout: Duration,
+    /// Sessions whose WebSocket is lost may be claimed for this time; zero ends them with it.
+    pub reclaim_session_timeout: Duration,
+    /// Pages of this origin may use HTTP; none is any.
+    pub allow_origin: Option<String>,
+    /// Whether requests that name another origin are refused.
+    pub enforce_cors: bool,
     /// `apisecret` of every request.
     pub api_secret: Option<String>,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
@@ -48,6 +54,9 @@ impl SignalConfig {
             signals: 1,
             shards: 1,
             session_timeout: Duration::from_secs(60),
+            reclaim_session_timeout: Duration::ZERO,
+            allow_origin: None,
+            enforce_cors: false,
             api_secret: None,
             admin_key: None,
             server_name: "Portunus".into(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use crate::id::SessionId;
-use crate::proto::http::Http;
+use crate::proto::http::{Http, Method};
 use crate::proto::session::ConnectionId;
 use crate::proto::websocket::WebSocket;
 
@@ -46,8 +46,30 @@ pub(super) struct HttpConnection {
     pub http: Http,
     /// Responses.
     pub output: Vec<u8>,
-    /// A request is being answered; later ones wait.
-    pub busy: bool,
+    /// The request that is being answered; later ones wait.
+    pub pending: Option<Pending>,
+    /// Counts the requests that had to wait: an answer names its own.
+    pub requests: u32,
+}
+
+/// A request without its answer yet.
+pub(super) struct Pending {
+    /// A response to `HEAD` has no content.
+    pub method: Method,
+    /// Whether the connection lives on.
+    pub keep_alive: bool,
+    /// What is awaited.
+    pub purpose: Purpose,
+}
+
+/// What an HTTP request waits for.
+pub(super) enum Purpose {
+    /// `/healthz`
+    Health,
+    /// The answer to a Janus request; with what is echoed when none comes.
+    Answer(Option<SessionId>, Option<Box<str>>),
+    /// What a session hears.
+    Poll(SessionId),
 }
 
 impl Connection {
@@ -80,7 +102,7 @@ impl Connections {
             self.slots.push(Slot { generation: 0, connection: None });
             u32::try_from(self.slots.len() - 1).expect("connections are bounded by the configuration")
         });
-        let protocol = Protocol::Http(HttpConnection { http, output: Vec::new(), busy: false });
+        let protocol = Protocol::Http(HttpConnection { http, output: Vec::new(), pending: None, requests: 0 });
         let entry = &mut self.slots[slot as usize];
         entry.connection =
             Some(Connection { peer, protocol, sessions: BTreeSet::new(), fate: Fate::Open, touched: false });
