@@ -45,6 +45,23 @@ struct Settings {
     /// Address of HTTP and WebSocket; repeatable [default: 127.0.0.1:8188]
     #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_LISTEN", value_delimiter = ',', global = true)]
     listen: Option<Vec<SocketAddr>>,
+    /// Certificate chain of HTTPS and WSS (PEM); all --listen addresses then speak TLS
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_CERT", global = true)]
+    tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert (PEM, without a passphrase)
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_KEY", global = true)]
+    tls_key: Option<PathBuf>,
+    /// Serve TLS with a certificate made at start, which browsers ask about [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_TLS_SELF_SIGNED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    tls_self_signed: Option<bool>,
     /// Address of media, bound and advertised; repeatable [default: those of all interfaces but container bridges]
     #[arg(long, value_name = "IP", env = "PORTUNUS_MEDIA_IP", value_delimiter = ',', global = true)]
     media_ip: Option<Vec<IpAddr>>,
@@ -120,10 +137,25 @@ struct Settings {
     room: Option<Vec<RoomTable>>,
 }
 
+/// Where the certificate of HTTPS comes from.
+pub enum Tls {
+    /// PEM files.
+    Files {
+        /// The chain, ours first.
+        certificate: PathBuf,
+        /// Our key.
+        key: PathBuf,
+    },
+    /// Made at start.
+    SelfSigned,
+}
+
 /// The settings as they take effect.
 pub struct Config {
     /// Where HTTP and WebSocket are served.
     pub listen: Vec<SocketAddr>,
+    /// TLS on all of those; none is plain text.
+    pub tls: Option<Tls>,
     /// The media addresses.
     pub media: Vec<MediaAddress>,
     /// The first media port.
@@ -204,6 +236,9 @@ impl Settings {
     fn or(self, those: Settings) -> Settings {
         Settings {
             listen: self.listen.or(those.listen),
+            tls_cert: self.tls_cert.or(those.tls_cert),
+            tls_key: self.tls_key.or(those.tls_key),
+            tls_self_signed: self.tls_self_signed.or(those.tls_self_signed),
             media_ip: self.media_ip.or(those.media_ip),
             media_interface: self.media_interface.or(those.media_interface),
             media_port: self.media_port.or(those.media_port),
@@ -232,6 +267,7 @@ impl Settings {
             listen: Some(vec![([127, 0, 0, 1], 8188).into()]),
             media_port: Some(20_000),
             log: Some("info".into()),
+            tls_self_signed: Some(false),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),
             enforce_cors: Some(false),
@@ -253,6 +289,7 @@ impl Config {
         if listen.is_empty() {
             return Err(ConfigError::Value("listen", "at least one address is needed".into()));
         }
+        let tls = tls(&all)?;
         let string_ids = all.string_ids.unwrap_or_default();
         let rooms = all.room.get_or_insert_with(|| vec![RoomTable::demo(string_ids)]);
         let rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
@@ -301,6 +338,7 @@ impl Config {
         }
         Ok(Config {
             listen,
+            tls,
             media,
             media_port,
             public_ip,
@@ -367,6 +405,20 @@ fn specs(tables: &[RoomTable], string_ids: bool) -> Result<Vec<RoomSpec>, String
         specs.push(spec);
     }
     Ok(specs)
+}
+
+fn tls(all: &Settings) -> Result<Option<Tls>, ConfigError> {
+    let value = |name, sentence: &str| Err(ConfigError::Value(name, sentence.into()));
+    match (&all.tls_cert, &all.tls_key, all.tls_self_signed.unwrap_or_default()) {
+        (None, None, false) => Ok(None),
+        (None, None, true) => Ok(Some(Tls::SelfSigned)),
+        (Some(certificate), Some(key), false) => {
+            Ok(Some(Tls::Files { certificate: certificate.clone(), key: key.clone() }))
+        }
+        (Some(_), Some(_), true) => value("tls_self_signed", "tls_cert gives a certificate already"),
+        (Some(_), None, _) => value("tls_key", "the key of tls_cert is needed"),
+        (None, Some(_), _) => value("tls_cert", "the certificate of tls_key is needed"),
+    }
 }
 
 fn media_addresses(all: &Settings, listen: &[SocketAddr]) -> Result<Vec<MediaAddress>, ConfigError> {
@@ -509,6 +561,9 @@ mod tests {
             ("log = \"=,=\"", "log"),
             ("allow_origin = \"a\\r\\nb\"", "allow_origin"),
             ("enforce_cors = true", "enforce_cors"),
+            ("tls_cert = \"c\"", "tls_key"),
+            ("tls_key = \"k\"", "tls_cert"),
+            ("tls_cert = \"c\"\ntls_key = \"k\"\ntls_self_signed = true", "tls_self_signed"),
             ("api_secret = \"\"", "api_secret"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::id::SignalId;
+use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
 
 /// Settings of one signalling shard.
@@ -14,6 +15,8 @@ pub struct SignalConfig {
     pub signals: u8,
     /// How many media shards there are, at least 1.
     pub shards: u8,
+    /// Every connection begins with TLS when this is given.
+    pub tls: Option<Context>,
     /// Idle sessions end after this time; zero is never.
     pub session_timeout: Duration,
     /// Sessions whose WebSocket is lost may be claimed for this time; zero ends them with it.
@@ -53,6 +56,7 @@ impl SignalConfig {
             id: SignalId(0),
             signals: 1,
             shards: 1,
+            tls: None,
             session_timeout: Duration::from_secs(60),
             reclaim_session_timeout: Duration::ZERO,
             allow_origin: None,

@@ -61,6 +61,14 @@ pub mod drops {
         http_request_timeout,
         /// An HTTP request that was not understood.
         http_request_malformed,
+        /// A connection to a TLS port that does not begin with TLS.
+        tls_not_spoken,
+        /// A TLS handshake that came to nothing.
+        tls_handshake_failed,
+        /// A TLS handshake that was not complete in time.
+        tls_handshake_timeout,
+        /// A connection whose TLS records went wrong.
+        tls_broken,
         /// A handshake without the right version, key or subprotocol.
         websocket_refused,
         /// A message that is not a sequence of JSON documents.

@@ -132,6 +132,10 @@ impl SignalEngine {
     /// close that was not answered.
     pub(super) fn give_up_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            self.drops.tls_handshake_timeout += 1;
+            return self.end(id, Fate::Drop);
+        }
         match &mut connection.protocol {
             Protocol::WebSocket(_) => self.end(id, Fate::Drop),
             Protocol::Http(http) if http.pending.is_some() => {

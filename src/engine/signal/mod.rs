@@ -20,6 +20,7 @@ mod reply;
 mod request;
 mod rest;
 mod scatter;
+mod secure;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -46,6 +47,7 @@ use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::ticket::Tickets;
 use crate::proto::session::{Due, Outlet, Patience, Sessions};
+use crate::proto::tls::Tls;
 use crate::proto::websocket::CloseReason;
 use crate::room::command::{Command, CommandEnvelope, Mail};
 use crate::time::{Mono, Now};
@@ -151,10 +153,17 @@ impl SignalEngine {
             self.drops.connection_refused += 1;
             return None;
         }
+        let tls = match self.config.tls.as_ref().map(Tls::new).transpose() {
+            Ok(tls) => tls.map(Box::new),
+            Err(_) => {
+                self.drops.connection_refused += 1;
+                return None;
+            }
+        };
         self.counters.connections_accepted += 1;
         let http = Http::new(now.mono);
         let deadline = http.deadline();
-        let id = self.connections.insert(peer, http);
+        let id = self.connections.insert(peer, tls, http);
         self.connection_deadlines.set(id, deadline);
         Some(id)
     }
@@ -170,6 +179,16 @@ impl SignalEngine {
         if connection.fate != Fate::Open {
             return;
         }
+        if connection.tls.is_some() {
+            self.read_tls(now, id, bytes);
+        } else {
+            self.read_plaintext(now, id, bytes);
+        }
+        self.settle(now);
+    }
+
+    fn read_plaintext(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
         match &mut connection.protocol {
             Protocol::WebSocket(socket) => {
                 socket.receive(bytes);
@@ -184,7 +203,6 @@ impl SignalEngine {
                 }
             }
         }
-        self.settle(now);
     }
 
     /// The socket is closed or broken.
@@ -261,7 +279,7 @@ impl SignalEngine {
     /// Moves what is to be written to the end of `out`, and says what becomes of the connection.
     pub fn take_output(&mut self, id: ConnectionId, out: &mut Vec<u8>) -> Fate {
         let Some(connection) = self.connections.get_mut(id) else { return Fate::Drop };
-        out.append(connection.output());
+        connection.take_output(out);
         let fate = connection.fate;
         if fate != Fate::Open {
             self.forget(id);
