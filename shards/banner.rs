@@ -19,7 +19,9 @@ pub fn compose(listening: &[SocketAddr], tls: bool, media: &[Vec<SocketAddr>], p
     let shared = if plan.shared { " (shared with media: there are fewer CPUs than shards)" } else { "" };
     let _ = writeln!(text, "  signalling on CPU {}{shared}", plan.signal);
     if !tls && listening.iter().any(|at| !at.ip().is_loopback()) {
-        text.push_str("  browsers give no camera to http:// pages of another host: see --tls-cert and --tls-self-signed\n");
+        text.push_str(
+            "  browsers give no camera to http:// pages of another host: see --tls-cert and --tls-self-signed\n",
+        );
     }
     text
 }

@@ -65,7 +65,8 @@ impl Server {
     }
 
     fn websocket(&self) -> Socket {
-        let mut request = format!("{}://{}/", if self.tls { "wss" } else { "ws" }, self.at).into_client_request().unwrap();
+        let mut request =
+            format!("{}://{}/", if self.tls { "wss" } else { "ws" }, self.at).into_client_request().unwrap();
         request.headers_mut().insert("Sec-WebSocket-Protocol", "janus-protocol".parse().unwrap());
         Socket(tungstenite::client::client(request, self.open()).expect("a handshake").0)
     }

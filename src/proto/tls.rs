@@ -61,15 +61,23 @@ impl From<ErrorStack> for TlsError {
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TlsError::Certificate(error) => write!(f, "no certificate can be read from it ({error})"),
-            TlsError::Key(error) => write!(f, "no private key without a passphrase can be read from it ({error})"),
+            TlsError::Certificate(error) => write!(f, "no certificate can be read from it ({})", reasons(error)),
+            TlsError::Key(error) => {
+                write!(f, "no private key without a passphrase can be read from it ({})", reasons(error))
+            }
             TlsError::Mismatch => f.write_str("the key does not belong to the first certificate"),
-            TlsError::Library(error) => write!(f, "the TLS library refused ({error})"),
+            TlsError::Library(error) => write!(f, "the TLS library refused ({})", reasons(error)),
         }
     }
 }
 
 impl std::error::Error for TlsError {}
+
+/// What the library says, without its file names.
+fn reasons(stack: &ErrorStack) -> String {
+    let reasons: Vec<&str> = stack.errors().iter().filter_map(|error| error.reason()).collect();
+    if reasons.is_empty() { "nothing there".into() } else { reasons.join(", ") }
+}
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
