@@ -5,11 +5,12 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 /// The text. `media` holds the candidates of each shard.
-pub fn compose(listening: &[SocketAddr], media: &[Vec<SocketAddr>], plan: &Plan) -> String {
+pub fn compose(listening: &[SocketAddr], tls: bool, media: &[Vec<SocketAddr>], plan: &Plan) -> String {
     let mut text = format!("portunus {} is ready\n", env!("CARGO_PKG_VERSION"));
     for at in listening {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  ws://{at}  http://{at}/janus  room page http://{at}/");
+        let s = if tls { "s" } else { "" };
+        let _ = writeln!(text, "  ws{s}://{at}  http{s}://{at}/janus  room page http{s}://{at}/");
     }
     for (shard, (candidates, cpu)) in media.iter().zip(&plan.media).enumerate() {
         let candidates: Vec<String> = candidates.iter().map(SocketAddr::to_string).collect();
@@ -17,8 +18,10 @@ pub fn compose(listening: &[SocketAddr], media: &[Vec<SocketAddr>], plan: &Plan)
     }
     let shared = if plan.shared { " (shared with media: there are fewer CPUs than shards)" } else { "" };
     let _ = writeln!(text, "  signalling on CPU {}{shared}", plan.signal);
-    if listening.iter().any(|at| !at.ip().is_loopback()) {
-        text.push_str("  browsers give no camera to http:// pages of another host: put a TLS proxy in front\n");
+    if !tls && listening.iter().any(|at| !at.ip().is_loopback()) {
+        text.push_str(
+            "  browsers give no camera to http:// pages of another host: see --tls-cert and --tls-self-signed\n",
+        );
     }
     text
 }
@@ -31,11 +34,14 @@ mod tests {
     fn it_says_where_to_connect_and_hints_at_tls_only_when_others_may_come() {
         let plan = Plan { media: vec![0, 1], signal: 1, shared: true };
         let media = [vec!["192.0.2.1:20000".parse().unwrap()], vec!["192.0.2.1:20001".parse().unwrap()]];
-        let text = compose(&["127.0.0.1:8188".parse().unwrap()], &media, &plan);
+        let text = compose(&["127.0.0.1:8188".parse().unwrap()], false, &media, &plan);
         for part in ["ws://127.0.0.1:8188", "shard 1 on CPU 1: UDP 192.0.2.1:20001", "shared with media"] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(!text.contains("TLS"));
-        assert!(compose(&["[::]:8188".parse().unwrap()], &media, &plan).contains("TLS"));
+        assert!(!text.contains("--tls"));
+        let everywhere = ["[::]:8188".parse().unwrap()];
+        assert!(compose(&everywhere, false, &media, &plan).contains("--tls"));
+        let text = compose(&everywhere, true, &media, &plan);
+        assert!(text.contains("wss://[::]:8188  https://[::]:8188/janus") && !text.contains("--tls"), "{text}");
     }
 }

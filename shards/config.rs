@@ -45,6 +45,23 @@ struct Settings {
     /// Address of HTTP and WebSocket; repeatable [default: 127.0.0.1:8188]
     #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_LISTEN", value_delimiter = ',', global = true)]
     listen: Option<Vec<SocketAddr>>,
+    /// Certificate chain of HTTPS and WSS (PEM); all --listen addresses then speak TLS
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_CERT", global = true)]
+    tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert (PEM, without a passphrase)
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_KEY", global = true)]
+    tls_key: Option<PathBuf>,
+    /// Serve TLS with a certificate made at start, which browsers ask about [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_TLS_SELF_SIGNED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    tls_self_signed: Option<bool>,
     /// Address of media, bound and advertised; repeatable [default: those of all interfaces but container bridges]
     #[arg(long, value_name = "IP", env = "PORTUNUS_MEDIA_IP", value_delimiter = ',', global = true)]
     media_ip: Option<Vec<IpAddr>>,
@@ -72,6 +89,23 @@ struct Settings {
     /// Seconds of silence after which a session ends; 0 is never [default: 60]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_SESSION_TIMEOUT", global = true)]
     session_timeout: Option<u64>,
+    /// Seconds for which the sessions of a lost WebSocket may be claimed; 0 ends them with it [default: 0]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_RECLAIM_SESSION_TIMEOUT", global = true)]
+    reclaim_session_timeout: Option<u64>,
+    /// Origin whose pages may use the API over HTTP [default: any]
+    #[arg(long, value_name = "ORIGIN", env = "PORTUNUS_ALLOW_ORIGIN", global = true)]
+    allow_origin: Option<String>,
+    /// Refuse requests and WebSockets that name another origin than --allow-origin [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_ENFORCE_CORS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    enforce_cors: Option<bool>,
     /// Name that `info` shows [default: Portunus]
     #[arg(long, value_name = "NAME", env = "PORTUNUS_SERVER_NAME", global = true)]
     server_name: Option<String>,
@@ -106,10 +140,25 @@ struct Settings {
     room: Option<Vec<RoomTable>>,
 }
 
+/// Where the certificate of HTTPS comes from.
+pub enum Tls {
+    /// PEM files.
+    Files {
+        /// The chain, ours first.
+        certificate: PathBuf,
+        /// Our key.
+        key: PathBuf,
+    },
+    /// Made at start.
+    SelfSigned,
+}
+
 /// The settings as they take effect.
 pub struct Config {
     /// Where HTTP and WebSocket are served.
     pub listen: Vec<SocketAddr>,
+    /// TLS on all of those; none is plain text.
+    pub tls: Option<Tls>,
     /// The media addresses.
     pub media: Vec<MediaAddress>,
     /// The first media port.
@@ -124,6 +173,12 @@ pub struct Config {
     pub log: String,
     /// Session timeout; zero is never.
     pub session_timeout: Duration,
+    /// For how long lost sessions may be claimed.
+    pub reclaim_session_timeout: Duration,
+    /// Whose pages may use the API; none is anybody's.
+    pub allow_origin: Option<String>,
+    /// Whether others are refused.
+    pub enforce_cors: bool,
     /// `info`'s name.
     pub server_name: String,
     /// Ids are texts.
@@ -186,6 +241,9 @@ impl Settings {
     fn or(self, those: Settings) -> Settings {
         Settings {
             listen: self.listen.or(those.listen),
+            tls_cert: self.tls_cert.or(those.tls_cert),
+            tls_key: self.tls_key.or(those.tls_key),
+            tls_self_signed: self.tls_self_signed.or(those.tls_self_signed),
             media_ip: self.media_ip.or(those.media_ip),
             media_interface: self.media_interface.or(those.media_interface),
             media_port: self.media_port.or(those.media_port),
@@ -195,6 +253,9 @@ impl Settings {
             api_secret: self.api_secret.or(those.api_secret),
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
+            reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
+            allow_origin: self.allow_origin.or(those.allow_origin),
+            enforce_cors: self.enforce_cors.or(those.enforce_cors),
             server_name: self.server_name.or(those.server_name),
             string_ids: self.string_ids.or(those.string_ids),
             admin_key: self.admin_key.or(those.admin_key),
@@ -212,7 +273,10 @@ impl Settings {
             listen: Some(vec![([127, 0, 0, 1], 8188).into()]),
             media_port: Some(20_000),
             log: Some("info".into()),
+            tls_self_signed: Some(false),
             session_timeout: Some(60),
+            reclaim_session_timeout: Some(0),
+            enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
             peer_timeout: Some(15),
@@ -232,6 +296,7 @@ impl Config {
         if listen.is_empty() {
             return Err(ConfigError::Value("listen", "at least one address is needed".into()));
         }
+        let tls = tls(&all)?;
         let string_ids = all.string_ids.unwrap_or_default();
         let rooms = all.room.get_or_insert_with(|| vec![RoomTable::demo(string_ids)]);
         let rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
@@ -263,12 +328,24 @@ impl Config {
         if peer_timeout == 0 {
             return Err(ConfigError::Value("peer_timeout", "0 would drop every peer".into()));
         }
+        let allow_origin = all.allow_origin.clone();
+        if allow_origin
+            .as_ref()
+            .is_some_and(|origin| origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(ConfigError::Value("allow_origin", "that is no origin, such as https://example.org".into()));
+        }
+        let enforce_cors = all.enforce_cors.unwrap_or_default();
+        if enforce_cors && allow_origin.is_none() {
+            return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
+        }
         let log = all.log.clone().unwrap_or_default();
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
         }
         Ok(Config {
             listen,
+            tls,
             media,
             media_port,
             public_ip,
@@ -276,6 +353,9 @@ impl Config {
             api_secret: secret("api_secret", &mut all.api_secret)?,
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
+            reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
+            allow_origin,
+            enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),
             string_ids,
             admin_key: secret("admin_key", &mut all.admin_key)?,
@@ -333,6 +413,20 @@ fn specs(tables: &[RoomTable], string_ids: bool) -> Result<Vec<RoomSpec>, String
         specs.push(spec);
     }
     Ok(specs)
+}
+
+fn tls(all: &Settings) -> Result<Option<Tls>, ConfigError> {
+    let value = |name, sentence: &str| Err(ConfigError::Value(name, sentence.into()));
+    match (&all.tls_cert, &all.tls_key, all.tls_self_signed.unwrap_or_default()) {
+        (None, None, false) => Ok(None),
+        (None, None, true) => Ok(Some(Tls::SelfSigned)),
+        (Some(certificate), Some(key), false) => {
+            Ok(Some(Tls::Files { certificate: certificate.clone(), key: key.clone() }))
+        }
+        (Some(_), Some(_), true) => value("tls_self_signed", "tls_cert gives a certificate already"),
+        (Some(_), None, _) => value("tls_key", "the key of tls_cert is needed"),
+        (None, Some(_), _) => value("tls_cert", "the certificate of tls_key is needed"),
+    }
 }
 
 fn media_addresses(all: &Settings, listen: &[SocketAddr]) -> Result<Vec<MediaAddress>, ConfigError> {
@@ -473,6 +567,11 @@ mod tests {
             ("dscp = 64", "dscp"),
             ("peer_timeout = 0", "peer_timeout"),
             ("log = \"=,=\"", "log"),
+            ("allow_origin = \"a\\r\\nb\"", "allow_origin"),
+            ("enforce_cors = true", "enforce_cors"),
+            ("tls_cert = \"c\"", "tls_key"),
+            ("tls_key = \"k\"", "tls_cert"),
+            ("tls_cert = \"c\"\ntls_key = \"k\"\ntls_self_signed = true", "tls_self_signed"),
             ("api_secret = \"\"", "api_secret"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),

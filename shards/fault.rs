@@ -21,6 +21,8 @@ pub enum StartError {
     NoMediaAddress,
     /// An address to listen on.
     Listen(SocketAddr, io::Error),
+    /// The certificate of HTTPS: a sentence that names the setting.
+    Tls(String),
     /// The DTLS certificate.
     Certificate(DtlsError),
     /// A thread, its bell or the signals.
@@ -52,6 +54,7 @@ impl fmt::Display for StartError {
                 f.write_str("no media address is left: name one with --media-ip, or look at --media-interface")
             }
             StartError::Listen(at, error) => write!(f, "cannot listen on {at} (--listen): {error}"),
+            StartError::Tls(sentence) => f.write_str(sentence),
             StartError::Certificate(error) => write!(f, "cannot make a DTLS certificate: {error}"),
             StartError::Thread(error) => write!(f, "cannot start a shard: {error}"),
             StartError::Executor(error) => write!(f, "cannot start the signalling executor: {error}"),

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod banner;
+mod certificate;
 mod clock;
 mod config;
 mod doorbell;
@@ -80,6 +81,7 @@ fn serve(config: Config) -> Result<(), StartError> {
     let clock = Clock::start();
     let certificate = Certificate::generate(clock.read().now).map_err(StartError::Certificate)?;
     let dtls = Context::new(&certificate, &profile_names(&config.srtp_profiles)).map_err(StartError::Certificate)?;
+    let tls = certificate::load(&config, clock.read().now)?;
     let shards = u8::try_from(config.plan.media.len()).expect("a plan has at most 255");
     let (mut signal_posts, media_posts) = mailbox::mesh(SIGNALS, shards).map_err(StartError::Thread)?;
     let mut bound = Vec::new();
@@ -121,12 +123,16 @@ fn serve(config: Config) -> Result<(), StartError> {
         bound,
         post: signal_posts.remove(0),
         drain: drained,
-        banner: banner::compose(&listening, &advertised, &config.plan),
+        banner: banner::compose(&listening, tls.is_some(), &advertised, &config.plan),
         config: SignalConfig {
             id: SignalId(0),
             signals: SIGNALS,
             shards,
             session_timeout: config.session_timeout,
+            reclaim_session_timeout: config.reclaim_session_timeout,
+            allow_origin: config.allow_origin,
+            enforce_cors: config.enforce_cors,
+            tls,
             api_secret: config.api_secret,
             admin_key: config.admin_key,
             server_name: config.server_name,

@@ -1,7 +1,11 @@
-//! The server side of HTTP/1.1 on one connection: bytes in, requests out, responses to bytes (RFC 9112). Requests have
-//! bounded headers and no body; what is served, and what an upgrade leads to, is decided elsewhere.
+//! The server side of HTTP/1.1 on one connection: bytes in, requests out, responses to bytes (RFC 9112). Heads and
+//! contents are bounded; what is served, and what an upgrade leads to, is decided elsewhere.
 
 use std::time::Duration;
+
+mod content;
+
+use content::{Content, Framing};
 
 use crate::time::Mono;
 
@@ -11,6 +15,8 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// A head must be complete within this time after its first byte, however it trickles in.
 pub const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// The content must be complete within this time after its head.
+pub const CONTENT_DEADLINE: Duration = Duration::from_secs(20);
 /// A connection without a request is closed after this time.
 pub const IDLE_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -20,19 +26,30 @@ pub struct Http {
     inbox: Vec<u8>,
     deadline: Mono,
     fresh: bool,
+    /// A request whose content is still arriving.
+    reading: Option<Box<(Request, Content)>>,
+    interim: bool,
 }
 
-/// One request without its body.
+/// One request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
     pub method: Method,
     /// The path without its query.
     pub path: Box<str>,
+    /// What stands behind the question mark, as it came.
+    pub query: Box<str>,
     /// Whether the connection lives on after the response.
     pub keep_alive: bool,
     /// Whether a WebSocket is wanted, and how.
     pub upgrade: Option<Upgrade>,
+    /// `Origin`, or for want of it `Referer`.
+    pub origin: Option<Box<str>>,
+    /// `Access-Control-Request-Method` and `Access-Control-Request-Headers`: what a page of elsewhere is about to do.
+    pub preflight: (Option<Box<str>>, Option<Box<str>>),
+    /// The content, whole.
+    pub content: Vec<u8>,
 }
 
 /// Methods that are told apart.
@@ -42,6 +59,10 @@ pub enum Method {
     Get,
     /// `HEAD`: a response without content.
     Head,
+    /// `POST`
+    Post,
+    /// `OPTIONS`
+    Options,
     /// All others.
     Other,
 }
@@ -62,6 +83,7 @@ pub struct Upgrade {
 #[allow(missing_docs, reason = "the names are the reason phrases")]
 pub enum Status {
     Ok,
+    Found,
     BadRequest,
     Forbidden,
     NotFound,
@@ -70,6 +92,7 @@ pub enum Status {
     ContentTooLarge,
     UpgradeRequired,
     HeadersTooLarge,
+    NotImplemented,
     ServiceUnavailable,
     VersionNotSupported,
 }
@@ -78,6 +101,7 @@ impl Status {
     fn line(self) -> &'static str {
         match self {
             Status::Ok => "200 OK",
+            Status::Found => "302 Found",
             Status::BadRequest => "400 Bad Request",
             Status::Forbidden => "403 Forbidden",
             Status::NotFound => "404 Not Found",
@@ -86,6 +110,7 @@ impl Status {
             Status::ContentTooLarge => "413 Content Too Large",
             Status::UpgradeRequired => "426 Upgrade Required",
             Status::HeadersTooLarge => "431 Request Header Fields Too Large",
+            Status::NotImplemented => "501 Not Implemented",
             Status::ServiceUnavailable => "503 Service Unavailable",
             Status::VersionNotSupported => "505 HTTP Version Not Supported",
         }
@@ -95,12 +120,12 @@ impl Status {
 impl Http {
     /// A connection that has just been accepted.
     pub fn new(now: Mono) -> Http {
-        Http { inbox: Vec::new(), deadline: now + HEAD_DEADLINE, fresh: true }
+        Http { inbox: Vec::new(), deadline: now + HEAD_DEADLINE, fresh: true, reading: None, interim: false }
     }
 
     /// Takes bytes from the socket. False when more arrived than may wait: the connection is to be dropped.
     pub fn receive(&mut self, now: Mono, bytes: &[u8]) -> bool {
-        if self.inbox.is_empty() && !self.fresh {
+        if self.inbox.is_empty() && !self.fresh && self.reading.is_none() {
             self.deadline = now + HEAD_DEADLINE;
         }
         self.fresh = false;
@@ -110,6 +135,35 @@ impl Http {
 
     /// The next complete request. An error is a status to answer with before the connection is closed.
     pub fn poll(&mut self, now: Mono) -> Result<Option<Request>, Status> {
+        if self.reading.is_none() {
+            let Some((request, framing, interim)) = self.read_head()? else { return Ok(None) };
+            let Some(framing) = framing else {
+                self.resume(now);
+                return Ok(Some(request));
+            };
+            self.reading = Some(Box::new((request, Content::new(framing)?)));
+            self.interim = interim;
+            self.deadline = now + CONTENT_DEADLINE;
+        }
+        let Some(reading) = &mut self.reading else { return Ok(None) };
+        if !reading.1.take(&mut self.inbox)? {
+            return Ok(None);
+        }
+        let complete = self.reading.take().map(|reading| {
+            let (request, content) = *reading;
+            Request { content: content.into_bytes(), ..request }
+        });
+        self.interim = false;
+        self.resume(now);
+        Ok(complete)
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the content (RFC 9110 §10.1.1). Said once.
+    pub fn take_interim(&mut self) -> bool {
+        std::mem::take(&mut self.interim)
+    }
+
+    fn read_head(&mut self) -> Result<Option<(Request, Option<Framing>, bool)>, Status> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut headers);
         let length = match head.parse(&self.inbox) {
@@ -119,10 +173,9 @@ impl Http {
             Err(httparse::Error::Version) => return Err(Status::VersionNotSupported),
             Err(_) => return Err(Status::BadRequest),
         };
-        let request = Request::read(&head)?;
+        let read = Request::read(&head)?;
         self.inbox.drain(..length);
-        self.resume(now);
-        Ok(Some(request))
+        Ok(Some(read))
     }
 
     /// A response that took its time has been given: the next request starts to be awaited.
@@ -137,7 +190,7 @@ impl Http {
 
     /// Whether a part of a request is there: giving up is then worth a response.
     pub fn is_partial(&self) -> bool {
-        !self.inbox.is_empty()
+        !self.inbox.is_empty() || self.reading.is_some()
     }
 
     /// The bytes behind an upgrade request: they belong to the new protocol.
@@ -150,12 +203,17 @@ impl Http {
 const INBOX_BYTES_MAX: usize = 64 * 1024;
 
 impl Request {
-    fn read(head: &httparse::Request<'_, '_>) -> Result<Request, Status> {
+    /// The request without its content, how that is framed, and whether the client waits for leave to send it.
+    fn read(head: &httparse::Request<'_, '_>) -> Result<(Request, Option<Framing>, bool), Status> {
         let mut keep_alive = head.version == Some(1);
         let mut upgrades = false;
         let mut connection_upgrade = false;
         let mut hosts = 0;
         let mut upgrade = Upgrade::default();
+        let (mut origin, mut referer) = (None, None);
+        let mut preflight = (None, None);
+        let (mut length, mut coding) = (None, None);
+        let mut interim = false;
         for header in head.headers.iter() {
             let value = std::str::from_utf8(header.value).map_err(|_| Status::BadRequest)?.trim();
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -177,14 +235,22 @@ impl Request {
                 upgrade.version = value.into();
             } else if is("sec-websocket-protocol") {
                 upgrade.protocols.extend(tokens(value).map(Box::from));
-            } else if is("transfer-encoding") || (is("content-length") && value != "0") {
-                // Nothing here takes content. Refusing it, and closing, also ends every quarrel about its length
-                // (RFC 9112 §11.2).
-                return Err(if head.method == Some("GET") || head.method == Some("HEAD") {
-                    Status::ContentTooLarge
-                } else {
-                    Status::MethodNotAllowed
-                });
+            } else if is("origin") {
+                origin = Some(value.into());
+            } else if is("referer") {
+                referer = Some(value.into());
+            } else if is("access-control-request-method") {
+                preflight.0 = Some(value.into());
+            } else if is("access-control-request-headers") {
+                preflight.1 = Some(value.into());
+            } else if is("expect") {
+                interim = head.version == Some(1) && value.eq_ignore_ascii_case("100-continue");
+            } else if is("content-length") {
+                if length.replace(value).is_some_and(|other| other != value) {
+                    return Err(Status::BadRequest);
+                }
+            } else if is("transfer-encoding") && coding.replace(value).is_some() {
+                return Err(Status::NotImplemented);
             }
         }
         // RFC 9112 §3.2: one Host field, else 400.
@@ -194,12 +260,48 @@ impl Request {
         let method = match head.method {
             Some("GET") => Method::Get,
             Some("HEAD") => Method::Head,
+            Some("POST") => Method::Post,
+            Some("OPTIONS") => Method::Options,
             _ => Method::Other,
         };
         let target = head.path.unwrap_or_default();
-        let path = target.split_once('?').map_or(target, |(path, _)| path).into();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let framing = Framing::of(length, coding, head.version == Some(1))?;
+        if framing.is_some() && matches!(method, Method::Get | Method::Head) {
+            // Nothing takes it there, and a proxy in between may not see it (RFC 9110 §9.3.1).
+            return Err(Status::ContentTooLarge);
+        }
         let is_upgrade = upgrades && connection_upgrade && method == Method::Get && head.version == Some(1);
-        Ok(Request { method, path, keep_alive, upgrade: is_upgrade.then_some(upgrade) })
+        let request = Request {
+            method,
+            path: path.into(),
+            query: query.into(),
+            keep_alive,
+            upgrade: is_upgrade.then_some(upgrade),
+            origin: origin.or(referer),
+            preflight,
+            content: Vec::new(),
+        };
+        Ok((request, framing, interim))
+    }
+
+    /// The first value of a name in the query, decoded as forms are; none when it is absent or not UTF-8.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+        let mut bytes = value.bytes();
+        let mut decoded = Vec::new();
+        while let Some(byte) = bytes.next() {
+            decoded.push(match byte {
+                b'+' => b' ',
+                b'%' => {
+                    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                    let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+                    u8::try_from(high * 16 + low).ok()?
+                }
+                byte => byte,
+            });
+        }
+        String::from_utf8(decoded).ok()
     }
 }
 
@@ -212,7 +314,7 @@ fn tokens(list: &str) -> impl Iterator<Item = &str> {
 pub struct Response<'a> {
     /// How it went.
     pub status: Status,
-    /// `Content-Type`
+    /// `Content-Type`, said when there is content.
     pub content_type: &'a str,
     /// Further fields.
     pub fields: &'a [(&'a str, &'a str)],
@@ -227,15 +329,22 @@ impl Response<'_> {
         Response { status, content_type: "text/plain; charset=utf-8", fields: &[], content }
     }
 
+    /// A response without content.
+    pub fn empty<'a>(status: Status, fields: &'a [(&'a str, &'a str)]) -> Response<'a> {
+        Response { status, content_type: "", fields, content: b"" }
+    }
+
     /// Composes it; to `HEAD` without the content.
     pub fn compose(&self, method: Method, keep_alive: bool, out: &mut Vec<u8>) {
         let Response { status, content_type, fields, content } = self;
         let mut head = format!(
-            "HTTP/1.1 {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-             X-Content-Type-Options: nosniff\r\n",
+            "HTTP/1.1 {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
             status.line(),
             content.len(),
         );
+        if !content.is_empty() {
+            head.push_str(&format!("Content-Type: {content_type}\r\n"));
+        }
         for (name, value) in *fields {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -309,11 +418,55 @@ mod tests {
         assert_eq!(poll(b"GET / HTTP/1.1\r\n\r\n"), Err(Status::BadRequest));
         assert_eq!(poll(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Err(Status::BadRequest));
         assert_eq!(poll(b"GET / HTTP/3.0\r\nHost: a\r\n\r\n"), Err(Status::VersionNotSupported));
-        assert_eq!(poll(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"), Err(Status::MethodNotAllowed));
         assert_eq!(
             poll(b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
             Err(Status::ContentTooLarge)
         );
+    }
+
+    #[test]
+    fn content_is_awaited_and_the_request_behind_it_is_found() {
+        let sized = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcde";
+        let chunked = "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: t\r\n\r\n";
+        let bytes = format!("{sized}{chunked}OPTIONS /c HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
+        for size in 1..bytes.len() {
+            let mut http = Http::new(Mono(0));
+            let mut seen = Vec::new();
+            for part in bytes.chunks(size) {
+                assert!(http.receive(Mono(0), part));
+                while let Some(request) = http.poll(Mono(0)).unwrap() {
+                    seen.push((request.method, request.path.to_string(), request.content));
+                }
+            }
+            let expected = [
+                (Method::Post, "/a".into(), b"abcde".to_vec()),
+                (Method::Post, "/b".into(), b"abcde".to_vec()),
+                (Method::Options, "/c".into(), vec![]),
+            ];
+            assert_eq!(seen, expected, "in pieces of {size}");
+            assert!(!http.is_partial());
+        }
+    }
+
+    #[test]
+    fn a_client_that_waits_for_leave_is_given_it_once() {
+        let mut http = Http::new(Mono(0));
+        http.receive(Mono(0), b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        assert_eq!(http.poll(Mono(0)), Ok(None));
+        assert!(http.take_interim() && !http.take_interim() && http.is_partial());
+        assert_eq!(http.deadline(), Mono(0) + CONTENT_DEADLINE);
+        http.receive(Mono(5), b"ab");
+        assert_eq!(http.poll(Mono(5)).unwrap().unwrap().content, b"ab");
+        assert_eq!(http.deadline(), Mono(5) + IDLE_DEADLINE);
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_what_cannot_be_is_absent() {
+        let request =
+            poll(b"GET /x?a=1&secret=%c3%A4+b%26&a=2&bad=%zz&odd HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().unwrap();
+        assert_eq!(request.parameter("a").as_deref(), Some("1"));
+        assert_eq!(request.parameter("secret").as_deref(), Some("ä b&"));
+        assert_eq!((request.parameter("bad"), request.parameter("odd"), request.parameter("b")), (None, None, None));
     }
 
     #[test]

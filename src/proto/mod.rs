@@ -9,5 +9,7 @@ pub mod congestion;
 pub mod rtp;
 
 pub mod http;
+mod memory;
 pub mod session;
+pub mod tls;
 pub mod websocket;

@@ -1,7 +1,7 @@
 //! The server side of RFC 6455 on one connection: the handshake's answer, frames to text messages and back, over two
 //! byte buffers instead of a socket. Only text is spoken; a violation is answered with a close frame and its code.
 
-use std::io::{self, Read, Write};
+use std::io;
 
 use tungstenite::error::Error;
 use tungstenite::protocol::frame::CloseFrame;
@@ -10,6 +10,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Message, Utf8Bytes};
 
 use super::http::{Response, Status, Upgrade};
+use super::memory::Memory;
 use crate::limits::MESSAGE_JSON_MAX;
 
 /// The one subprotocol that is spoken.
@@ -98,7 +99,7 @@ impl WebSocket {
             .max_frame_size(Some(MESSAGE_JSON_MAX));
         WebSocket {
             context: WebSocketContext::from_partially_read(rest, Role::Server, Some(config)),
-            memory: Memory { input: Vec::new(), read: 0, output },
+            memory: Memory::new(output),
             state: State::Open,
         }
     }
@@ -167,39 +168,6 @@ impl WebSocket {
 
 /// Tungstenite's default is 128 KiB for every connection; messages are some hundred bytes.
 const READ_BUFFER_BYTES: usize = 4096;
-
-/// Two buffers that look like a socket.
-struct Memory {
-    input: Vec<u8>,
-    read: usize,
-    output: Vec<u8>,
-}
-
-impl Read for Memory {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = &self.input[self.read..];
-        if rest.is_empty() {
-            self.input.clear();
-            self.read = 0;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        self.read += length;
-        Ok(length)
-    }
-}
-
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.output.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[cfg(test)]
 mod tests {

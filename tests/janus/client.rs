@@ -1,4 +1,4 @@
-//! A WebSocket client in two functions: masked frames out, frames in.
+//! A WebSocket client in two functions: masked frames out, frames in. And what HTTP answers.
 
 use portunus::engine::signal::{ConnectionId, Fate};
 
@@ -20,6 +20,21 @@ pub enum Frame {
     Text(String),
     Pong(Vec<u8>),
     Close(u16),
+}
+
+/// One HTTP response.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub content: String,
+}
+
+impl Response {
+    /// A field of the head.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 /// A masked frame of any length.
@@ -48,6 +63,19 @@ pub fn text(payload: &str) -> Vec<u8> {
 }
 
 impl Client {
+    /// Takes the next response out of what was received.
+    pub fn next_response(&mut self) -> Option<Response> {
+        let end = self.bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8(self.bytes[..end].to_vec()).unwrap();
+        let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+        let mut response = Response { status, head, content: String::new() };
+        let length: usize = response.field("Content-Length").map_or(0, |length| length.parse().unwrap());
+        let content = self.bytes.get(end..end + length)?.to_vec();
+        self.bytes.drain(..end + length);
+        response.content = String::from_utf8(content).unwrap();
+        Some(response)
+    }
+
     /// Takes the next frame out of what was received.
     pub fn next_frame(&mut self) -> Option<Frame> {
         let first = *self.bytes.first()?;

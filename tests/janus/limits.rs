@@ -169,7 +169,7 @@ fn pages_and_statuses_are_served_and_connections_are_reused() {
     assert!(all.contains("Content-Security-Policy: default-src 'none'") && all.contains("Cache-Control: no-store"));
     assert_eq!(all.matches("<!doctype html>").count(), 1);
     assert!(all.contains("Allow: GET, HEAD\r\n"));
-    assert_eq!(world.clients[&'H'].fate, Fate::CloseAfterFlush);
+    assert_eq!(world.clients[&'H'].fate, Fate::Open);
 }
 
 #[test]

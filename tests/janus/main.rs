@@ -3,6 +3,7 @@
 
 mod client;
 mod limits;
+mod rest;
 mod shard;
 mod transcript;
 mod world;
@@ -28,6 +29,11 @@ fn run_folder(folder: &str) {
 #[test]
 fn core_transcripts() {
     run_folder("core");
+}
+
+#[test]
+fn rest_transcripts() {
+    run_folder("rest");
 }
 
 #[test]

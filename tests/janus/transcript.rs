@@ -1,12 +1,13 @@
 //! Transcripts: one line per message. `>` is said by a client, `<` is the next message it hears, `!` is a direction.
 //! Clients are `A` unless a letter stands before the sign. In what is said, `$name` stands for a value heard before; in
 //! what is heard, `"$name"` is that value, remembered when it is new, and `"*"` is anything. At the end nothing may be
-//! left unheard.
+//! left unheard. `@` is an HTTP request, as `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a connection of its
+//! own for each letter; `=` is its response: a status, then JSON unless there is no content.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portunus::engine::signal::SignalConfig;
+use portunus::engine::signal::{Fate, SignalConfig};
 use portunus::id::{Name, RoomId, ShardId};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
@@ -43,8 +44,9 @@ pub fn run(text: &str) -> Result<(), String> {
     }
     let world = transcript.world();
     for name in world.clients.keys().copied().collect::<Vec<_>>() {
-        if let Some(frame) = world.hear(name) {
-            return Err(format!("{name} was also told {frame:?}"));
+        if !world.clients[&name].bytes.is_empty() {
+            let rest = String::from_utf8_lossy(&world.clients[&name].bytes);
+            return Err(format!("{name} was also told {rest:?}"));
         }
     }
     Ok(())
@@ -69,6 +71,12 @@ impl Transcript {
                 Ok(())
             }
             "<" => self.expect(name, rest),
+            "@" => {
+                let request = self.fill_in(rest)?;
+                self.world().request(name, &request);
+                Ok(())
+            }
+            "=" => self.expect_response(name, rest),
             "!" => self.direct(name, rest),
             _ => Err(format!("not a line of a transcript: {line}")),
         }
@@ -90,6 +98,25 @@ impl Transcript {
         let frame = self.world().hear(name).ok_or_else(|| format!("{name} heard nothing instead of {expected}"))?;
         let Frame::Text(text) = frame else { return Err(format!("{name} was sent {frame:?}")) };
         let heard: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        if self.matches(&expected, &heard) {
+            Ok(())
+        } else {
+            Err(format!("\n  expected {expected}\n  heard    {heard}"))
+        }
+    }
+
+    fn expect_response(&mut self, name: char, expected: &str) -> Result<(), String> {
+        let (status, expected) = expected.split_once(' ').unwrap_or((expected, ""));
+        let response = self.world().response(name).ok_or_else(|| format!("{name} was not answered"))?;
+        if response.status.to_string() != status {
+            return Err(format!("{name} was answered {response:?}"));
+        }
+        if expected.is_empty() || response.content.is_empty() {
+            let same = expected.is_empty() && response.content.is_empty();
+            return if same { Ok(()) } else { Err(format!("{name} was answered {response:?}")) };
+        }
+        let expected: Value = serde_json::from_str(expected).map_err(|error| error.to_string())?;
+        let heard: Value = serde_json::from_str(&response.content).map_err(|error| error.to_string())?;
         if self.matches(&expected, &heard) {
             Ok(())
         } else {
@@ -134,6 +161,17 @@ impl Transcript {
             ["lanes", "full"] => self.world().set_lanes(Lanes::Full),
             ["lanes", "silent"] => self.world().set_lanes(Lanes::Silent),
             ["lanes", "silent", "to", "members"] => self.world().set_lanes(Lanes::SilentToMembers),
+            ["unanswered"] => {
+                if let Some(response) = self.world().response(name) {
+                    return Err(format!("{name} was answered {response:?}"));
+                }
+            }
+            ["dropped"] => {
+                let fate = self.world().clients[&name].fate;
+                if fate != Fate::Drop {
+                    return Err(format!("{name}'s connection is {fate:?}"));
+                }
+            }
             ["connect"] => self.world().upgrade(name),
             ["disconnect"] => self.world().disconnect(name),
             ["drain"] => {
@@ -160,6 +198,12 @@ impl Transcript {
                     return Err(format!("{counter} is {drops}"));
                 }
             }
+            ["counter", counter, count] => {
+                let counted = self.world().counter(counter);
+                if counted.to_string() != *count {
+                    return Err(format!("{counter} is {counted}"));
+                }
+            }
             ["gauge", gauge, count] => {
                 let held = self.world().gauge(gauge);
                 if held.to_string() != *count {
@@ -178,6 +222,9 @@ impl Transcript {
             "api_secret" => self.config.api_secret = Some(value.into()),
             "admin_key" => self.config.admin_key = Some(value.into()),
             "string_ids" => self.config.string_ids = value == "true",
+            "reclaim_session_timeout" => {
+                self.config.reclaim_session_timeout = Duration::from_secs(number()?);
+            }
             "session_timeout" => self.config.session_timeout = Duration::from_secs(number()?),
             "handles_max" => self.config.handles_max = usize::try_from(number()?).unwrap(),
             "sessions_max" => self.config.sessions_max = usize::try_from(number()?).unwrap(),

@@ -9,7 +9,7 @@ use portunus::id::ShardId;
 use portunus::room::command::{Command, CommandEnvelope, Mail};
 use portunus::time::{Mono, Now};
 
-use crate::client::{Client, Frame, HANDSHAKE, text};
+use crate::client::{Client, Frame, HANDSHAKE, Response, text};
 use crate::shard::Shard;
 
 /// How the lanes to the media shards behave.
@@ -71,6 +71,22 @@ impl World {
             self.upgrade(name);
         }
         self.write(name, &text(message));
+    }
+
+    /// An HTTP request in one line: method, target, and content if any.
+    pub fn request(&mut self, name: char, request: &str) {
+        if !self.clients.contains_key(&name) {
+            self.connect(name);
+        }
+        let mut words = request.splitn(3, ' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap_or("/"));
+        let content = words.next().unwrap_or_default();
+        let length = if content.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", content.len()) };
+        self.write(name, format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{length}\r\n{content}").as_bytes());
+    }
+
+    pub fn response(&mut self, name: char) -> Option<Response> {
+        self.clients.get_mut(&name)?.next_response()
     }
 
     pub fn hear(&mut self, name: char) -> Option<Frame> {
@@ -140,6 +156,11 @@ impl World {
     /// The value of a drop counter.
     pub fn drops(&self, name: &str) -> u64 {
         count(&self.engine.drops().named(), name)
+    }
+
+    /// The value of a counter.
+    pub fn counter(&self, name: &str) -> u64 {
+        count(&self.engine.counters().named(), name)
     }
 
     /// The value of a gauge.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::id::SignalId;
+use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
 
 /// Settings of one signalling shard.
@@ -14,8 +15,16 @@ pub struct SignalConfig {
     pub signals: u8,
     /// How many media shards there are, at least 1.
     pub shards: u8,
+    /// Every connection begins with TLS when this is given.
+    pub tls: Option<Context>,
     /// Idle sessions end after this time; zero is never.
     pub session_timeout: Duration,
+    /// Sessions whose WebSocket is lost may be claimed for this time; zero ends them with it.
+    pub reclaim_session_timeout: Duration,
+    /// Pages of this origin may use HTTP; none is any.
+    pub allow_origin: Option<String>,
+    /// Whether requests that name another origin are refused.
+    pub enforce_cors: bool,
     /// `apisecret` of every request.
     pub api_secret: Option<String>,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
@@ -47,7 +56,11 @@ impl SignalConfig {
             id: SignalId(0),
             signals: 1,
             shards: 1,
+            tls: None,
             session_timeout: Duration::from_secs(60),
+            reclaim_session_timeout: Duration::ZERO,
+            allow_origin: None,
+            enforce_cors: false,
             api_secret: None,
             admin_key: None,
             server_name: "Portunus".into(),

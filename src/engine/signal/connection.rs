@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use crate::id::SessionId;
-use crate::proto::http::Http;
+use crate::proto::http::{Http, Method};
 use crate::proto::session::ConnectionId;
+use crate::proto::tls::Tls;
 use crate::proto::websocket::WebSocket;
 
 /// What becomes of a connection after its output is taken.
@@ -23,6 +24,8 @@ pub enum Fate {
 pub(super) struct Connection {
     /// The address of the client.
     pub peer: IpAddr,
+    /// What stands between the socket and what is spoken.
+    pub tls: Option<Box<Tls>>,
     /// What is spoken on it.
     pub protocol: Protocol,
     /// Sessions whose events it hears; they die with it.
@@ -46,17 +49,51 @@ pub(super) struct HttpConnection {
     pub http: Http,
     /// Responses.
     pub output: Vec<u8>,
-    /// A request is being answered; later ones wait.
-    pub busy: bool,
+    /// The request that is being answered; later ones wait.
+    pub pending: Option<Pending>,
+    /// Counts the requests that had to wait: an answer names its own.
+    pub requests: u32,
+}
+
+/// A request without its answer yet.
+pub(super) struct Pending {
+    /// A response to `HEAD` has no content.
+    pub method: Method,
+    /// Whether the connection lives on.
+    pub keep_alive: bool,
+    /// What is awaited.
+    pub purpose: Purpose,
+}
+
+/// What an HTTP request waits for.
+pub(super) enum Purpose {
+    /// `/healthz`
+    Health,
+    /// The answer to a Janus request; with what is echoed when none comes.
+    Answer(Option<SessionId>, Option<Box<str>>),
+    /// What a session hears.
+    Poll(SessionId),
 }
 
 impl Connection {
-    /// What is to be written.
+    /// What is to be said.
     pub fn output(&mut self) -> &mut Vec<u8> {
         match &mut self.protocol {
             Protocol::Http(http) => &mut http.output,
             Protocol::WebSocket(socket) => socket.output(),
         }
+    }
+
+    /// Moves what is to be written to the end of `out`.
+    pub fn take_output(&mut self, out: &mut Vec<u8>) {
+        let Some(mut tls) = self.tls.take() else { return out.append(self.output()) };
+        tls.send(self.output());
+        self.output().clear();
+        if self.fate == Fate::CloseAfterFlush {
+            tls.close();
+        }
+        out.append(tls.output());
+        self.tls = Some(tls);
     }
 }
 
@@ -75,15 +112,15 @@ struct Slot {
 
 impl Connections {
     /// Makes room for one more.
-    pub fn insert(&mut self, peer: IpAddr, http: Http) -> ConnectionId {
+    pub fn insert(&mut self, peer: IpAddr, tls: Option<Box<Tls>>, http: Http) -> ConnectionId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, connection: None });
             u32::try_from(self.slots.len() - 1).expect("connections are bounded by the configuration")
         });
-        let protocol = Protocol::Http(HttpConnection { http, output: Vec::new(), busy: false });
+        let protocol = Protocol::Http(HttpConnection { http, output: Vec::new(), pending: None, requests: 0 });
         let entry = &mut self.slots[slot as usize];
         entry.connection =
-            Some(Connection { peer, protocol, sessions: BTreeSet::new(), fate: Fate::Open, touched: false });
+            Some(Connection { peer, tls, protocol, sessions: BTreeSet::new(), fate: Fate::Open, touched: false });
         ConnectionId { slot, generation: entry.generation }
     }
 
@@ -152,14 +189,14 @@ mod tests {
     fn a_stale_id_finds_nothing_and_a_touched_connection_is_named_once() {
         let mut connections = Connections::default();
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let first = connections.insert(peer, Http::new(Mono(0)));
+        let first = connections.insert(peer, None, Http::new(Mono(0)));
         connections.touch(first);
         connections.touch(first);
         assert_eq!(connections.poll_touched(), Some(first));
         assert_eq!(connections.poll_touched(), None);
         connections.touch(first);
         assert!(connections.remove(first).is_some());
-        let second = connections.insert(peer, Http::new(Mono(0)));
+        let second = connections.insert(peer, None, Http::new(Mono(0)));
         assert_eq!(second.slot, first.slot);
         assert!(connections.get(first).is_none() && connections.remove(first).is_none());
         assert_eq!(connections.poll_touched(), None);

@@ -8,6 +8,7 @@ use super::connection::{Fate, Protocol};
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId};
 use crate::proto::session::handle::Role;
+use crate::proto::session::{Asker, Outlet};
 use crate::time::Now;
 use crate::wire::janus::document;
 use crate::wire::janus::envelope::{self, Request, ServerInfo, Verb};
@@ -25,7 +26,7 @@ impl SignalEngine {
                 return;
             }
             match socket.poll() {
-                Some(text) => self.handle_text(now, id, text.as_bytes()),
+                Some(text) => self.handle_text(now, Asker { connection: id, request: 0 }, text.as_bytes()),
                 None => {
                     let closed = socket.is_closed();
                     let has_output = !socket.output().is_empty();
@@ -41,7 +42,7 @@ impl SignalEngine {
         }
     }
 
-    fn handle_text(&mut self, now: Now, asker: ConnectionId, text: &[u8]) {
+    fn handle_text(&mut self, now: Now, asker: Asker, text: &[u8]) {
         self.counters.messages_received += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -50,7 +51,7 @@ impl SignalEngine {
         match document::parse(&mut scratch, &mut buffers) {
             Ok(documents) => {
                 for document in &documents {
-                    self.handle_document(now, asker, document);
+                    self.handle_document(now, asker, (None, None), document);
                 }
             }
             Err(error) => {
@@ -62,11 +63,20 @@ impl SignalEngine {
         self.buffers = buffers;
     }
 
-    fn handle_document(&mut self, now: Now, asker: ConnectionId, document: &Value<'_>) {
+    /// One request; over HTTP its session and handle may stand in the path.
+    pub(super) fn handle_document(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        (session, handle): (Option<SessionId>, Option<HandleId>),
+        document: &Value<'_>,
+    ) {
         self.counters.requests += 1;
         match Request::parse(document, self.ids) {
-            Err(refused) => self.refuse(asker, refused.session, refused.transaction, &refused.error),
+            Err(refused) => self.refuse(asker, refused.session.or(session), refused.transaction, &refused.error),
             Ok(request) => {
+                let (session, handle) = (request.session.or(session), request.handle.or(handle));
+                let request = Request { session, handle, ..request };
                 if let Err(error) = self.execute(now, asker, &request) {
                     self.refuse(asker, request.session, Some(request.transaction), &error);
                 }
@@ -74,9 +84,9 @@ impl SignalEngine {
         }
     }
 
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
-        asker: ConnectionId,
+        asker: Asker,
         session: Option<SessionId>,
         transaction: Option<&str>,
         error: &CoreError,
@@ -85,7 +95,7 @@ impl SignalEngine {
         self.say(asker, envelope::error(session, transaction, error));
     }
 
-    fn execute(&mut self, now: Now, asker: ConnectionId, request: &Request<'_>) -> Result<(), CoreError> {
+    fn execute(&mut self, now: Now, asker: Asker, request: &Request<'_>) -> Result<(), CoreError> {
         let session = request.session.filter(|session| session.0 != 0);
         let Some(session) = session else {
             return match request.handle.filter(|handle| handle.0 != 0) {
@@ -120,22 +130,12 @@ impl SignalEngine {
         }
     }
 
-    fn execute_without_session(
-        &mut self,
-        now: Now,
-        asker: ConnectionId,
-        request: &Request<'_>,
-    ) -> Result<(), CoreError> {
+    fn execute_without_session(&mut self, now: Now, asker: Asker, request: &Request<'_>) -> Result<(), CoreError> {
         match request.verb {
             Verb::Ping => self.say(asker, envelope::pong(request.transaction)),
             Verb::Info => {
-                let info = ServerInfo {
-                    session_timeout: self.config.session_timeout.as_secs(),
-                    server_name: &self.config.server_name,
-                    accepting_new_sessions: self.drain.is_none(),
-                    api_secret: self.config.api_secret.is_some(),
-                };
-                self.say(asker, envelope::server_info(request.transaction, &info));
+                let text = self.server_info(request.transaction);
+                self.say(asker, text);
             }
             Verb::Create => {
                 self.authorise(request)?;
@@ -150,12 +150,18 @@ impl SignalEngine {
         Ok(())
     }
 
-    fn create_session(
-        &mut self,
-        now: Now,
-        asker: ConnectionId,
-        wished: Option<SessionId>,
-    ) -> Result<SessionId, CoreError> {
+    pub(super) fn server_info(&self, transaction: &str) -> String {
+        let info = ServerInfo {
+            session_timeout: self.config.session_timeout.as_secs(),
+            reclaim_session_timeout: self.config.reclaim_session_timeout.as_secs(),
+            server_name: &self.config.server_name,
+            accepting_new_sessions: self.drain.is_none(),
+            api_secret: self.config.api_secret.is_some(),
+        };
+        envelope::server_info(transaction, &info)
+    }
+
+    fn create_session(&mut self, now: Now, asker: Asker, wished: Option<SessionId>) -> Result<SessionId, CoreError> {
         if self.drain.is_some() {
             return Err(CoreError::Draining);
         }
@@ -165,9 +171,11 @@ impl SignalEngine {
         if wished.is_some_and(|id| !self.sessions.is_home_of(id)) {
             return Err(CoreError::ForeignSession);
         }
-        let session = self.sessions.create(now.mono, wished, asker, &mut self.rng).ok_or(CoreError::SessionTaken)?;
+        let outlet = self.outlet_of(asker);
+        let socket = if let Outlet::Socket(connection) = outlet { self.connections.get_mut(connection) } else { None };
+        let session = self.sessions.create(now.mono, wished, outlet, &mut self.rng).ok_or(CoreError::SessionTaken)?;
         self.counters.sessions_created += 1;
-        if let Some(connection) = self.connections.get_mut(asker) {
+        if let Some(connection) = socket {
             connection.sessions.insert(session);
         }
         Ok(session)
@@ -176,17 +184,14 @@ impl SignalEngine {
     fn execute_in_session(
         &mut self,
         now: Now,
-        asker: ConnectionId,
+        asker: Asker,
         request: &Request<'_>,
         session: SessionId,
     ) -> Result<(), CoreError> {
         let transaction = request.transaction;
         match request.verb {
             Verb::Keepalive => self.say(asker, envelope::ack(session, transaction)),
-            Verb::Claim => {
-                self.claim(asker, session);
-                self.say(asker, envelope::success(session, transaction));
-            }
+            Verb::Claim => self.claim(asker, session, envelope::success(session, transaction)),
             Verb::Attach => {
                 let plugin = parse_attach(request.fields)?;
                 if plugin != PACKAGE {
@@ -212,22 +217,10 @@ impl SignalEngine {
         Ok(())
     }
 
-    /// Moves a session's events to the connection that asks for them.
-    fn claim(&mut self, asker: ConnectionId, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        let before = std::mem::replace(&mut session.outlet, asker);
-        if let Some(connection) = self.connections.get_mut(before) {
-            connection.sessions.remove(&id);
-        }
-        if let Some(connection) = self.connections.get_mut(asker) {
-            connection.sessions.insert(id);
-        }
-    }
-
     fn execute_on_handle(
         &mut self,
         now: Now,
-        asker: ConnectionId,
+        asker: Asker,
         request: &Request<'_>,
         session: SessionId,
         handle: HandleId,
@@ -261,7 +254,7 @@ impl SignalEngine {
     fn handle_message(
         &mut self,
         now: Now,
-        asker: ConnectionId,
+        asker: Asker,
         request: &Request<'_>,
         session: SessionId,
         handle: HandleId,

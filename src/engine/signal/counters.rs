@@ -34,6 +34,12 @@ counters! {
     sessions_created,
     /// Sessions that were idle for too long.
     sessions_timed_out,
+    /// Sessions whose WebSocket was lost and that could be claimed from then on.
+    sessions_lost,
+    /// Those that were not claimed in time.
+    sessions_unclaimed,
+    /// Sessions moved to another connection, or claimed by their own.
+    sessions_claimed,
     /// Events delivered to handles.
     events_delivered,
     /// Commands given to media shards, repeated ones included.
@@ -55,6 +61,14 @@ pub mod drops {
         http_request_timeout,
         /// An HTTP request that was not understood.
         http_request_malformed,
+        /// A connection to a TLS port that does not begin with TLS.
+        tls_not_spoken,
+        /// A TLS handshake that came to nothing.
+        tls_handshake_failed,
+        /// A TLS handshake that was not complete in time.
+        tls_handshake_timeout,
+        /// A connection whose TLS records went wrong.
+        tls_broken,
         /// A handshake without the right version, key or subprotocol.
         websocket_refused,
         /// A message that is not a sequence of JSON documents.
@@ -71,6 +85,16 @@ pub mod drops {
         events_lost,
         /// An event for a handle that is gone.
         event_without_handle,
+        /// An event for a session whose WebSocket is lost.
+        event_without_connection,
+        /// A session ended because nobody fetched its events.
+        poll_queue_overflow,
+        /// An answer whose HTTP request has been given up.
+        answer_late,
+        /// A request over HTTP that was not answered in time.
+        answer_missing,
+        /// A request in the name of a page that may not ask.
+        origin_refused,
         /// A request beyond the waiting ones of its handle.
         handle_queue_full,
         /// A configured room that was refused.

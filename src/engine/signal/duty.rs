@@ -184,10 +184,8 @@ impl SignalEngine {
     }
 
     fn say_detached(&mut self, handle: HandleAddress) {
-        if let Some(outlet) = self.sessions.get(handle.session).map(|session| session.outlet) {
-            let text = message::event(&Event::Detached).address(handle.session, handle.handle, None);
-            self.say(outlet, text);
-        }
+        let text = message::event(&Event::Detached).address(handle.session, handle.handle, None);
+        self.tell(handle.session, text);
     }
 
     /// A room is gone by a fault: the registrar must not keep it.

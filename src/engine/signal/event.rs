@@ -19,22 +19,20 @@ impl SignalEngine {
             if matches!(event, Event::Detached) && self.detached(*address) {
                 continue;
             }
-            let Some(outlet) = self.prepare(address, event) else {
+            if !self.prepare(address, event) {
                 self.drops.event_without_handle += 1;
                 continue;
-            };
+            }
             for notice in [Some(&notice), hangup.as_ref()].into_iter().flatten() {
                 self.counters.events_delivered += 1;
-                self.say(outlet, notice.address(address.session, address.handle, None));
+                self.tell(address.session, notice.address(address.session, address.handle, None));
             }
         }
     }
 
-    /// What the event means to the handle itself, and who hears it; none when the handle is gone.
-    fn prepare(&mut self, address: &HandleAddress, event: &Event) -> Option<super::ConnectionId> {
-        let session = self.sessions.get(address.session)?;
-        let outlet = session.outlet;
-        let handle = self.sessions.handle_mut(address.session, address.handle)?;
+    /// What the event means to the handle itself. False when the handle is gone.
+    fn prepare(&mut self, address: &HandleAddress, event: &Event) -> bool {
+        let Some(handle) = self.sessions.handle_mut(address.session, address.handle) else { return false };
         match event {
             Event::Destroyed(_) | Event::RoomFailed(_) => {
                 if let Some(seat) = &mut handle.seat {
@@ -46,6 +44,6 @@ impl SignalEngine {
             }
             _ => {}
         }
-        Some(outlet)
+        true
     }
 }

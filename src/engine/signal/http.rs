@@ -1,22 +1,22 @@
-//! What is served over plain HTTP: the page, `/healthz`, and the way to WebSocket on any path.
+//! What is served over HTTP: the page, `/healthz`, the way to WebSocket on any path, and the way to the Janus API.
 
 use serde_json::{Map, Value, json};
 
-use super::connection::{Fate, Protocol};
+use super::connection::{Fate, Pending, Protocol, Purpose};
+use super::rest::Route;
 use super::{ConnectionId, SignalEngine};
 use crate::id::ShardId;
 use crate::proto::http::{Method, Request, Response, Status, Upgrade};
+use crate::proto::session::Asker;
 use crate::proto::websocket::{self, WebSocket};
 use crate::room::command::ShardReport;
 use crate::time::{Mono, Now};
+use crate::wire::janus::envelope;
+use crate::wire::janus::error::CoreError;
 
 /// A request for `/healthz` that waits for the media shards.
 #[derive(Debug)]
-pub(super) struct HealthCheck {
-    connection: ConnectionId,
-    method: Method,
-    keep_alive: bool,
-}
+pub(super) struct HealthCheck(Asker);
 
 /// The page runs its own script and style, talks to this server and shows media; nothing else.
 const PAGE_FIELDS: &[(&str, &str)] = &[
@@ -34,11 +34,15 @@ impl SignalEngine {
     pub(super) fn read_http(&mut self, now: Now, id: ConnectionId) {
         while let Some(connection) = self.connections.get_mut(id) {
             let Protocol::Http(http) = &mut connection.protocol else { return };
-            if http.busy || connection.fate != Fate::Open {
+            if http.pending.is_some() || connection.fate != Fate::Open {
                 return;
             }
             let polled = http.http.poll(now.mono);
             let deadline = http.http.deadline();
+            if http.http.take_interim() {
+                http.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.connections.touch(id);
+            }
             self.connection_deadlines.set(id, deadline);
             match polled {
                 Ok(None) => return,
@@ -53,16 +57,18 @@ impl SignalEngine {
 
     fn answer_http(&mut self, now: Now, id: ConnectionId, request: Request) {
         self.counters.http_requests += 1;
-        let Request { method, path, keep_alive, upgrade } = request;
-        if let Some(upgrade) = upgrade {
-            return self.upgrade(now, id, &upgrade);
+        let Request { method, keep_alive, .. } = request;
+        if let Some(upgrade) = &request.upgrade {
+            return self.upgrade(now, id, upgrade, request.origin.as_deref());
         }
-        if method == Method::Other {
+        if let Some(route) = Route::of(&request.path) {
+            return self.answer_rest(now, id, route, request);
+        }
+        if !matches!(method, Method::Get | Method::Head) {
             let response = Response { fields: &[("Allow", "GET, HEAD")], ..Response::plain(Status::MethodNotAllowed) };
-            // A method that is not known may have content, and that would be taken for a request.
-            return self.respond(id, method, false, &response);
+            return self.respond(id, method, keep_alive, &response);
         }
-        match &*path {
+        match &*request.path {
             "/" => {
                 let content_type = "text/html; charset=utf-8";
                 let page = self.config.page;
@@ -70,21 +76,29 @@ impl SignalEngine {
                 self.respond(id, method, keep_alive, &response);
             }
             "/healthz" => {
-                if let Some(connection) = self.connections.get_mut(id)
-                    && let Protocol::Http(http) = &mut connection.protocol
-                {
-                    http.busy = true;
-                    self.connection_deadlines.set(id, Mono::NEVER);
-                    self.scatter_survey(now, HealthCheck { connection: id, method, keep_alive });
-                }
+                let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Health);
+                self.scatter_survey(now, HealthCheck(asker));
             }
             _ => self.respond(id, method, keep_alive, &Response::plain(Status::NotFound)),
         }
     }
 
-    fn respond(&mut self, id: ConnectionId, method: Method, keep_alive: bool, response: &Response<'_>) {
+    /// An HTTP connection has given its answer: the next request may be there already.
+    pub(super) fn resume_http(&mut self, now: Now, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Protocol::Http(http) = &mut connection.protocol else { return };
+        if http.pending.is_none() {
+            http.http.resume(now.mono);
+            self.read_http(now, id);
+        }
+    }
+
+    pub(super) fn respond(&mut self, id: ConnectionId, method: Method, keep_alive: bool, response: &Response<'_>) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Protocol::Http(http) = &mut connection.protocol else { return };
+        if connection.fate != Fate::Open {
+            return;
+        }
         response.compose(method, keep_alive, &mut http.output);
         self.check_outbox(id);
         if !keep_alive {
@@ -92,7 +106,11 @@ impl SignalEngine {
         }
     }
 
-    fn upgrade(&mut self, now: Now, id: ConnectionId, upgrade: &Upgrade) {
+    fn upgrade(&mut self, now: Now, id: ConnectionId, upgrade: &Upgrade, origin: Option<&str>) {
+        if !self.may_ask(origin) {
+            self.drops.origin_refused += 1;
+            return self.respond(id, Method::Get, false, &Response::plain(Status::Forbidden));
+        }
         let mut answer = Vec::new();
         if let Err(response) = websocket::accept(upgrade, &mut answer) {
             self.drops.websocket_refused += 1;
@@ -110,11 +128,27 @@ impl SignalEngine {
         self.read_websocket(now, id);
     }
 
-    /// A connection's deadline has come: a request that never was complete, or a close that was not answered.
+    /// A connection's deadline has come: a request that never was complete, an answer that did not come in time, or a
+    /// close that was not answered.
     pub(super) fn give_up_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        match &connection.protocol {
+        if connection.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            self.drops.tls_handshake_timeout += 1;
+            return self.end(id, Fate::Drop);
+        }
+        match &mut connection.protocol {
             Protocol::WebSocket(_) => self.end(id, Fate::Drop),
+            Protocol::Http(http) if http.pending.is_some() => {
+                let asker = Asker { connection: id, request: http.requests };
+                if let Some(Purpose::Answer(session, transaction)) =
+                    http.pending.as_mut().map(|pending| &mut pending.purpose)
+                {
+                    let text = envelope::error(*session, transaction.as_deref(), &CoreError::NotAnswered);
+                    self.drops.answer_missing += 1;
+                    self.counters.core_errors += 1;
+                    self.say(asker, text);
+                }
+            }
             Protocol::Http(http) if http.http.is_partial() => {
                 self.drops.http_request_timeout += 1;
                 self.respond(id, Method::Get, false, &Response::plain(Status::RequestTimeout));
@@ -124,13 +158,7 @@ impl SignalEngine {
     }
 
     /// All media shards have reported, or the deadline has passed.
-    pub(super) fn answer_health(
-        &mut self,
-        now: Now,
-        check: &HealthCheck,
-        reports: &[ShardReport],
-        missing: &[ShardId],
-    ) {
+    pub(super) fn answer_health(&mut self, check: &HealthCheck, reports: &[ShardReport], missing: &[ShardId]) {
         let status = match (missing, &self.drain) {
             ([], None) => "ok",
             ([], Some(_)) => "draining",
@@ -155,19 +183,16 @@ impl SignalEngine {
             body["missing"] = missing.iter().map(|shard| Value::from(shard.0)).collect();
         }
         let content = body.to_string();
-        let HealthCheck { connection: id, method, keep_alive } = *check;
         let response = Response {
             status: if status == "ok" { Status::Ok } else { Status::ServiceUnavailable },
             content_type: "application/json",
             fields: &[],
             content: content.as_bytes(),
         };
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let Protocol::Http(http) = &mut connection.protocol else { return };
-        http.busy = false;
-        http.http.resume(now.mono);
-        self.respond(id, method, keep_alive, &response);
-        self.read_http(now, id);
+        let HealthCheck(asker) = *check;
+        if let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) {
+            self.respond(asker.connection, method, keep_alive, &response);
+        }
     }
 }
 

@@ -14,10 +14,13 @@ mod error;
 mod event;
 mod http;
 mod message;
+mod outlet;
 mod plugin;
 mod reply;
 mod request;
+mod rest;
 mod scatter;
+mod secure;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -33,7 +36,7 @@ pub use counters::{Counters, drops};
 
 pub use crate::proto::session::ConnectionId;
 
-use connection::{Connections, Protocol};
+use connection::{Connections, Protocol, Purpose};
 use duty::{Duties, DutyId};
 use plugin::{Exchange, Step};
 use scatter::{Scatter, ScatterId};
@@ -41,13 +44,13 @@ use scatter::{Scatter, ScatterId};
 use crate::id::{SessionId, ShardId};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
-use crate::proto::session::Sessions;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::ticket::Tickets;
+use crate::proto::session::{Due, Outlet, Patience, Sessions};
+use crate::proto::tls::Tls;
 use crate::proto::websocket::CloseReason;
 use crate::room::command::{Command, CommandEnvelope, Mail};
 use crate::time::{Mono, Now};
-use crate::wire::janus::envelope;
 use crate::wire::janus::field::Ids;
 
 /// A close frame of ours is answered within this time, or the connection is dropped.
@@ -64,6 +67,10 @@ pub struct SignalEngine {
     connection_deadlines: Deadlines<ConnectionId>,
     /// Connections whose fate is sealed and whose sessions are still to be ended.
     ended: Vec<ConnectionId>,
+    /// Connections whose HTTP request has been answered, for the next one.
+    answered: Vec<ConnectionId>,
+    /// Sessions whose events nobody fetches, to be ended.
+    overflowed: Vec<SessionId>,
     sessions: Sessions,
     tickets: Tickets<Waiting>,
     scatters: BTreeMap<ScatterId, Scatter>,
@@ -108,7 +115,13 @@ impl SignalEngine {
             connections: Connections::default(),
             connection_deadlines: Deadlines::default(),
             ended: Vec::new(),
-            sessions: Sessions::new(config.id, config.signals, config.session_timeout),
+            answered: Vec::new(),
+            overflowed: Vec::new(),
+            sessions: Sessions::new(
+                config.id,
+                config.signals,
+                Patience { idle: config.session_timeout, lost: config.reclaim_session_timeout },
+            ),
             tickets: Tickets::default(),
             scatters: BTreeMap::new(),
             scatters_made: 0,
@@ -140,10 +153,17 @@ impl SignalEngine {
             self.drops.connection_refused += 1;
             return None;
         }
+        let tls = match self.config.tls.as_ref().map(Tls::new).transpose() {
+            Ok(tls) => tls.map(Box::new),
+            Err(_) => {
+                self.drops.connection_refused += 1;
+                return None;
+            }
+        };
         self.counters.connections_accepted += 1;
         let http = Http::new(now.mono);
         let deadline = http.deadline();
-        let id = self.connections.insert(peer, http);
+        let id = self.connections.insert(peer, tls, http);
         self.connection_deadlines.set(id, deadline);
         Some(id)
     }
@@ -159,6 +179,16 @@ impl SignalEngine {
         if connection.fate != Fate::Open {
             return;
         }
+        if connection.tls.is_some() {
+            self.read_tls(now, id, bytes);
+        } else {
+            self.read_plaintext(now, id, bytes);
+        }
+        self.settle(now);
+    }
+
+    fn read_plaintext(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
         match &mut connection.protocol {
             Protocol::WebSocket(socket) => {
                 socket.receive(bytes);
@@ -173,7 +203,6 @@ impl SignalEngine {
                 }
             }
         }
-        self.settle(now);
     }
 
     /// The socket is closed or broken.
@@ -205,9 +234,18 @@ impl SignalEngine {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some(session) = self.sessions.expired(now.mono) {
-            self.counters.sessions_timed_out += 1;
-            self.expire(now, session);
+        while let Some(due) = self.sessions.due(now.mono) {
+            match due {
+                Due::Idle(session) => {
+                    self.counters.sessions_timed_out += 1;
+                    self.expire(now, session);
+                }
+                Due::Unclaimed(session) => {
+                    self.counters.sessions_unclaimed += 1;
+                    self.end_session(now, session);
+                }
+                Due::Poll(answer) => self.end_poll(answer),
+            }
         }
         while let Some(waiting) = self.tickets.expired(now.mono) {
             self.drops.reply_missing += 1;
@@ -241,7 +279,7 @@ impl SignalEngine {
     /// Moves what is to be written to the end of `out`, and says what becomes of the connection.
     pub fn take_output(&mut self, id: ConnectionId, out: &mut Vec<u8>) -> Fate {
         let Some(connection) = self.connections.get_mut(id) else { return Fate::Drop };
-        out.append(connection.output());
+        connection.take_output(out);
         let fate = connection.fate;
         if fate != Fate::Open {
             self.forget(id);
@@ -306,17 +344,6 @@ impl SignalEngine {
         &self.drops
     }
 
-    /// Sends text to a client; a client that does not read is dropped.
-    fn say(&mut self, id: ConnectionId, text: String) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let Protocol::WebSocket(socket) = &mut connection.protocol else { return };
-        if connection.fate != Fate::Open {
-            return;
-        }
-        socket.send(text);
-        self.check_outbox(id);
-    }
-
     /// After output was added: tells the machine, and drops a client that does not read.
     fn check_outbox(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -332,6 +359,12 @@ impl SignalEngine {
     /// Seals a connection's fate; [`SignalEngine::settle`] ends its sessions.
     fn end(&mut self, id: ConnectionId, fate: Fate) {
         let Some(connection) = self.connections.get_mut(id) else { return };
+        if let Protocol::Http(http) = &mut connection.protocol
+            && let Some(Purpose::Poll(session)) = http.pending.take().map(|pending| pending.purpose)
+            && let Some(Outlet::Poll(polls)) = self.sessions.get_mut(session).map(|session| &mut session.outlet)
+        {
+            polls.withdraw(id);
+        }
         if connection.fate == Fate::Open {
             self.ended.push(id);
         }
@@ -348,12 +381,21 @@ impl SignalEngine {
         self.connections.remove(id);
     }
 
-    /// What every call ends with: sessions of ended connections end, and draining goes on.
+    /// What every call ends with: connections go on with their next requests, sessions of ended connections are lost,
+    /// sessions that nobody listens to end, and draining goes on.
     fn settle(&mut self, now: Now) {
-        while let Some(id) = self.ended.pop() {
-            let sessions = self.connections.get_mut(id).map(|connection| std::mem::take(&mut connection.sessions));
-            for session in sessions.unwrap_or_default() {
+        loop {
+            if let Some(id) = self.answered.pop() {
+                self.resume_http(now, id);
+            } else if let Some(id) = self.ended.pop() {
+                let sessions = self.connections.get_mut(id).map(|connection| std::mem::take(&mut connection.sessions));
+                for session in sessions.unwrap_or_default() {
+                    self.lose(now, session);
+                }
+            } else if let Some(session) = self.overflowed.pop() {
                 self.end_session(now, session);
+            } else {
+                break;
             }
         }
         let Some(drain) = self.drain.as_mut().filter(|drain| !drain.closing) else { return };
@@ -375,25 +417,6 @@ impl SignalEngine {
                 self.connection_deadlines.set(id, now + CLOSE_DEADLINE);
                 self.connections.touch(id);
             }
-        }
-    }
-
-    /// Ends a session and tells its client, which has to begin anew.
-    fn expire(&mut self, now: Now, id: SessionId) {
-        if let Some(outlet) = self.sessions.get(id).map(|session| session.outlet) {
-            self.say(outlet, envelope::timeout(id));
-        }
-        self.end_session(now, id);
-    }
-
-    /// Ends a session without a word; its handles' places in rooms are torn down.
-    fn end_session(&mut self, now: Now, id: SessionId) {
-        let Some(session) = self.sessions.remove(id) else { return };
-        if let Some(connection) = self.connections.get_mut(session.outlet) {
-            connection.sessions.remove(&id);
-        }
-        for (handle, state) in session.handles {
-            self.vacate(now.mono, id, handle, state.seat, false);
         }
     }
 

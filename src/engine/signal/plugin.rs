@@ -5,8 +5,9 @@ use simd_json::borrowed::Value;
 
 use super::core::is_equal;
 use super::error::PluginError;
-use super::{ConnectionId, SignalEngine, Waiting, message, request};
+use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
+use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
 use crate::room::command::{Command, MemberRequest};
 use crate::room::error::RoomError;
@@ -26,7 +27,7 @@ pub(super) struct Exchange {
     pub session: SessionId,
     pub handle: HandleId,
     /// Synchronous answers go there; the others go where the session's events go.
-    pub asker: ConnectionId,
+    pub asker: Asker,
     pub transaction: Box<str>,
     pub synchronous: bool,
 }
@@ -82,7 +83,7 @@ impl SignalEngine {
     pub(super) fn handle_plugin_message(
         &mut self,
         now: Now,
-        asker: ConnectionId,
+        asker: Asker,
         transaction: &str,
         (session, handle): (SessionId, HandleId),
         body: &Value<'_>,
@@ -163,10 +164,8 @@ impl SignalEngine {
         let text = notice.address(exchange.session, exchange.handle, Some(&exchange.transaction));
         if exchange.synchronous {
             self.say(exchange.asker, text);
-        } else if self.sessions.handle(exchange.session, exchange.handle).is_some()
-            && let Some(outlet) = self.sessions.get(exchange.session).map(|session| session.outlet)
-        {
-            self.say(outlet, text);
+        } else if self.sessions.handle(exchange.session, exchange.handle).is_some() {
+            self.tell(exchange.session, text);
         }
     }
 

@@ -84,7 +84,7 @@ impl SignalEngine {
             }
             Purpose::Health(check) => {
                 reports.sort_by_key(|report| report.shard);
-                self.answer_health(now, &check, &reports, &missing);
+                self.answer_health(&check, &reports, &missing);
             }
         }
     }

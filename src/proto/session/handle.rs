@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use simd_json::borrowed::Value;
 
-use super::ConnectionId;
+use super::Asker;
 use crate::id::{RoomId, ShardId};
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::sdp::Description;
@@ -52,7 +52,7 @@ pub struct Waiting {
     /// What is asked.
     pub request: Request,
     /// Who asked.
-    pub asker: ConnectionId,
+    pub asker: Asker,
     /// Echoed.
     pub transaction: Box<str>,
     /// The plugin's body.
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn waiting(transaction: &str) -> Waiting {
-        let asker = ConnectionId { slot: 0, generation: 0 };
+        let asker = Asker { connection: super::super::ConnectionId { slot: 0, generation: 0 }, request: 0 };
         Waiting {
             request: Request::Leave,
             asker,

@@ -1,4 +1,4 @@
-//! Janus sessions and their handles: who owns what, which connection hears of it, how long an idle one lives, and the
+//! Janus sessions and their handles: who owns what, where it is heard, how long an idle or a lost one lives, and the
 //! order of each handle's requests. What a plugin request does is not known here.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,12 @@ use rand_chacha::rand_core::Rng;
 
 pub mod deadline;
 pub mod handle;
+pub mod poll;
 pub mod ticket;
 
 use deadline::Deadlines;
 use handle::Handle;
+use poll::{Answer, LongPoll, Shape};
 
 use crate::id::{HandleId, SessionId, SignalId};
 use crate::time::Mono;
@@ -25,14 +27,54 @@ pub struct ConnectionId {
     pub generation: u32,
 }
 
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Asker {
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// With which of its requests, on HTTP, where an answer belongs to one; 0 on a WebSocket, where the transaction tells.
+    pub request: u32,
+}
+
+/// Where what a session hears unasked goes.
+#[derive(Debug)]
+pub enum Outlet {
+    /// To the WebSocket that made or claimed it, and that it dies with.
+    Socket(ConnectionId),
+    /// To whoever polls.
+    Poll(LongPoll),
+    /// Nowhere: its WebSocket is gone, and until then it may be claimed.
+    Lost(Mono),
+}
+
 /// One session.
 #[derive(Debug)]
 pub struct Session {
-    /// The connection that hears its events.
-    pub outlet: ConnectionId,
+    /// Where it is heard.
+    pub outlet: Outlet,
     /// Its handles.
     pub handles: BTreeMap<HandleId, Handle>,
     last_activity: Mono,
+}
+
+/// How long a session lives without a sign of its client; zero is for ever, or not at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without a request. Zero: for ever.
+    pub idle: Duration,
+    /// After its WebSocket was lost. Zero: it ends with it.
+    pub lost: Duration,
+}
+
+/// What the time has come for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A session has been idle for too long; it is still there.
+    Idle(SessionId),
+    /// Nobody has claimed a lost session; it is still there.
+    Unclaimed(SessionId),
+    /// A poll has heard nothing.
+    Poll(Answer),
 }
 
 /// The sessions whose home this signalling shard is: `id mod homes == home`. Ids come from clients too, hence an ordered
@@ -42,7 +84,7 @@ pub struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     handles: usize,
     deadlines: Deadlines<SessionId>,
-    timeout: Duration,
+    patience: Patience,
     home: SignalId,
     homes: u8,
 }
@@ -51,10 +93,10 @@ pub struct Sessions {
 const ID_MAX: u64 = (1 << 53) - 1;
 
 impl Sessions {
-    /// None yet; a `timeout` of zero means that idle sessions live for ever.
-    pub fn new(home: SignalId, homes: u8, timeout: Duration) -> Sessions {
+    /// None yet.
+    pub fn new(home: SignalId, homes: u8, patience: Patience) -> Sessions {
         assert!(home.0 < homes, "a signalling shard is one of them");
-        Sessions { sessions: BTreeMap::new(), handles: 0, deadlines: Deadlines::default(), timeout, home, homes }
+        Sessions { sessions: BTreeMap::new(), handles: 0, deadlines: Deadlines::default(), patience, home, homes }
     }
 
     /// Whether a session with this id would live here.
@@ -67,7 +109,7 @@ impl Sessions {
         &mut self,
         now: Mono,
         wished: Option<SessionId>,
-        outlet: ConnectionId,
+        outlet: Outlet,
         rng: &mut impl Rng,
     ) -> Option<SessionId> {
         let id = match wished {
@@ -76,10 +118,19 @@ impl Sessions {
             None => self.mint(rng),
         };
         self.sessions.insert(id, Session { outlet, handles: BTreeMap::new(), last_activity: now });
-        if !self.timeout.is_zero() {
-            self.deadlines.set(id, now + self.timeout);
-        }
+        self.schedule(id);
         Some(id)
+    }
+
+    /// Sets when to look at a session next.
+    fn schedule(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let other = match &session.outlet {
+            Outlet::Socket(_) => Mono::NEVER,
+            Outlet::Poll(polls) => polls.deadline(),
+            Outlet::Lost(until) => *until,
+        };
+        self.deadlines.set(id, session.idle_at(self.patience).min(other));
     }
 
     fn mint(&self, rng: &mut impl Rng) -> SessionId {
@@ -119,6 +170,32 @@ impl Sessions {
         }
     }
 
+    /// A poll for a session's messages: answered at once, or later by [`Sessions::due`] or by a message.
+    pub fn poll(&mut self, now: Mono, id: SessionId, asker: Asker, shape: Shape) -> Result<Option<Answer>, NotPolled> {
+        let Some(Session { outlet: Outlet::Poll(polls), .. }) = self.sessions.get_mut(&id) else {
+            return Err(NotPolled);
+        };
+        let answer = polls.wait(now, asker, shape);
+        self.schedule(id);
+        Ok(answer)
+    }
+
+    /// Moves what a session hears to another place, and gives back the old one.
+    pub fn claim(&mut self, id: SessionId, outlet: Outlet) -> Option<Outlet> {
+        let before = std::mem::replace(&mut self.sessions.get_mut(&id)?.outlet, outlet);
+        self.schedule(id);
+        Some(before)
+    }
+
+    /// The WebSocket of a session is gone. False when the session must end with it.
+    pub fn lose(&mut self, now: Mono, id: SessionId) -> bool {
+        let claimable = !self.patience.lost.is_zero();
+        if claimable {
+            self.claim(id, Outlet::Lost(now + self.patience.lost));
+        }
+        claimable
+    }
+
     /// Makes a handle in a session; none when there is no such session.
     pub fn attach(&mut self, id: SessionId, rng: &mut impl Rng) -> Option<HandleId> {
         let session = self.sessions.get_mut(&id)?;
@@ -148,21 +225,28 @@ impl Sessions {
         Some(session)
     }
 
-    /// One session that has been idle for too long; it is still there.
-    pub fn expired(&mut self, now: Mono) -> Option<SessionId> {
+    /// One thing that the time has come for.
+    pub fn due(&mut self, now: Mono) -> Option<Due> {
         while let Some(id) = self.deadlines.due(now) {
-            let Some(session) = self.sessions.get(&id) else { continue };
-            // Activity does not touch the table of deadlines; it is looked at only here.
-            let deadline = session.last_activity + self.timeout;
-            if deadline <= now {
-                return Some(id);
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            if session.idle_at(self.patience) <= now {
+                return Some(Due::Idle(id));
             }
-            self.deadlines.set(id, deadline);
+            let answer = match &mut session.outlet {
+                Outlet::Lost(until) if *until <= now => return Some(Due::Unclaimed(id)),
+                Outlet::Poll(polls) => polls.due(now),
+                Outlet::Lost(_) | Outlet::Socket(_) => None,
+            };
+            // Activity does not touch the table of deadlines; it is looked at only here.
+            self.schedule(id);
+            if let Some(answer) = answer {
+                return Some(Due::Poll(answer));
+            }
         }
         None
     }
 
-    /// When [`Sessions::expired`] is worth a call.
+    /// When [`Sessions::due`] is worth a call.
     pub fn deadline(&self) -> Mono {
         self.deadlines.next()
     }
@@ -188,20 +272,32 @@ impl Sessions {
     }
 }
 
+/// The session is not there, or is heard elsewhere.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotPolled;
+
+impl Session {
+    fn idle_at(&self, patience: Patience) -> Mono {
+        if patience.idle.is_zero() { Mono::NEVER } else { self.last_activity + patience.idle }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
-    const OUTLET: ConnectionId = ConnectionId { slot: 0, generation: 0 };
+    const CONNECTION: ConnectionId = ConnectionId { slot: 0, generation: 0 };
+    const OUTLET: Outlet = Outlet::Socket(CONNECTION);
     const MINUTE: Duration = Duration::from_secs(60);
+    const PATIENCE: Patience = Patience { idle: MINUTE, lost: Duration::ZERO };
 
     #[test]
     fn minted_ids_are_at_home_and_exact_in_json() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         for home in 0..3 {
-            let mut sessions = Sessions::new(SignalId(home), 3, MINUTE);
+            let mut sessions = Sessions::new(SignalId(home), 3, PATIENCE);
             for _ in 0..100 {
                 let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
                 assert_eq!(id.0 % 3, u64::from(home));
@@ -214,7 +310,7 @@ mod tests {
     #[test]
     fn a_wished_id_is_given_once() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, MINUTE);
+        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
         assert_eq!(sessions.create(Mono(0), Some(SessionId(5)), OUTLET, &mut rng), Some(SessionId(5)));
         assert_eq!(sessions.create(Mono(0), Some(SessionId(5)), OUTLET, &mut rng), None);
     }
@@ -222,22 +318,57 @@ mod tests {
     #[test]
     fn activity_postpones_the_timeout() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, MINUTE);
+        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
         let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         let half = Mono(0) + MINUTE / 2;
         sessions.touch(half, id);
         assert_eq!(sessions.deadline(), Mono(0) + MINUTE);
-        assert_eq!(sessions.expired(Mono(0) + MINUTE), None);
+        assert_eq!(sessions.due(Mono(0) + MINUTE), None);
         assert_eq!(sessions.deadline(), half + MINUTE);
-        assert_eq!(sessions.expired(half + MINUTE), Some(id));
+        assert_eq!(sessions.due(half + MINUTE), Some(Due::Idle(id)));
         sessions.remove(id);
         assert_eq!(sessions.deadline(), Mono::NEVER);
     }
 
     #[test]
+    fn a_lost_session_can_be_claimed_for_a_while() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
+        assert!(!sessions.lose(Mono(0), id));
+        let lost = Duration::from_secs(5);
+        let mut sessions = Sessions::new(SignalId(0), 1, Patience { lost, ..PATIENCE });
+        let ids = [1, 2].map(|_| sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap());
+        assert!(ids.iter().all(|id| sessions.lose(Mono(0), *id)));
+        assert_eq!(sessions.due(Mono(1)), None);
+        assert!(matches!(sessions.claim(ids[0], OUTLET), Some(Outlet::Lost(_))));
+        assert_eq!(sessions.due(Mono(0) + lost), Some(Due::Unclaimed(ids[1])));
+        sessions.remove(ids[1]);
+        assert_eq!((sessions.due(Mono(0) + lost), sessions.deadline()), (None, Mono(0) + MINUTE));
+    }
+
+    #[test]
+    fn polls_of_a_session_are_answered_in_their_time_and_do_not_keep_it_alive() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let socket = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
+        let polled = sessions.create(Mono(0), None, Outlet::Poll(LongPoll::default()), &mut rng).unwrap();
+        let asker = |request| Asker { connection: CONNECTION, request };
+        assert_eq!(sessions.poll(Mono(0), socket, asker(1), Shape::Object), Err(NotPolled));
+        assert_eq!(sessions.poll(Mono(0), polled, asker(2), Shape::Object), Ok(None));
+        assert_eq!(sessions.poll(Mono(0), polled, asker(3), Shape::Object), Ok(None));
+        let held = Mono(0) + poll::POLL_HOLD;
+        assert_eq!(sessions.deadline(), held);
+        let keepalive = |request| Some(Due::Poll((asker(request), r#"{"janus":"keepalive"}"#.into())));
+        assert_eq!([sessions.due(held), sessions.due(held), sessions.due(held)], [keepalive(2), keepalive(3), None]);
+        sessions.touch(Mono(0) + MINUTE, socket);
+        assert_eq!(sessions.due(Mono(0) + MINUTE), Some(Due::Idle(polled)));
+    }
+
+    #[test]
     fn handles_are_counted_over_all_sessions() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, Duration::ZERO);
+        let mut sessions = Sessions::new(SignalId(0), 1, Patience { idle: Duration::ZERO, ..PATIENCE });
         let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         let first = sessions.attach(id, &mut rng).unwrap();
         sessions.attach(id, &mut rng).unwrap();

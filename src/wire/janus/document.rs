@@ -45,6 +45,18 @@ impl fmt::Display for DocumentError {
 
 impl std::error::Error for DocumentError {}
 
+impl DocumentError {
+    /// The line of `text` where it was noticed, counted from 1.
+    pub fn line(self, text: &[u8]) -> usize {
+        let at = match self {
+            DocumentError::Empty => 0,
+            DocumentError::Truncated | DocumentError::TooMany => text.len(),
+            DocumentError::Unexpected(at) | DocumentError::TooDeep(at) | DocumentError::Malformed(at) => at,
+        };
+        1 + text.iter().take(at).filter(|byte| **byte == b'\n').count()
+    }
+}
+
 /// Parses every document of `text`, which is changed in place and borrowed by the values.
 pub fn parse<'t>(text: &'t mut [u8], buffers: &mut Buffers) -> Result<SmallVec<[Value<'t>; 2]>, DocumentError> {
     let ranges = split(text)?;
@@ -163,6 +175,8 @@ mod tests {
         assert_eq!(count("{\"a\":\"\\"), Err(DocumentError::Truncated));
         assert_eq!(count("{]"), Err(DocumentError::Malformed(0)));
         assert_eq!(count("nil"), Err(DocumentError::Malformed(0)));
+        let text = "{\n}\n,";
+        assert_eq!(count(text).unwrap_err().line(text.as_bytes()), 3);
     }
 
     #[test]

@@ -246,6 +246,8 @@ pub struct Jsep<'a> {
 pub struct ServerInfo<'a> {
     /// Seconds.
     pub session_timeout: u64,
+    /// Seconds.
+    pub reclaim_session_timeout: u64,
     /// The configured name.
     pub server_name: &'a str,
     /// False while draining.
@@ -274,7 +276,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         data_channels: bool,
         #[serde(flatten)]
         info: &'a ServerInfo<'a>,
-        reclaim_session_timeout: u64,
         ice_lite: bool,
         ice_tcp: bool,
         full_trickle: bool,
@@ -298,7 +299,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         author,
         data_channels: false,
         info,
-        reclaim_session_timeout: 0,
         ice_lite: true,
         ice_tcp: false,
         full_trickle: false,
@@ -306,6 +306,10 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         event_handlers: false,
         opaqueid_in_api: false,
         transports: serde_json::json!({
+            "janus.transport.http": {
+                "name": "Portunus HTTP", "author": author, "description": "The Janus API over HTTP with long polls",
+                "version_string": version_string, "version": 1
+            },
             "janus.transport.websockets": {
                 "name": "Portunus WebSockets", "author": author, "description": "The Janus API over WebSocket",
                 "version_string": version_string, "version": 1

@@ -11,10 +11,14 @@ use crate::id::{HandleId, SessionId};
 pub enum CoreError {
     /// 403
     Unauthorized,
+    /// 450: an HTTP method that carries no request.
+    Method,
     /// 453
     UnknownVerb(Box<str>),
     /// 454: the message is not JSON.
     Syntax(DocumentError),
+    /// 454 over HTTP, with the line.
+    SyntaxOnLine(usize, DocumentError),
     /// 454: `trickle` with both forms.
     BothCandidateForms,
     /// 455: the document is not an object.
@@ -31,6 +35,10 @@ pub enum CoreError {
     NoCandidateLine,
     /// 457: the verb is for another scope.
     Unhandled(Box<str>),
+    /// 457: the path names another session than the message.
+    ConflictingSession,
+    /// 457: the path names another handle than the message.
+    ConflictingHandle,
     /// 458
     NoSuchSession(SessionId),
     /// 459
@@ -49,6 +57,8 @@ pub enum CoreError {
     Draining,
     /// 490: a bound of ours is reached; carries the setting.
     Exhausted(&'static str),
+    /// 490: an HTTP request has waited for too long.
+    NotAnswered,
     /// 490: a session id that another signalling shard is the home of.
     ForeignSession,
 }
@@ -59,12 +69,13 @@ impl CoreError {
         match self {
             CoreError::Unauthorized => 403,
             CoreError::UnknownVerb(_) => 453,
-            CoreError::Syntax(_) | CoreError::BothCandidateForms => 454,
+            CoreError::Method => 450,
+            CoreError::Syntax(_) | CoreError::SyntaxOnLine(..) | CoreError::BothCandidateForms => 454,
             CoreError::NotAnObject | CoreError::JsepNotAnObject => 455,
             CoreError::Field(FieldError::Missing(_)) | CoreError::JsepField(FieldError::Missing(_)) => 456,
             CoreError::NoCandidate | CoreError::NoCandidateLine => 456,
             CoreError::Field(FieldError::Type(..)) | CoreError::JsepField(FieldError::Type(..)) => 467,
-            CoreError::Unhandled(_) => 457,
+            CoreError::Unhandled(_) | CoreError::ConflictingSession | CoreError::ConflictingHandle => 457,
             CoreError::NoSuchSession(_) => 458,
             CoreError::NoSuchHandle(..) => 459,
             CoreError::NoSuchPlugin(_) => 460,
@@ -73,7 +84,7 @@ impl CoreError {
             CoreError::SessionTaken => 468,
             CoreError::UnexpectedAnswer => 469,
             CoreError::Draining => 472,
-            CoreError::Exhausted(_) | CoreError::ForeignSession => 490,
+            CoreError::Exhausted(_) | CoreError::NotAnswered | CoreError::ForeignSession => 490,
         }
     }
 }
@@ -84,6 +95,8 @@ impl fmt::Display for CoreError {
             CoreError::Unauthorized => f.write_str("Unauthorized request (wrong or missing secret/token)"),
             CoreError::UnknownVerb(verb) => write!(f, "Unknown request '{verb}'"),
             CoreError::Syntax(error) => write!(f, "Invalid Janus API request - {error}"),
+            CoreError::SyntaxOnLine(line, error) => write!(f, "JSON error: on line {line}: {error}"),
+            CoreError::Method => f.write_str("Unsupported method (use GET, POST or OPTIONS)"),
             CoreError::BothCandidateForms => f.write_str("Can't have both candidate and candidates"),
             CoreError::NotAnObject => f.write_str("Invalid request (not an object)"),
             CoreError::JsepNotAnObject => f.write_str("Invalid jsep object"),
@@ -92,6 +105,8 @@ impl fmt::Display for CoreError {
             CoreError::NoCandidate => f.write_str("Missing mandatory element (candidate|candidates)"),
             CoreError::NoCandidateLine => f.write_str("Missing mandatory element (sdpMid|sdpMLineIndex)"),
             CoreError::Unhandled(verb) => write!(f, "Unhandled request '{verb}' at this path"),
+            CoreError::ConflictingSession => f.write_str("Conflicting session ID (payload and path)"),
+            CoreError::ConflictingHandle => f.write_str("Conflicting handle ID (payload and path)"),
             CoreError::NoSuchSession(session) => write!(f, "No such session {}", session.0),
             CoreError::NoSuchHandle(handle, session) => {
                 write!(f, "No such handle {} in session {}", handle.0, session.0)
@@ -102,6 +117,7 @@ impl fmt::Display for CoreError {
             CoreError::SessionTaken => f.write_str("Session ID already in use"),
             CoreError::UnexpectedAnswer => f.write_str("Unexpected answer (no offer of ours is open)"),
             CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),
+            CoreError::NotAnswered => f.write_str("The request was not answered in time"),
             CoreError::Exhausted(bound) => write!(f, "Out of resources ({bound})"),
             CoreError::ForeignSession => f.write_str("A session with this ID cannot be created on this connection"),
         }

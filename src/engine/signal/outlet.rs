@@ -1,0 +1,179 @@
+//! Where words go: an answer to the request that asked, a session's events to the WebSocket that owns it or to its long
+//! polls. And how that place changes: claims, lost connections, sessions that end.
+
+use super::connection::{Fate, Pending, Protocol};
+use super::{ConnectionId, SignalEngine};
+use crate::id::SessionId;
+use crate::proto::http::{Method, Response};
+use crate::proto::session::poll::{Answer, LongPoll, Overflow, Shape};
+use crate::proto::session::{Asker, NotPolled, Outlet};
+use crate::time::Now;
+use crate::wire::janus::envelope;
+
+impl SignalEngine {
+    /// Answers a request.
+    pub(super) fn say(&mut self, asker: Asker, text: String) {
+        let Some(connection) = self.connections.get(asker.connection) else { return };
+        match connection.protocol {
+            Protocol::WebSocket(_) => self.send(asker.connection, text),
+            Protocol::Http(_) => self.complete(asker, text),
+        }
+    }
+
+    /// Tells a session's client something unasked.
+    pub(super) fn tell(&mut self, id: SessionId, text: String) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        match &mut session.outlet {
+            Outlet::Socket(connection) => {
+                let connection = *connection;
+                self.send(connection, text);
+            }
+            Outlet::Poll(polls) => match polls.push(text) {
+                Ok(None) => {}
+                Ok(Some((asker, text))) => self.complete(asker, text),
+                Err(Overflow) => {
+                    self.drops.poll_queue_overflow += 1;
+                    self.overflowed.push(id);
+                }
+            },
+            Outlet::Lost(_) => self.drops.event_without_connection += 1,
+        }
+    }
+
+    /// Sends a text message; a client that does not read is dropped.
+    fn send(&mut self, id: ConnectionId, text: String) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Protocol::WebSocket(socket) = &mut connection.protocol else { return };
+        if connection.fate != Fate::Open {
+            return;
+        }
+        socket.send(text);
+        self.check_outbox(id);
+    }
+
+    /// Answers a request over HTTP, or a poll.
+    fn complete(&mut self, asker: Asker, text: String) {
+        let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) else {
+            // Given up after its time.
+            self.drops.answer_late += 1;
+            return;
+        };
+        self.respond_json(asker.connection, method, keep_alive, &text);
+    }
+
+    /// The HTTP request that waits for an answer, which it gets now. The next one is read when all else is done.
+    pub(super) fn take_pending(&mut self, asker: Asker) -> Option<Pending> {
+        let connection = self.connections.get_mut(asker.connection)?;
+        let Protocol::Http(http) = &mut connection.protocol else { return None };
+        let pending = http.pending.take_if(|_| http.requests == asker.request)?;
+        self.answered.push(asker.connection);
+        Some(pending)
+    }
+
+    /// The place where the asker hears what nobody asked for.
+    pub(super) fn outlet_of(&self, asker: Asker) -> Outlet {
+        match self.connections.get(asker.connection).map(|connection| &connection.protocol) {
+            Some(Protocol::WebSocket(_)) => Outlet::Socket(asker.connection),
+            Some(Protocol::Http(_)) | None => Outlet::Poll(LongPoll::default()),
+        }
+    }
+
+    /// A long poll.
+    pub(super) fn poll_session(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        asker: Asker,
+        shape: Shape,
+    ) -> Result<(), NotPolled> {
+        self.sessions.touch(now.mono, id);
+        if let Some((asker, text)) = self.sessions.poll(now.mono, id, asker, shape)? {
+            self.complete(asker, text);
+        }
+        Ok(())
+    }
+
+    /// A poll that heard nothing.
+    pub(super) fn end_poll(&mut self, (asker, text): Answer) {
+        self.complete(asker, text);
+    }
+
+    /// Moves a session's events to where the asker hears them, the ones that nobody has fetched included. `answer` is said
+    /// before those.
+    pub(super) fn claim(&mut self, asker: Asker, id: SessionId, answer: String) {
+        let outlet = self.outlet_of(asker);
+        if let Outlet::Socket(connection) = outlet
+            && let Some(connection) = self.connections.get_mut(connection)
+        {
+            connection.sessions.insert(id);
+        }
+        self.counters.sessions_claimed += 1;
+        let before = self.sessions.claim(id, outlet);
+        self.say(asker, answer);
+        match before {
+            Some(Outlet::Socket(before)) if before != asker.connection => {
+                if let Some(connection) = self.connections.get_mut(before) {
+                    connection.sessions.remove(&id);
+                }
+            }
+            Some(Outlet::Poll(mut polls)) => {
+                self.release_polls(&mut polls);
+                for text in polls.into_queue() {
+                    self.tell(id, text);
+                }
+            }
+            Some(Outlet::Socket(_) | Outlet::Lost(_)) | None => {}
+        }
+    }
+
+    fn release_polls(&mut self, polls: &mut LongPoll) {
+        while let Some((asker, text)) = polls.release() {
+            self.complete(asker, text);
+        }
+    }
+
+    /// The WebSocket that a session belongs to is gone.
+    pub(super) fn lose(&mut self, now: Now, id: SessionId) {
+        if self.drain.is_none() && self.sessions.lose(now.mono, id) {
+            self.counters.sessions_lost += 1;
+        } else {
+            self.end_session(now, id);
+        }
+    }
+
+    /// Ends a session and tells its client, which has to begin anew.
+    pub(super) fn expire(&mut self, now: Now, id: SessionId) {
+        self.tell(id, envelope::timeout(id));
+        self.end_session(now, id);
+    }
+
+    /// Ends a session without a word; its handles' places in rooms are torn down.
+    pub(super) fn end_session(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.remove(id) else { return };
+        match session.outlet {
+            Outlet::Socket(connection) => {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.sessions.remove(&id);
+                }
+            }
+            Outlet::Poll(mut polls) => self.release_polls(&mut polls),
+            Outlet::Lost(_) => {}
+        }
+        for (handle, state) in session.handles {
+            self.vacate(now.mono, id, handle, state.seat, false);
+        }
+    }
+
+    /// A response with JSON for pages of any origin that may have it.
+    pub(super) fn respond_json(&mut self, id: ConnectionId, method: Method, keep_alive: bool, text: &str) {
+        let fields = self.cors();
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
+        let response = Response {
+            status: crate::proto::http::Status::Ok,
+            content_type: "application/json",
+            fields: &fields,
+            content: text.as_bytes(),
+        };
+        self.respond(id, method, keep_alive, &response);
+    }
+}

@@ -1,0 +1,300 @@
+//! The Janus API over HTTP: `POST` carries one request, `GET` on a session is a long poll for what it hears unasked.
+//! Refusals of the API are status 200 with JSON; only paths and polls that lead nowhere have statuses of their own.
+
+use std::time::Duration;
+
+use rand_chacha::rand_core::Rng;
+use simd_json::borrowed::Value;
+
+use super::connection::{Fate, Pending, Protocol, Purpose};
+use super::core::is_equal;
+use super::{ConnectionId, SignalEngine};
+use crate::id::{HandleId, SessionId};
+use crate::limits::TICKET_DEADLINE;
+use crate::proto::http::{Method, Request, Response, Status};
+use crate::proto::session::Asker;
+use crate::proto::session::poll::Shape;
+use crate::time::{Mono, Now};
+use crate::wire::janus::document::{self, DocumentError};
+use crate::wire::janus::envelope;
+use crate::wire::janus::error::CoreError;
+use crate::wire::janus::field::Fields;
+
+/// A request is answered within this time, if only with an error.
+pub(super) const REQUEST_DEADLINE: Duration = TICKET_DEADLINE;
+/// Where the API is.
+const BASE: &str = "/janus";
+/// Browsers ask again after a day.
+const PREFLIGHT_SECONDS: &str = "86400";
+
+/// What a path under the base means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Info,
+    Ping,
+    /// With the ids that stand in the path.
+    Api(Option<SessionId>, Option<HandleId>),
+    Nowhere,
+}
+
+impl Route {
+    /// None when the path is not under the base.
+    pub fn of(path: &str) -> Option<Route> {
+        let rest = path.strip_prefix(BASE)?;
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return None;
+        }
+        let mut parts = rest.split('/').skip(1).filter(|part| !part.is_empty());
+        let parts = [parts.next(), parts.next(), parts.next()];
+        let number = |digits: &str| {
+            let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            digits.and_then(|digits| digits.parse().ok())
+        };
+        Some(match parts {
+            [None, ..] => Route::Api(None, None),
+            [Some("info"), None, _] => Route::Info,
+            [Some("ping"), None, _] => Route::Ping,
+            [Some(session), None, _] => {
+                number(session).map_or(Route::Nowhere, |session| Route::Api(Some(SessionId(session)), None))
+            }
+            [Some(session), Some(handle), None] => match (number(session), number(handle)) {
+                (Some(session), Some(handle)) => Route::Api(Some(SessionId(session)), Some(HandleId(handle))),
+                _ => Route::Nowhere,
+            },
+            [Some(_), Some(_), Some(_)] => Route::Nowhere,
+        })
+    }
+}
+
+impl SignalEngine {
+    /// One request under the base.
+    pub(super) fn answer_rest(&mut self, now: Now, id: ConnectionId, route: Route, request: Request) {
+        let Request { method, keep_alive, .. } = request;
+        if !self.may_ask(request.origin.as_deref()) {
+            self.drops.origin_refused += 1;
+            return self.respond(id, method, keep_alive, &Response::empty(Status::Forbidden, &[]));
+        }
+        match (route, method) {
+            (_, Method::Options) => self.answer_preflight(id, &request),
+            (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, Status::NotFound),
+            (Route::Info, Method::Get) => {
+                let transaction = self.mint_transaction();
+                let text = self.server_info(&transaction);
+                self.respond_json(id, method, keep_alive, &text);
+            }
+            (Route::Ping, Method::Get) => {
+                let text = envelope::pong(&self.mint_transaction());
+                self.respond_json(id, method, keep_alive, &text);
+            }
+            (Route::Info | Route::Ping, _) => self.respond_empty(id, method, keep_alive, Status::BadRequest),
+            (Route::Api(..), Method::Post) if request.content.is_empty() => {
+                self.drops.http_request_malformed += 1;
+                self.end(id, Fate::Drop);
+            }
+            (Route::Api(session, handle), Method::Post) => {
+                let asker =
+                    self.begin(now.mono + REQUEST_DEADLINE, id, method, keep_alive, Purpose::Answer(session, None));
+                self.handle_content(now, asker, session, handle, &request.content);
+            }
+            (Route::Api(Some(session), Some(_)), Method::Get) => {
+                let location = format!("{BASE}/{}", session.0);
+                self.respond_with(id, method, keep_alive, Status::Found, &[("Location", &location)]);
+            }
+            (Route::Api(Some(session), None), Method::Get) => self.answer_poll(now, id, session, &request),
+            (Route::Api(None, _), Method::Get) => self.respond_empty(id, method, keep_alive, Status::NotFound),
+            (Route::Api(..), _) => {
+                self.counters.core_errors += 1;
+                let text = envelope::error(None, None, &CoreError::Method);
+                self.respond_json(id, method, keep_alive, &text);
+            }
+        }
+    }
+
+    /// Whether a page of this origin may use the API.
+    pub(super) fn may_ask(&self, origin: Option<&str>) -> bool {
+        match (&self.config.allow_origin, origin) {
+            (Some(allowed), Some(origin)) if self.config.enforce_cors => origin.starts_with(&**allowed),
+            _ => true,
+        }
+    }
+
+    /// What browsers are told about pages of other origins.
+    pub(super) fn cors(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![("Access-Control-Max-Age", PREFLIGHT_SECONDS.into())];
+        match &self.config.allow_origin {
+            None => fields.push(("Access-Control-Allow-Origin", "*".into())),
+            Some(origin) => {
+                fields.push(("Access-Control-Allow-Origin", origin.clone()));
+                fields.push(("Access-Control-Allow-Credentials", "true".into()));
+                fields.push(("Vary", "Origin".into()));
+            }
+        }
+        fields
+    }
+
+    fn respond_empty(&mut self, id: ConnectionId, method: Method, keep_alive: bool, status: Status) {
+        self.respond_with(id, method, keep_alive, status, &[]);
+    }
+
+    /// A response without content.
+    fn respond_with(
+        &mut self,
+        id: ConnectionId,
+        method: Method,
+        keep_alive: bool,
+        status: Status,
+        more: &[(&str, &str)],
+    ) {
+        let cors = self.cors();
+        let mut fields: Vec<(&str, &str)> = cors.iter().map(|(name, value)| (*name, &**value)).collect();
+        fields.extend_from_slice(more);
+        self.respond(id, method, keep_alive, &Response::empty(status, &fields));
+    }
+
+    /// What a page is about to do, it may do.
+    fn answer_preflight(&mut self, id: ConnectionId, request: &Request) {
+        let (method, headers) = &request.preflight;
+        let mut more = Vec::new();
+        more.extend(method.as_deref().map(|method| ("Access-Control-Allow-Methods", method)));
+        more.extend(headers.as_deref().map(|headers| ("Access-Control-Allow-Headers", headers)));
+        self.respond_with(id, request.method, request.keep_alive, Status::Ok, &more);
+    }
+
+    /// Notes that a connection waits for an answer; it is given up at `deadline`.
+    pub(super) fn begin(
+        &mut self,
+        deadline: Mono,
+        id: ConnectionId,
+        method: Method,
+        keep_alive: bool,
+        purpose: Purpose,
+    ) -> Asker {
+        let mut request = 0;
+        if let Some(connection) = self.connections.get_mut(id)
+            && let Protocol::Http(http) = &mut connection.protocol
+        {
+            http.requests = http.requests.wrapping_add(1);
+            http.pending = Some(Pending { method, keep_alive, purpose });
+            request = http.requests;
+            self.connection_deadlines.set(id, deadline);
+        }
+        Asker { connection: id, request }
+    }
+
+    fn answer_poll(&mut self, now: Now, id: ConnectionId, session: SessionId, request: &Request) {
+        let Request { method, keep_alive, .. } = *request;
+        let is_authorised = match (&self.config.api_secret, request.parameter("apisecret")) {
+            (None, _) => true,
+            (Some(secret), Some(given)) => is_equal(secret, &given),
+            (Some(_), None) => false,
+        };
+        if !is_authorised {
+            return self.respond_empty(id, method, keep_alive, Status::Forbidden);
+        }
+        let shape = Shape::of(request.parameter("maxev").as_deref());
+        let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Poll(session));
+        if self.poll_session(now, session, asker, shape).is_err() {
+            self.take_pending(asker);
+            self.respond_empty(id, method, keep_alive, Status::NotFound);
+        }
+    }
+
+    /// The content of a `POST`: one document.
+    fn handle_content(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        session: Option<SessionId>,
+        handle: Option<HandleId>,
+        content: &[u8],
+    ) {
+        self.counters.messages_received += 1;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        scratch.clear();
+        scratch.extend_from_slice(content);
+        let documents = document::parse(&mut scratch, &mut buffers);
+        match documents.as_deref() {
+            Ok([document]) => self.handle_path_document(now, asker, (session, handle), document),
+            wrong => {
+                self.drops.message_malformed += 1;
+                let error = wrong.err().copied().unwrap_or(DocumentError::TooMany);
+                self.refuse(asker, None, None, &CoreError::SyntaxOnLine(error.line(content), error));
+            }
+        }
+        drop(documents);
+        self.scratch = scratch;
+        self.buffers = buffers;
+    }
+
+    /// A document whose session and handle may stand in the path, in itself, or in both.
+    fn handle_path_document(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        (session, handle): (Option<SessionId>, Option<HandleId>),
+        document: &Value<'_>,
+    ) {
+        let conflict = Fields::of(document, self.ids).and_then(|fields| {
+            let given = (fields.natural("session_id").map(SessionId), fields.natural("handle_id").map(HandleId));
+            let transaction = fields.text("transaction");
+            self.note_transaction(asker, session.or(given.0), transaction);
+            if given.0.is_some_and(|given| session.is_some_and(|session| session != given)) {
+                Some((given.0, transaction, CoreError::ConflictingSession))
+            } else if given.1.is_some_and(|given| handle.is_some_and(|handle| handle != given)) {
+                Some((given.0.or(session), transaction, CoreError::ConflictingHandle))
+            } else {
+                None
+            }
+        });
+        match conflict {
+            Some((session, transaction, error)) => {
+                self.counters.requests += 1;
+                self.refuse(asker, session, transaction, &error);
+            }
+            None => self.handle_document(now, asker, (session, handle), document),
+        }
+    }
+
+    fn note_transaction(&mut self, asker: Asker, session: Option<SessionId>, transaction: Option<&str>) {
+        if let Some(connection) = self.connections.get_mut(asker.connection)
+            && let Protocol::Http(http) = &mut connection.protocol
+            && let Some(pending) = &mut http.pending
+        {
+            pending.purpose = Purpose::Answer(session, transaction.map(Box::from));
+        }
+    }
+
+    /// `info` and `ping` by `GET` bring none of their own.
+    fn mint_transaction(&mut self) -> String {
+        format!("{:012x}", self.rng.next_u64() >> 16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_session_a_handle_or_nothing() {
+        let api = |session: u64, handle: Option<u64>| Route::Api(Some(SessionId(session)), handle.map(HandleId));
+        for (path, route) in [
+            ("/janus", Some(Route::Api(None, None))),
+            ("/janus/", Some(Route::Api(None, None))),
+            ("/janus/info", Some(Route::Info)),
+            ("/janus/ping", Some(Route::Ping)),
+            ("/janus/17", Some(api(17, None))),
+            ("/janus/17/", Some(api(17, None))),
+            ("/janus/17/5", Some(api(17, Some(5)))),
+            ("/janus/17/5/1", Some(Route::Nowhere)),
+            ("/janus/info/5", Some(Route::Nowhere)),
+            ("/janus/+17", Some(Route::Nowhere)),
+            ("/janus/17/x", Some(Route::Nowhere)),
+            ("/janus/99999999999999999999999999", Some(Route::Nowhere)),
+            ("/januses", None),
+            ("/", None),
+        ] {
+            assert_eq!(Route::of(path), route, "{path}");
+        }
+    }
+}
