@@ -137,7 +137,7 @@ fn files_that_do_not_fit_are_told_apart() {
     };
     let key = || {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        PKey::from_ec_key(EcKey::generate(&*group).unwrap()).unwrap()
+        PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
     };
     let (mine, other) = (key(), key());
     let (certificate, pem) = (made(&mine), mine.private_key_to_pem_pkcs8().unwrap());
