@@ -12,6 +12,7 @@ use crate::proto::rtp::{Arrival, SenderClock};
 use crate::room::codec::Codec;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
+use crate::room::talking::TalkDetector;
 use crate::time::Mono;
 use crate::wire::payload::vp8;
 
@@ -31,6 +32,8 @@ pub struct Stream {
     pub clock: SenderClock,
     /// What the owner was told last.
     pub receiving: bool,
+    /// Whether its publisher is talking, where the room wants to know.
+    pub talk: TalkDetector,
 }
 
 /// One encoding of a stream.
@@ -59,6 +62,7 @@ impl Stream {
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,
+            talk: TalkDetector::default(),
         }
     }
 
