@@ -3,9 +3,9 @@
 
 use super::command::{Event, HangupReason};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
-use super::playout::PlayoutDelay;
 use super::talking::TalkRule;
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{MediaKind, Mid, Transport};
 
 /// One consequence of a request or of a peer's change.

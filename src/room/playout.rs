@@ -1,47 +1,25 @@
-//! The playout-delay that a publisher or subscriber asks for in the place of what packets carry
-//! (<http://www.webrtc.org/experiments/rtp-hdrext/playout-delay>).
+//! What a `configure` leaves of the playout-delay that a publisher or subscriber asks for in the place of what packets
+//! carry (<http://www.webrtc.org/experiments/rtp-hdrext/playout-delay>).
 
-/// Bounds of the receiver's delay in units of 10 ms, the smaller one first; 12 bits each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlayoutDelay {
-    min: u16,
-    max: u16,
-}
+use crate::wire::rtp::extension::PlayoutDelay;
 
 /// What 12 bits hold: 40.95 s.
 const LIMIT: u16 = 0xfff;
 
-impl PlayoutDelay {
-    /// What a `configure` with these elements leaves. As in Janus, one bound drags the other along so that they stay in
-    /// order, and a negative one takes both away. Larger delays than the extension can say are the largest it can.
-    pub fn changed(before: Option<PlayoutDelay>, min: Option<i64>, max: Option<i64>) -> Option<PlayoutDelay> {
-        let mut delay = before;
-        if let Some(min) = min {
-            let before = delay.map_or(0, |delay| delay.max);
-            delay = bound(min).map(|min| PlayoutDelay { min, max: before.max(min) });
-        }
-        if let Some(max) = max {
-            let before = delay.map_or(0, |delay| delay.min);
-            delay = bound(max).map(|max| PlayoutDelay { min: before.min(max), max });
-        }
-        delay
+/// The override after `min_delay` and `max_delay` were said, in steps of 10 ms. As in Janus, one bound drags the other
+/// along so that they stay in order, and a negative one takes both away. Larger delays than the extension can say are the
+/// largest it can.
+pub fn overridden(before: Option<PlayoutDelay>, min: Option<i64>, max: Option<i64>) -> Option<PlayoutDelay> {
+    let mut delay = before;
+    if let Some(min) = min {
+        let before = delay.map_or(0, |delay| delay.max);
+        delay = bound(min).map(|min| PlayoutDelay { min, max: before.max(min) });
     }
-
-    /// The smaller bound.
-    pub fn min(self) -> u16 {
-        self.min
+    if let Some(max) = max {
+        let before = delay.map_or(0, |delay| delay.min);
+        delay = bound(max).map(|max| PlayoutDelay { min: before.min(max), max });
     }
-
-    /// The larger bound.
-    pub fn max(self) -> u16 {
-        self.max
-    }
-
-    /// The extension's payload: 12 bits each.
-    pub fn to_bytes(self) -> [u8; 3] {
-        let [_, high, middle, low] = (u32::from(self.min) << 12 | u32::from(self.max)).to_be_bytes();
-        [high, middle, low]
-    }
+    delay
 }
 
 fn bound(delay: i64) -> Option<u16> {
@@ -54,7 +32,7 @@ mod tests {
 
     fn changed(before: Option<(u16, u16)>, min: Option<i64>, max: Option<i64>) -> Option<(u16, u16)> {
         let before = before.map(|(min, max)| PlayoutDelay { min, max });
-        PlayoutDelay::changed(before, min, max).map(|delay| (delay.min(), delay.max()))
+        overridden(before, min, max).map(|delay| (delay.min, delay.max))
     }
 
     #[test]
@@ -74,8 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_holds_twelve_bits_of_each() {
+    fn no_bound_is_more_than_the_extension_can_say() {
         assert_eq!(changed(None, Some(i64::MAX), None), Some((4095, 4095)));
-        assert_eq!(PlayoutDelay { min: 0x123, max: 0x456 }.to_bytes(), [0x12, 0x34, 0x56]);
     }
 }

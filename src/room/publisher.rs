@@ -15,10 +15,11 @@ use super::error::RoomError;
 use super::media::PublishedMedia;
 use super::mint::mint;
 use super::negotiate;
-use super::playout::PlayoutDelay;
+use super::playout;
 use super::room::{Member, Peer, Role, Room, Seat, tell};
 use super::talking::TalkRule;
 use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, StreamId};
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, Direction, MediaKind, Mid, Transport};
 
 /// A participant: an attendee, or a publisher while it has a peer connection.
@@ -28,7 +29,7 @@ pub(super) struct Publisher {
     pub(super) private_id: u32,
     talk: TalkWish,
     /// REMB cap in bit/s; 0 is none.
-    bitrate: u64,
+    pub(super) bitrate: u64,
     /// Preferred codecs, until the peer connection ends.
     prefer_audio: Option<Codec>,
     prefer_video: Option<Codec>,
@@ -573,7 +574,7 @@ pub(super) fn sent(entries: &[ConfigureStream], mid: Mid) -> Option<bool> {
 /// What the entries leave of a video line's playout-delay: those that name it, and a lone one that names none.
 pub(super) fn delayed(before: Option<PlayoutDelay>, entries: &[ConfigureStream], mid: Mid) -> Option<PlayoutDelay> {
     let own = entries.iter().filter(|entry| entry.mid.is_none_or(|named| named == mid));
-    own.fold(before, |delay, entry| PlayoutDelay::changed(delay, entry.min_delay, entry.max_delay))
+    own.fold(before, |delay, entry| playout::overridden(delay, entry.min_delay, entry.max_delay))
 }
 
 /// Every `mid` of the entries must be known, and only a lone entry may have none.

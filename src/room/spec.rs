@@ -30,6 +30,10 @@ pub struct RoomSpec {
     pub audio_codecs: Vec<Codec>,
     /// In order of preference, at most 5.
     pub video_codecs: Vec<Codec>,
+    /// `profile-id` to be preferred for VP9.
+    pub vp9_profile: Option<Box<str>>,
+    /// `profile-level-id` whose profile is to be preferred for H264.
+    pub h264_profile: Option<Box<str>>,
     /// Opus in-band FEC; true by default.
     pub opus_fec: bool,
     /// Opus DTX.
@@ -68,6 +72,8 @@ impl RoomSpec {
             fir_freq: 0,
             audio_codecs: vec![Codec::Opus],
             video_codecs: vec![Codec::Vp8],
+            vp9_profile: None,
+            h264_profile: None,
             opus_fec: true,
             opus_dtx: false,
             audiolevel_ext: true,
@@ -91,6 +97,15 @@ impl RoomSpec {
         match self.ceiling() {
             Some(ceiling) if bps == 0 || bps > ceiling => ceiling,
             _ => bps,
+        }
+    }
+
+    /// The profile to be preferred for a codec.
+    pub fn profile(&self, codec: Codec) -> Option<&str> {
+        match codec {
+            Codec::Vp9 => self.vp9_profile.as_deref(),
+            Codec::H264 => self.h264_profile.as_deref(),
+            _ => None,
         }
     }
 }

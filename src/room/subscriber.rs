@@ -14,11 +14,11 @@ use super::effect::{Effect, LegSpec};
 use super::error::RoomError;
 use super::media::OfferedMedia;
 use super::negotiate;
-use super::playout::PlayoutDelay;
 use super::publisher::{Line, check_mids, delayed, sent};
 use super::room::{Member, Peer, Role, Room, Seat, tell, unused};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
 use crate::limits::MEDIA_LINES_MAX;
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, DescriptionKind, MediaKind, Mid};
 
 /// A handle that receives. It is finished when its peer connection is: the legs are gone, and only `leave` remains.

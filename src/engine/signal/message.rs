@@ -13,7 +13,7 @@ use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
     self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Joining, Media, Publishers,
-    Talking, Updated,
+    SlowLink, SlowLinkNotice, Talking, Updated,
 };
 use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
@@ -153,6 +153,13 @@ pub(super) fn event(event: &Event) -> Notice {
         Event::Media { mid, kind, receiving } => {
             Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
         }
+        Event::SlowLink { mid, kind, uplink, lost } => {
+            Notice::new("slowlink", &SlowLink { mid, media: kind_name(*kind), uplink: *uplink, lost: *lost })
+        }
+        Event::SlowPublisher { bitrate } => {
+            plain("event", &SlowLinkNotice { videoroom: "slow_link", current_bitrate: Some(*bitrate) })
+        }
+        Event::SlowSubscriber => plain("event", &SlowLinkNotice { videoroom: "slow_link", current_bitrate: None }),
         Event::Hangup(reason) => Notice::new("hangup", &Hangup { reason: reason.text() }),
         Event::Detached => Notice::new("detached", &Bare {}),
     }
@@ -236,7 +243,7 @@ fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
             codec: source.codec.map(Codec::janus),
             h264_profile: source.h264_profile.as_deref(),
             vp9_profile: source.vp9_profile.as_deref(),
-            playout_delay: source.delay.map(|delay| PlayoutDelay { min_delay: delay.min(), max_delay: delay.max() }),
+            playout_delay: source.delay.map(|delay| PlayoutDelay { min_delay: delay.min, max_delay: delay.max }),
         }),
     }
 }

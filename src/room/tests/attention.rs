@@ -2,11 +2,11 @@
 //! a room sets to its publishers.
 
 use super::super::command::{ConfigureStream, ConfigureSubscriber, TalkWish};
-use super::super::playout::PlayoutDelay;
 use super::super::talking::TalkChange;
 use super::*;
 use crate::id::StreamId;
 use crate::limits::MEMBERS_PER_ROOM_MAX;
+use crate::wire::rtp::extension::PlayoutDelay;
 
 fn metadata(text: &str) -> Option<Metadata> {
     Some(Metadata(text.into()))
@@ -194,7 +194,7 @@ fn a_publishers_playout_delay_goes_to_all_its_subscribers_and_a_subscribers_own_
 fn a_subscription_can_begin_with_a_playout_delay() {
     let mut scene = Scene::new();
     scene.publish(1);
-    let wished = PlayoutDelay::changed(None, Some(3), Some(4));
+    let wished = Some(PlayoutDelay { min: 3, max: 4 });
     let entry = SubscribeStream { feed: FeedId::from(1), mid: None, crossrefid: None, delay: wished };
     let streams = vec![entry];
     let join = MemberRequest::JoinSubscriber(JoinSubscriber { streams, ..JoinSubscriber::default() });

@@ -266,7 +266,7 @@ fn line(effect: &Effect) -> String {
         }
         Effect::WatchTalking { stream, rule: None } => format!("watch {} no more", stream.0),
         Effect::OverrideDelay { leg, delay: Some(delay) } => {
-            format!("leg {} says delay {} to {}", leg.0, delay.min(), delay.max())
+            format!("leg {} says delay {} to {}", leg.0, delay.min, delay.max)
         }
         Effect::OverrideDelay { leg, delay: None } => format!("leg {} says its publisher's delay", leg.0),
         Effect::RemoveLeg(leg) => format!("remove leg {}", leg.0),
@@ -311,6 +311,9 @@ fn said(event: &Event) -> String {
         }
         Event::WebrtcUp => "webrtcup".into(),
         Event::Media { mid, receiving, .. } => format!("media {mid} {receiving}"),
+        Event::SlowLink { mid, uplink, lost, .. } => format!("slow link {mid} uplink {uplink} lost {lost}"),
+        Event::SlowPublisher { bitrate } => format!("slow publisher {bitrate}"),
+        Event::SlowSubscriber => "slow subscriber".into(),
         Event::Hangup(reason) => format!("hangup {}", reason.text()),
         Event::Detached => "detached".into(),
         Event::RoomFailed(_) => "room failed".into(),

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::super::command::{ConfigureStream, ConfigureSubscriber, HangupReason};
-use super::super::playout::PlayoutDelay;
 use super::super::room::RoomGauges;
 use super::*;
 use crate::id::{LegId, StreamId};
+use crate::wire::rtp::extension::PlayoutDelay;
 
 const HANDLES: u64 = 6;
 

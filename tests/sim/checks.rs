@@ -1,0 +1,315 @@
+//! What must be true, held against what is: a small model of who hears what, fed with the commands, the events and the
+//! packets that the engine accepted; and every packet that a browser received is looked up in it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use portunus::engine::media::MediaEngine;
+use portunus::time::Mono;
+use portunus::wire::demux::classify;
+use portunus::wire::sdp::MediaKind;
+
+use crate::browser::Received;
+use crate::camera;
+use crate::network::Label;
+
+/// What a subscriber's packets have to expect on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// All come, and in order.
+    Clear,
+    /// Some may be missing, late or double.
+    Rough,
+    /// For a while the engine knew no path and numbered nothing, when the model thought it did.
+    Interrupted,
+}
+
+/// A publisher's m-line: feed and index.
+pub type Line = (u64, u8);
+
+/// One subscriber's m-line as the model sees it.
+#[derive(Debug)]
+struct Leg {
+    /// Where it was wired to at first; legs are never switched.
+    feed: u64,
+    source: Option<Line>,
+    kind: MediaKind,
+    accepted: bool,
+    wanted: bool,
+    open: bool,
+    awaiting_keyframe: bool,
+    /// Incoming count and outgoing number at which the current run of numbers began.
+    base: Option<(u64, u64)>,
+    highest: u64,
+    /// In the order in which the engine sent them.
+    expected: Vec<Expected>,
+    positions: HashMap<Label, usize>,
+    /// How many of `expected` have come, while all come in order.
+    cursor: usize,
+    ssrc: Option<u32>,
+    /// The differences between what was received and what the model counts.
+    index_offset: Option<u64>,
+    timestamp_offset: Option<u32>,
+    /// The newest packet: when it came, with which timestamp.
+    newest: Option<(Mono, u32)>,
+    /// Sender reports that agreed with it.
+    reports: usize,
+}
+
+#[derive(Debug)]
+struct Expected {
+    label: Label,
+    number: u64,
+    timestamp: u32,
+    marker: bool,
+    received: bool,
+}
+
+/// Whose leg: the client, and the tag of its m-line.
+type LegKey = (u64, String);
+
+/// Everything that the model knows.
+#[derive(Default)]
+pub struct Ledger {
+    legs: BTreeMap<LegKey, Leg>,
+    /// Lines that are published, and whether their publisher has them relayed.
+    lines: BTreeMap<Line, bool>,
+    paused: BTreeMap<u64, bool>,
+    /// Feeds whose packets came so late that arrival says nothing of their clocks.
+    stalled: BTreeSet<u64>,
+    /// Media packets that were received and found right.
+    pub received: u64,
+}
+
+impl Ledger {
+    pub fn publish(&mut self, line: Line, relayed: bool) {
+        self.lines.insert(line, relayed);
+        self.settle();
+    }
+
+    pub fn is_published(&self, line: Line) -> bool {
+        self.lines.contains_key(&line)
+    }
+
+    pub fn relayed(&self, line: Line) -> Option<bool> {
+        self.lines.get(&line).copied()
+    }
+
+    /// A line is over: its legs have no source from now on.
+    pub fn withdraw(&mut self, line: Line) {
+        self.lines.remove(&line);
+        for leg in self.legs.values_mut().filter(|leg| leg.source == Some(line)) {
+            leg.source = None;
+        }
+        self.settle();
+    }
+
+    pub fn withdraw_feed(&mut self, feed: u64) {
+        let lines: Vec<Line> = self.lines.keys().copied().filter(|line| line.0 == feed).collect();
+        lines.into_iter().for_each(|line| self.withdraw(line));
+    }
+
+    pub fn subscribe(&mut self, client: u64, mid: &str, kind: MediaKind, source: Line) {
+        let leg = Leg {
+            feed: source.0,
+            source: Some(source),
+            kind,
+            accepted: false,
+            wanted: true,
+            open: false,
+            awaiting_keyframe: kind == MediaKind::Video,
+            base: None,
+            highest: 0,
+            expected: Vec::new(),
+            positions: HashMap::new(),
+            cursor: 0,
+            ssrc: None,
+            index_offset: None,
+            timestamp_offset: None,
+            newest: None,
+            reports: 0,
+        };
+        let before = self.legs.insert((client, mid.into()), leg);
+        assert!(before.is_none(), "a handle subscribes once");
+    }
+
+    /// The answer has (or has not) taken the m-line.
+    pub fn accept(&mut self, client: u64, mid: &str, accepted: bool) {
+        if let Some(leg) = self.legs.get_mut(&(client, mid.into())) {
+            leg.accepted = accepted;
+        }
+        self.settle();
+    }
+
+    pub fn pause(&mut self, client: u64, paused: bool) {
+        self.paused.insert(client, paused);
+        self.settle();
+    }
+
+    pub fn want(&mut self, client: u64, mid: &str, wanted: bool) {
+        if let Some(leg) = self.legs.get_mut(&(client, mid.into())) {
+            leg.wanted = wanted;
+        }
+        self.settle();
+    }
+
+    /// The subscriber's connection is over. What is under way may still arrive.
+    pub fn unsubscribe(&mut self, client: u64) {
+        for (_, leg) in self.legs.iter_mut().filter(|((of, _), _)| *of == client) {
+            leg.source = None;
+        }
+        self.settle();
+    }
+
+    pub fn stall(&mut self, feed: u64) {
+        self.stalled.insert(feed);
+    }
+
+    pub fn mids(&self, client: u64) -> Vec<String> {
+        self.legs.keys().filter(|(of, _)| *of == client).map(|(_, mid)| mid.clone()).collect()
+    }
+
+    fn settle(&mut self) {
+        for ((client, _), leg) in &mut self.legs {
+            let relayed = leg.source.is_some_and(|line| self.lines.get(&line) == Some(&true));
+            let paused = self.paused.get(client) == Some(&true);
+            let open = leg.accepted && leg.wanted && relayed && !paused;
+            if open && !leg.open {
+                leg.awaiting_keyframe = leg.kind == MediaKind::Video;
+                leg.base = None;
+            }
+            leg.open = open;
+        }
+    }
+
+    /// The engine has accepted a packet and will release it in this turn; `is_up` knows whose connections are up.
+    pub fn accepted(&mut self, label: Label, timestamp: u32, marker: bool, is_up: impl Fn(u64) -> bool) {
+        let line = (label.feed, label.line);
+        for ((client, _), leg) in &mut self.legs {
+            if leg.source != Some(line) || !leg.open || !is_up(*client) {
+                continue;
+            }
+            if leg.awaiting_keyframe && !label.keyframe {
+                continue;
+            }
+            leg.awaiting_keyframe = false;
+            let (from, to) = *leg.base.get_or_insert((label.count, leg.highest + 1));
+            let Some(ahead) = label.count.checked_sub(from) else { continue };
+            let number = to + ahead;
+            leg.highest = leg.highest.max(number);
+            leg.positions.insert(label, leg.expected.len());
+            leg.expected.push(Expected { label, number, timestamp, marker, received: false });
+        }
+    }
+
+    /// A browser has received a media packet.
+    pub fn received(&mut self, now: Mono, client: u64, packet: &Received, kind: MediaKind, path: Path) {
+        let mid = packet.mid.clone().unwrap_or_else(|| panic!("client {client}: a packet without MID"));
+        let label = camera::read(kind, &packet.payload)
+            .unwrap_or_else(|| panic!("client {client} mid {mid}: a payload that nobody sent: {packet:?}"));
+        let Some(leg) = self.legs.get_mut(&(client, mid.clone())) else {
+            panic!("client {client} has no m-line {mid}, yet receives {label:?}");
+        };
+        assert_eq!(leg.kind, kind);
+        let ssrc = *leg.ssrc.get_or_insert(packet.ssrc);
+        assert_eq!(packet.ssrc, ssrc, "client {client} mid {mid}: one SSRC for life");
+        let Some(&position) = leg.positions.get(&label) else {
+            panic!("client {client} mid {mid}: {label:?} was not for this leg: {leg:?}");
+        };
+        if path == Path::Clear {
+            let due = &leg.expected[leg.cursor];
+            assert_eq!(label, due.label, "client {client} mid {mid}: the next packet is another one");
+            leg.cursor += 1;
+        }
+        let expected = &mut leg.expected[position];
+        assert!(!expected.received, "client {client} mid {mid}: {label:?} came twice");
+        expected.received = true;
+        assert_eq!(packet.marker, expected.marker);
+        assert_eq!(packet.payload_type, if kind == MediaKind::Audio { 111 } else { 96 });
+        let index_offset = packet.index.wrapping_sub(expected.number);
+        let known = *leg.index_offset.get_or_insert(index_offset);
+        let numbered = index_offset == known || path == Path::Interrupted;
+        assert!(numbered, "client {client} mid {mid}: {label:?} has a wrong sequence number");
+        let timestamp_offset = packet.timestamp.wrapping_sub(expected.timestamp);
+        let known = *leg.timestamp_offset.get_or_insert(timestamp_offset);
+        assert_eq!(timestamp_offset, known, "client {client} mid {mid}: {label:?} has a wrong timestamp");
+        leg.newest = Some((now, packet.timestamp));
+        self.received += 1;
+    }
+
+    /// A browser has received a sender report: its pair of clocks must fit the packets, which cameras make in step with
+    /// the timestamps that they write (RFC 3550 §6.4.1).
+    pub fn sender_report(&mut self, client: u64, ssrc: u32, at: Mono, timestamp: u32) {
+        let mine = self.legs.iter_mut().filter(|((of, _), _)| *of == client);
+        for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc) && !self.stalled.contains(&leg.feed)) {
+            let Some((came, of_packet)) = leg.newest else { continue };
+            let rate = if leg.kind == MediaKind::Audio { 48 } else { 90 };
+            let between_ms = (at.0.cast_signed() - came.0.cast_signed()) / 1_000_000;
+            let apart = i64::from(timestamp.wrapping_sub(of_packet).cast_signed());
+            let error_ms = apart / rate - between_ms;
+            assert!(error_ms.abs() < 400, "client {client} mid {mid}: a sender report is off by {error_ms} ms");
+            leg.reports += 1;
+        }
+    }
+
+    /// How many sender reports of a leg were right.
+    pub fn reports(&self, client: u64, mid: &str) -> usize {
+        self.legs[&(client, mid.to_owned())].reports
+    }
+
+    /// Nothing is under way any more: what was sent on a clear path has come.
+    pub fn all_arrived(&self, client: u64) {
+        for ((of, mid), leg) in self.legs.iter().filter(|((of, _), _)| *of == client) {
+            assert_eq!(leg.cursor, leg.expected.len(), "client {of} mid {mid}: packets are missing");
+        }
+    }
+
+    /// Packets that were to come to a leg so far, and those that have.
+    pub fn tally(&self, client: u64, mid: &str) -> (usize, usize) {
+        let leg = &self.legs[&(client, mid.to_owned())];
+        (leg.expected.len(), leg.expected.iter().filter(|expected| expected.received).count())
+    }
+}
+
+/// A hash over everything that went over the wire: the same for the same seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    pub hash: u64,
+    pub entries: u64,
+}
+
+impl Trace {
+    pub fn new() -> Trace {
+        Trace { hash: 0xcbf2_9ce4_8422_2325, entries: 0 }
+    }
+
+    pub fn note(&mut self, at: Mono, peer: u16, bytes: &[u8], verdict: u64) {
+        let kind = classify(bytes) as u64;
+        for word in [at.0, u64::from(peer), kind, bytes.len() as u64, verdict] {
+            for byte in word.to_le_bytes() {
+                self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        }
+        self.entries += 1;
+    }
+}
+
+pub fn gauge(engine: &MediaEngine, name: &str) -> u64 {
+    let report = engine.survey();
+    report.gauges.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no gauge {name}")).1
+}
+
+pub fn counter(engine: &MediaEngine, name: &str) -> u64 {
+    let report = engine.survey();
+    report.counters.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no counter {name}")).1
+}
+
+pub fn drops(engine: &MediaEngine) -> u64 {
+    engine.survey().drops.iter().map(|(_, count)| count).sum()
+}
+
+/// A shard on which nobody is left holds nothing.
+pub fn holds_nothing(engine: &MediaEngine) {
+    for (name, value) in engine.survey().gauges {
+        assert_eq!(value, 0, "{name} of shard {}", engine.survey().shard);
+    }
+}
