@@ -2,7 +2,7 @@
 
 use portunus::id::{Name, RoomId};
 use portunus::room::codec::Codec;
-use portunus::room::spec::{RoomSpec, bitrate_cap};
+use portunus::room::spec::{RoomSpec, raised};
 use serde::{Deserialize, Serialize};
 
 /// Janus keeps at most this many codecs of a kind.
@@ -22,6 +22,7 @@ pub struct RoomTable {
     require_pvtid: Option<bool>,
     publishers: Option<usize>,
     bitrate: Option<u64>,
+    bitrate_cap: Option<bool>,
     fir_freq: Option<u32>,
     audiocodec: Option<String>,
     videocodec: Option<String>,
@@ -30,9 +31,13 @@ pub struct RoomTable {
     opus_fec: Option<bool>,
     opus_dtx: Option<bool>,
     audiolevel_ext: Option<bool>,
+    audiolevel_event: Option<bool>,
+    audio_active_packets: Option<u32>,
+    audio_level_average: Option<u32>,
     videoorient_ext: Option<bool>,
     playoutdelay_ext: Option<bool>,
     transport_wide_cc_ext: Option<bool>,
+    notify_joining: Option<bool>,
 }
 
 /// A room's id: an integer, or with `string_ids` a text.
@@ -76,8 +81,11 @@ impl RoomTable {
         spec.vp9_profile = text(&self.vp9_profile);
         spec.h264_profile = text(&self.h264_profile);
         spec.publishers = self.publishers.filter(|count| *count > 0).unwrap_or(spec.publishers);
-        spec.bitrate = bitrate_cap(self.bitrate.unwrap_or(spec.bitrate));
+        spec.bitrate = raised(self.bitrate.unwrap_or(spec.bitrate));
         spec.fir_freq = self.fir_freq.unwrap_or(spec.fir_freq);
+        let positive = |given: Option<u32>, default: u32| given.filter(|number| *number > 0).unwrap_or(default);
+        spec.audio_active_packets = positive(self.audio_active_packets, spec.audio_active_packets);
+        spec.audio_level_average = positive(self.audio_level_average, spec.audio_level_average);
         if let Some(list) = &self.audiocodec {
             spec.audio_codecs = codecs(list, false)?;
         }
@@ -87,6 +95,9 @@ impl RoomTable {
         for (given, option) in [
             (self.is_private, &mut spec.is_private),
             (self.require_pvtid, &mut spec.require_pvtid),
+            (self.bitrate_cap, &mut spec.bitrate_cap),
+            (self.notify_joining, &mut spec.notify_joining),
+            (self.audiolevel_event, &mut spec.audiolevel_event),
             (self.opus_fec, &mut spec.opus_fec),
             (self.opus_dtx, &mut spec.opus_dtx),
             (self.audiolevel_ext, &mut spec.audiolevel_ext),

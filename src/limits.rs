@@ -27,6 +27,17 @@ pub const MEDIA_LINES_MAX: usize = 256;
 pub const SDP_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of one Janus message; also of one WebSocket message.
 pub const MESSAGE_JSON_MAX: usize = 1024 * 1024;
+/// Rooms of one media shard. Each holds a few labels: together they stay under 300 MiB.
+pub const ROOMS_PER_SHARD_MAX: usize = 16 * 1024;
+/// Handles in one room, those that have left and are not detached yet included.
+pub const MEMBERS_PER_ROOM_MAX: usize = 16 * 1024;
+/// Bytes of one text that a room keeps and shows to others: a display, a description, a secret. Everybody who joins
+/// is sent all of them.
+pub const LABEL_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a room's or participant's id that is a text.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Bytes of one participant's `metadata` as JSON.
+pub const METADATA_BYTES_MAX: usize = 8 * 1024;
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

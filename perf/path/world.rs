@@ -175,7 +175,7 @@ impl World {
 
     fn subscribe(&mut self, room: &RoomId, n: usize, feed: portunus::id::FeedId) {
         let member = 1 + u16::try_from(n).expect("few subscribers");
-        let stream = SubscribeStream { feed, mid: None, crossrefid: None };
+        let stream = SubscribeStream { feed, mid: None, crossrefid: None, delay: None };
         let join = JoinSubscriber { streams: vec![stream], autoupdate: true, ..JoinSubscriber::default() };
         let reply = self.request(room, member, MemberRequest::JoinSubscriber(join));
         let Reply::Attached(attached) = reply else { panic!("{reply:?}") };

@@ -45,6 +45,8 @@ pub struct Leg {
     pub loss: ReportedLoss,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
+    /// The playout-delay to say in the place of the publisher's.
+    pub playout_delay: Option<[u8; 3]>,
     pt: u8,
     rtx_pt: Option<u8>,
     nack: bool,
@@ -118,6 +120,7 @@ impl Leg {
             awaiting_keyframe: spec.kind == MediaKind::Video,
             sent: Sent::default(),
             rewrite: Rewrite::new(spec.clock_rate, first, timestamp),
+            playout_delay: None,
             resendable: None,
             loss: ReportedLoss::default(),
             pt: spec.pt,
@@ -245,7 +248,7 @@ impl Leg {
         if let (Some(id), Some(orientation)) = (ids.orientation, entry.orientation) {
             writer.push(id, &[orientation])?;
         }
-        if let (Some(id), Some(delay)) = (ids.playout_delay, entry.playout_delay) {
+        if let (Some(id), Some(delay)) = (ids.playout_delay, self.playout_delay.or(entry.playout_delay)) {
             writer.push(id, &delay)?;
         }
         writer.finish()

@@ -21,7 +21,7 @@ use super::timer::Wheel;
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
-use crate::limits::DATAGRAM_MAX;
+use crate::limits::{DATAGRAM_MAX, ROOMS_PER_SHARD_MAX};
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
 use crate::room::error::RoomError;
 use crate::room::placement::{Claim, Registrar};
@@ -191,6 +191,13 @@ impl MediaEngine {
                 let exists = self.by_id.contains_key(&room);
                 Reply::Exists(room, exists)
             }
+            Command::Knock { room, pin } => match self.by_id.get(&room) {
+                Some(&slot) => match self.rooms[slot].rules().check_pin(pin.as_deref()) {
+                    Ok(()) => Reply::Admitted(room),
+                    Err(error) => Reply::Refused(error),
+                },
+                None => Reply::Refused(RoomError::NoSuchRoom(room)),
+            },
             Command::List { private } => {
                 let rooms = self.rooms.iter().map(|(_, room)| room.summary());
                 Reply::Rooms(rooms.filter(|room| private || !room.spec.is_private).collect())
@@ -342,6 +349,9 @@ impl MediaEngine {
     fn create(&mut self, spec: RoomSpec) -> Reply {
         if self.by_id.contains_key(&spec.room) {
             return Reply::Refused(RoomError::RoomExists(spec.room));
+        }
+        if self.rooms.len() >= ROOMS_PER_SHARD_MAX {
+            return Reply::Refused(RoomError::Exhausted("rooms of the shard"));
         }
         let id = spec.room.clone();
         let mut seed = [0; 32];

@@ -12,6 +12,7 @@ use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
+use crate::room::talking::TalkDetector;
 use crate::time::Mono;
 use crate::wire::payload::{EntryPoint, av1, h264, h265, vp8, vp9};
 use crate::wire::sdp::MediaKind;
@@ -32,6 +33,8 @@ pub struct Stream {
     pub clock: SenderClock,
     /// What the owner was told last.
     pub receiving: bool,
+    /// Whether its publisher is talking, where the room wants to know.
+    pub talk: TalkDetector,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
     parameter_sets: Option<u32>,
     /// Packets lost on the way to us, as of the last look.
@@ -69,6 +72,7 @@ impl Stream {
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,
+            talk: TalkDetector::default(),
             parameter_sets: None,
             lost: 0,
         }

@@ -24,6 +24,11 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Every codec there is.
+    pub fn all() -> impl Iterator<Item = Codec> {
+        ALL.into_iter()
+    }
+
     /// By the name of room options and of `codec` fields, without regard to case.
     pub fn from_janus(name: &str) -> Option<Codec> {
         ALL.into_iter().find(|codec| codec.janus().eq_ignore_ascii_case(name))

@@ -7,7 +7,9 @@
 use super::codec::Codec;
 use super::error::RoomError;
 use super::spec::RoomSpec;
+use super::talking::TalkChange;
 use crate::id::{FeedId, HandleAddress, RoomId, SessionId, ShardId, SignalId, Ticket};
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, MediaKind, Mid};
 
 /// Signalling to media.
@@ -83,6 +85,14 @@ pub enum Command {
     },
     /// To the owner: is it there?
     Exists(RoomId),
+    /// To the owner: would this pin open the room? Asked for a join that is wrong in itself, because a client hears of
+    /// its pin first.
+    Knock {
+        /// Which.
+        room: RoomId,
+        /// As given.
+        pin: Option<Box<str>>,
+    },
     /// To every shard: your rooms. Private ones only for somebody with the admin key.
     List {
         /// Whether private rooms are listed too.
@@ -150,10 +160,27 @@ pub struct JoinPublisher {
     pub id: Option<FeedId>,
     /// Name to show.
     pub display: Option<Box<str>>,
+    /// What else to show.
+    pub metadata: Option<Metadata>,
     /// The room's pin when it has one.
     pub pin: Option<Box<str>>,
+    /// When it counts as talking.
+    pub talk: TalkWish,
     /// `joinandconfigure`.
     pub configure: Option<Configure>,
+}
+
+/// A JSON object that a participant wants shown to others, as text. The room does not look into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata(pub Box<str>);
+
+/// A participant's own `audio_active_packets` and `audio_level_average`; 0 is the room's.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct TalkWish {
+    /// Packets of one evaluation.
+    pub packets: Option<u32>,
+    /// The threshold in -dBov.
+    pub threshold: Option<u32>,
 }
 
 /// `publish` and `configure`.
@@ -171,6 +198,10 @@ pub struct Configure {
     pub keyframe: bool,
     /// New name to show.
     pub display: Option<Box<str>>,
+    /// What else to show from now on.
+    pub metadata: Option<Metadata>,
+    /// When it counts as talking from now on.
+    pub talk: TalkWish,
     /// Texts per stream.
     pub descriptions: Vec<(Mid, Box<str>)>,
     /// Pause and resume relaying of own streams.
@@ -192,6 +223,10 @@ pub struct ConfigureStream {
     pub send: Option<bool>,
     /// Ask for a keyframe (publishers).
     pub keyframe: bool,
+    /// `min_delay` in units of 10 ms; negative takes the override away.
+    pub min_delay: Option<i64>,
+    /// `max_delay`, likewise.
+    pub max_delay: Option<i64>,
 }
 
 /// `join` with `ptype: "subscriber"`.
@@ -220,6 +255,8 @@ pub struct SubscribeStream {
     pub mid: Option<Mid>,
     /// Echoed.
     pub crossrefid: Option<Box<str>>,
+    /// The playout-delay to send with.
+    pub delay: Option<PlayoutDelay>,
 }
 
 /// The legacy form of a subscriber's `join`.
@@ -270,6 +307,8 @@ pub enum Reply {
     Destroyed(RoomId),
     /// To `Exists`.
     Exists(RoomId, bool),
+    /// To `Knock`: it would.
+    Admitted(RoomId),
     /// To `List`: this shard's part.
     Rooms(Vec<RoomSummary>),
     /// To `Participants`.
@@ -311,6 +350,10 @@ pub struct Joined {
     pub private_id: u32,
     /// Who is publishing.
     pub publishers: Vec<PublisherSummary>,
+    /// What the participant asked for itself.
+    pub talk: TalkWish,
+    /// Who is there without publishing; only with `notify_joining`.
+    pub attendees: Option<Vec<Identity>>,
     /// With `joinandconfigure` and an offer.
     pub published: Option<Published>,
 }
@@ -342,19 +385,30 @@ pub struct Attached {
     pub room: RoomId,
     /// The subscriber's m-lines.
     pub streams: Vec<SubscriptionSummary>,
-    /// In the legacy form: the feed and its display.
-    pub legacy: Option<(FeedId, Option<Box<str>>)>,
+    /// In the legacy form: the feed.
+    pub legacy: Option<Identity>,
     /// Our offer.
     pub offer: Description,
+}
+
+/// A participant as others know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id.
+    pub id: FeedId,
+    /// Name to show.
+    pub display: Option<Box<str>>,
+    /// What else it shows.
+    pub metadata: Option<Metadata>,
 }
 
 /// One publisher as others see it.
 #[derive(Debug, Clone)]
 pub struct PublisherSummary {
-    /// Feed id.
-    pub id: FeedId,
-    /// Name to show.
-    pub display: Option<Box<str>>,
+    /// Who.
+    pub who: Identity,
+    /// Whether any of its audio is talking; only where it is known and asked for.
+    pub talking: Option<bool>,
     /// Its streams; `audio_codec` and `video_codec` are those of the first of each kind that is not disabled.
     pub streams: Vec<StreamSummary>,
 }
@@ -380,6 +434,8 @@ pub struct StreamSummary {
     pub fec: bool,
     /// Opus DTX.
     pub dtx: bool,
+    /// Audio with its level: whether it is talking; only where that is asked for.
+    pub talking: Option<bool>,
     /// `profile-level-id` of H264.
     pub h264_profile: Option<Box<str>>,
     /// `profile-id` of VP9.
@@ -417,9 +473,7 @@ pub struct SubscriptionSummary {
 #[derive(Debug, Clone)]
 pub struct SourceSummary {
     /// Whose.
-    pub feed: FeedId,
-    /// Its display.
-    pub display: Option<Box<str>>,
+    pub feed: Identity,
     /// The publisher's m-line.
     pub mid: Mid,
     /// The publisher's text.
@@ -430,6 +484,8 @@ pub struct SourceSummary {
     pub h264_profile: Option<Box<str>>,
     /// `profile-id` of VP9.
     pub vp9_profile: Option<Box<str>>,
+    /// The playout-delay that the subscriber asked for.
+    pub delay: Option<PlayoutDelay>,
 }
 
 /// One entry of `list`.
@@ -444,12 +500,12 @@ pub struct RoomSummary {
 /// One entry of `listparticipants`.
 #[derive(Debug, Clone)]
 pub struct ParticipantSummary {
-    /// Its id.
-    pub id: FeedId,
-    /// Name to show.
-    pub display: Option<Box<str>>,
+    /// Who.
+    pub who: Identity,
     /// Whether its peer connection is up.
     pub publisher: bool,
+    /// Whether it is talking; only of publishers whose audio has its level.
+    pub talking: Option<bool>,
 }
 
 /// What a handle hears unasked.
@@ -457,12 +513,29 @@ pub struct ParticipantSummary {
 pub enum Event {
     /// New feeds, or changed streams of one.
     Publishers(RoomId, Vec<PublisherSummary>),
+    /// Somebody has joined and does not publish yet; only with `notify_joining`.
+    Joining(RoomId, Identity),
     /// A feed's peer connection is gone.
-    Unpublished(RoomId, FeedId, Option<Box<str>>),
+    Unpublished(RoomId, Identity),
     /// A participant is gone.
-    Leaving(RoomId, FeedId, Option<Box<str>>),
+    Leaving(RoomId, Identity),
     /// A participant changed its display; rendered without `room` as Janus does.
-    Display(FeedId, Box<str>),
+    Display(FeedId, Box<str>, Option<Metadata>),
+    /// A participant changed its metadata; rendered likewise.
+    Metadata(FeedId, Metadata),
+    /// Somebody begins or stops talking; the talker hears it too.
+    Talking {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        feed: FeedId,
+        /// Index of the m-line.
+        mindex: usize,
+        /// Its tag.
+        mid: Mid,
+        /// Begins or stops, and how loudly.
+        change: TalkChange,
+    },
     /// The room is gone.
     Destroyed(RoomId),
     /// A subscriber's m-lines changed: an offer to answer with `start`.

@@ -3,7 +3,9 @@
 
 use super::command::{Event, HangupReason};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
+use super::talking::TalkRule;
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{MediaKind, Mid, Transport};
 
 /// One consequence of a request or of a peer's change.
@@ -38,6 +40,13 @@ pub enum Effect {
         /// As agreed.
         media: PublishedMedia,
     },
+    /// Watch the audio levels of a stream by this rule; none ends that. A stream is not watched before it is said.
+    WatchTalking {
+        /// Which stream.
+        stream: StreamId,
+        /// How.
+        rule: Option<TalkRule>,
+    },
     /// A publisher's m-line ends; its legs have been detached by effects before this one.
     RemoveStream(StreamId),
     /// A subscriber's m-line exists: SSRC and tag are fixed from now on.
@@ -69,6 +78,13 @@ pub enum Effect {
         leg: LegId,
         /// Flow?
         open: bool,
+    },
+    /// The leg's packets carry this playout-delay; none is the publisher's own again.
+    OverrideDelay {
+        /// Which leg.
+        leg: LegId,
+        /// What.
+        delay: Option<PlayoutDelay>,
     },
     /// The leg is gone.
     RemoveLeg(LegId),

@@ -96,7 +96,7 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchFeedMid(mid, feed) => write!(f, "No such mid '{mid}' in feed ({feed})"),
             RoomError::NoSuchSubscriptionMid(mid) => write!(f, "No such mid '{mid}' in subscription"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
-            RoomError::MidNeeded => f.write_str("Missing mandatory element (mid)"),
+            RoomError::MidNeeded => f.write_str("Invalid value (mid can't be null in a streams array)"),
             RoomError::AudioCodecUnavailable => f.write_str("Audio codec unavailable in this room"),
             RoomError::VideoCodecUnavailable => f.write_str("Video codec unavailable in this room"),
             RoomError::OnlyPublishersOffer => f.write_str("Only publishers send offers"),

@@ -10,6 +10,7 @@ pub mod media;
 pub mod mint;
 pub mod negotiate;
 pub mod placement;
+pub mod playout;
 mod publisher;
 pub mod rewrite;
 #[expect(clippy::module_inception, reason = "the file is called for what it holds")]
@@ -17,5 +18,6 @@ pub mod room;
 pub mod spec;
 mod subscriber;
 mod table;
+pub mod talking;
 #[cfg(test)]
 mod tests;

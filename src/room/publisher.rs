@@ -3,26 +3,31 @@
 
 use std::collections::BTreeSet;
 
+use rand_chacha::rand_core::Rng;
+
 use super::codec::Codec;
 use super::command::{
-    Configure, ConfigureStream, Configured, Event, HangupReason, JoinPublisher, Joined, Published, PublisherSummary,
-    Reply, StreamSummary,
+    Configure, ConfigureStream, Configured, Event, HangupReason, Identity, JoinPublisher, Joined, Metadata, Published,
+    PublisherSummary, Reply, StreamSummary, TalkWish,
 };
 use super::effect::Effect;
 use super::error::RoomError;
 use super::media::PublishedMedia;
 use super::mint::mint;
 use super::negotiate;
-use super::room::{Member, Peer, Role, Room, Seat, tell, unused};
+use super::playout;
+use super::room::{Member, Peer, Role, Room, Seat, tell};
+use super::talking::TalkRule;
 use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, StreamId};
-use crate::wire::sdp::{Description, MediaKind, Mid, Transport};
+use crate::wire::rtp::extension::PlayoutDelay;
+use crate::wire::sdp::{Description, Direction, MediaKind, Mid, Transport};
 
 /// A participant: an attendee, or a publisher while it has a peer connection.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    pub(super) id: FeedId,
+    pub(super) who: Identity,
     pub(super) private_id: u32,
-    pub(super) display: Option<Box<str>>,
+    talk: TalkWish,
     /// REMB cap in bit/s; 0 is none.
     pub(super) bitrate: u64,
     /// Preferred codecs, until the peer connection ends.
@@ -39,6 +44,8 @@ pub(super) struct Line {
     pub(super) description: Option<Box<str>>,
     /// Whether the publisher wants it relayed.
     pub(super) send: bool,
+    /// What its packets are to say in the place of what they say.
+    pub(super) delay: Option<PlayoutDelay>,
     /// What subscribers are wired to; none while the line is disabled.
     pub(super) stream: Option<StreamId>,
 }
@@ -49,6 +56,10 @@ pub(super) struct Stream {
     pub(super) publisher: MemberId,
     pub(super) mindex: usize,
     pub(super) legs: Vec<LegId>,
+    /// What the engine said last.
+    pub(super) talking: bool,
+    /// What the engine was told last.
+    rule: Option<TalkRule>,
 }
 
 /// A checked `configure`: what is left to do cannot fail.
@@ -83,6 +94,8 @@ impl Room {
                     publish: false,
                     keyframe: false,
                     display: None,
+                    metadata: None,
+                    talk: TalkWish::default(),
                     streams: Vec::new(),
                     audio: None,
                     video: None,
@@ -95,14 +108,16 @@ impl Room {
         };
 
         let live = self.publishers().filter(|(_, member, _)| member.peer == Peer::Up);
-        let publishers = live.map(|(id, ..)| self.publisher_summary(id)).collect();
+        let publishers = live.map(|(id, ..)| self.publisher_summary(id, true)).collect();
+        let waiting = self.publishers().filter(|(_, member, _)| member.peer != Peer::Up);
+        let attendees = self.spec.notify_joining.then(|| waiting.map(|(.., waiting)| waiting.who.clone()).collect());
         let id = wished.unwrap_or_else(|| self.unused_feed());
-        let mut taken = self.publishers().map(|(.., publisher)| publisher.private_id).collect();
-        let private_id = unused(&mut taken, &mut self.rng);
+        let private_id = self.unused_private_id();
+        let who = Identity { id: id.clone(), display: join.display, metadata: join.metadata };
         let role = Role::Publisher(Publisher {
-            id: id.clone(),
+            who: who.clone(),
             private_id,
-            display: join.display,
+            talk: join.talk,
             bitrate: self.spec.bitrate,
             prefer_audio: None,
             prefer_video: None,
@@ -111,10 +126,23 @@ impl Room {
         let member = self.members.insert(Member { address: from, peer: Peer::None, role });
         self.seats.insert(from, Seat::Member(member));
         self.feeds.insert(id.clone(), member);
+        if self.spec.notify_joining {
+            tell(effects, self.participants_except(Some(member)), Event::Joining(self.room(), who));
+        }
         let published = configured.and_then(|(configure, plan)| self.apply(member, configure, plan, effects));
         let description = self.spec.description.clone();
         let room = self.room();
-        Ok(Reply::Joined(Box::new(Joined { room, description, id, private_id, publishers, published })))
+        let talk = join.talk;
+        Ok(Reply::Joined(Box::new(Joined {
+            room,
+            description,
+            id,
+            private_id,
+            publishers,
+            talk,
+            attendees,
+            published,
+        })))
     }
 
     pub(super) fn configure(
@@ -165,19 +193,17 @@ impl Room {
 
     /// Tells the others what the member publishes.
     pub(super) fn announce(&self, member: MemberId, effects: &mut Vec<Effect>) {
-        let event = Event::Publishers(self.room(), vec![self.publisher_summary(member)]);
+        let event = Event::Publishers(self.room(), vec![self.publisher_summary(member, false)]);
         tell(effects, self.participants_except(Some(member)), event);
     }
 
     pub(super) fn tell_unpublished(&self, member: MemberId, effects: &mut Vec<Effect>) {
-        let Publisher { id, display, .. } = self.publisher(member);
-        let event = Event::Unpublished(self.room(), id.clone(), display.clone());
+        let event = Event::Unpublished(self.room(), self.publisher(member).who.clone());
         tell(effects, self.participants_except(Some(member)), event);
     }
 
     pub(super) fn tell_leaving(&self, member: MemberId, effects: &mut Vec<Effect>) {
-        let Publisher { id, display, .. } = self.publisher(member);
-        let event = Event::Leaving(self.room(), id.clone(), display.clone());
+        let event = Event::Leaving(self.room(), self.publisher(member).who.clone());
         tell(effects, self.participants_except(Some(member)), event);
     }
 
@@ -220,10 +246,11 @@ impl Room {
                 return Err(RoomError::PublishersFull(self.spec.publishers));
             }
         }
-        let audio =
-            preferred(configure.audiocodec.as_deref(), &self.spec.audio_codecs, RoomError::AudioCodecUnavailable)?;
-        let video =
-            preferred(configure.videocodec.as_deref(), &self.spec.video_codecs, RoomError::VideoCodecUnavailable)?;
+        // Preferences belong to an offer and are not looked at without one, as in Janus.
+        let named = |name: &Option<Box<str>>| name.clone().filter(|_| configure.offer.is_some());
+        let (audio, video) = (named(&configure.audiocodec), named(&configure.videocodec));
+        let audio = preferred(audio.as_deref(), &self.spec.audio_codecs, RoomError::AudioCodecUnavailable)?;
+        let video = preferred(video.as_deref(), &self.spec.video_codecs, RoomError::VideoCodecUnavailable)?;
         let mids = publisher.map_or(&[][..], |publisher| &publisher.lines).iter().map(|line| line.media.mid);
         check_mids(&configure.streams, &mids.collect(), RoomError::NoSuchPublishedMid)?;
 
@@ -235,7 +262,8 @@ impl Room {
                 if remote.is_none() && !publishing {
                     return Err(RoomError::InvalidSdp("No ICE credentials or fingerprint in the offer"));
                 }
-                let (answer, media) = negotiate::answer(offer, &self.spec, prefer_audio, prefer_video)?;
+                let (mut answer, media) = negotiate::answer(offer, &self.spec, prefer_audio, prefer_video)?;
+                self.limit(&mut answer);
                 Some(Negotiated { answer, media, remote })
             }
             None => None,
@@ -250,10 +278,12 @@ impl Room {
         plan: Plan,
         effects: &mut Vec<Effect>,
     ) -> Option<Published> {
-        if let Some(display) = &configure.display {
-            self.rename(member, display.clone(), effects);
-        }
+        self.rename(member, configure.display.as_deref(), configure.metadata.as_ref(), effects);
+        let talk = &mut self.publisher_mut(member).talk;
+        talk.packets = configure.talk.packets.or(talk.packets);
+        talk.threshold = configure.talk.threshold.or(talk.threshold);
         if let Some(bitrate) = configure.bitrate {
+            let bitrate = self.spec.granted(bitrate);
             self.publisher_mut(member).bitrate = bitrate;
             if self.has_peer(member) {
                 effects.push(Effect::CapBitrate { member, bps: bitrate });
@@ -262,6 +292,7 @@ impl Room {
         self.relay(member, &configure, effects);
         self.request_own_keyframes(member, &configure, effects);
         let Some(Negotiated { answer, media, remote }) = plan.negotiated else {
+            self.watch_talking(member, effects);
             if self.describe(member, &configure.descriptions) && self.peer(member) == Some(Peer::Up) {
                 self.announce(member, effects);
             }
@@ -273,6 +304,7 @@ impl Room {
         publisher.prefer_video = plan.prefer_video;
         self.connect(member, remote, effects);
         let (changed, orphans) = self.set_lines(member, media, effects);
+        self.watch_talking(member, effects);
         let described = self.describe(member, &configure.descriptions);
         if (changed || described) && self.peer(member) == Some(Peer::Up) {
             self.announce(member, effects);
@@ -281,13 +313,59 @@ impl Room {
         Some(Published { streams: self.streams_shown(member, true), answer })
     }
 
-    /// Others hear of a new name only if there was an old one, as in Janus.
-    fn rename(&mut self, member: MemberId, display: Box<str>, effects: &mut Vec<Effect>) {
-        let publisher = self.publisher_mut(member);
-        let id = publisher.id.clone();
-        if publisher.display.replace(display.clone()).is_some() {
-            tell(effects, self.participants_except(Some(member)), Event::Display(id, display));
+    /// Others hear of a new name only if there was an old one, and likewise of new metadata, as in Janus.
+    fn rename(
+        &mut self,
+        member: MemberId,
+        display: Option<&str>,
+        metadata: Option<&Metadata>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let who = &mut self.publisher_mut(member).who;
+        let had_metadata = metadata.is_some_and(|metadata| who.metadata.replace(metadata.clone()).is_some());
+        let had_display = display.is_some_and(|display| who.display.replace(display.into()).is_some());
+        let Identity { id, display, metadata } = who.clone();
+        let display = display.filter(|_| had_display).map(|name| Event::Display(id.clone(), name, metadata.clone()));
+        let metadata = metadata.filter(|_| had_metadata).map(|metadata| Event::Metadata(id, metadata));
+        for event in [display, metadata].into_iter().flatten() {
+            tell(effects, self.participants_except(Some(member)), event);
         }
+    }
+
+    /// Where the room's bitrate is a ceiling, the publisher's browser is told so with each video line (RFC 8866 §5.8).
+    fn limit(&self, answer: &mut Description) {
+        let video = answer.media.iter_mut().filter(|section| section.kind == MediaKind::Video);
+        for section in video.filter(|section| section.direction == Direction::RecvOnly) {
+            section.bandwidth_bps = self.spec.ceiling();
+        }
+    }
+
+    /// Has the engine watch the audio that is relayed with its level, by what room and participant want.
+    fn watch_talking(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        let own = self.publisher(member).talk;
+        let rule = TalkRule {
+            packets: own.packets.filter(|packets| *packets > 0).unwrap_or(self.spec.audio_active_packets),
+            threshold: own.threshold.filter(|threshold| *threshold > 0).unwrap_or(self.spec.audio_level_average),
+        };
+        let lines = self.publisher(member).lines.iter();
+        let streams = lines.filter_map(|line| {
+            let watched = self.spec.audiolevel_event && line.has_level() && line.send;
+            Some((line.stream?, watched.then_some(rule)))
+        });
+        for (stream, rule) in streams.collect::<Vec<_>>() {
+            if std::mem::replace(&mut self.streams[stream].rule, rule) != rule {
+                effects.push(Effect::WatchTalking { stream, rule });
+            }
+        }
+    }
+
+    /// Whether any audio of the member is talking; none when no audio has its level.
+    pub(super) fn talking(&self, member: MemberId) -> Option<bool> {
+        let lines = self.publisher(member).lines.iter().filter(|line| line.has_level());
+        lines
+            .filter_map(|line| line.stream)
+            .map(|stream| self.streams[stream].talking)
+            .reduce(|one, other| one || other)
     }
 
     /// Opens the peer connection with the first offer; later offers may carry a new transport.
@@ -317,7 +395,7 @@ impl Room {
         let mut orphans = BTreeSet::new();
         let mut changed = false;
         for (mindex, media) in media.into_iter().enumerate() {
-            let mut line = Line { media, description: None, send: true, stream: None };
+            let mut line = Line { media, description: None, send: true, delay: None, stream: None };
             let before = old.next();
             changed |= before.as_ref().is_none_or(|before| before.media != line.media);
             if let Some(before) = before {
@@ -325,6 +403,7 @@ impl Room {
                 if continues {
                     line.description = before.description;
                     line.send = before.send;
+                    line.delay = before.delay;
                 }
                 match before.stream {
                     Some(stream) if continues && before.media.codec == line.media.codec => {
@@ -338,7 +417,8 @@ impl Room {
                 }
             }
             if line.stream.is_none() && line.media.codec.is_some() {
-                let stream = self.streams.insert(Stream { publisher: member, mindex, legs: Vec::new() });
+                let stream = Stream { publisher: member, mindex, legs: Vec::new(), talking: false, rule: None };
+                let stream = self.streams.insert(stream);
                 effects.push(Effect::SetStream { stream, member, media: line.media.clone() });
                 line.stream = Some(stream);
             }
@@ -367,7 +447,7 @@ impl Room {
     }
 
     /// Pauses and resumes lines: `streams` by tag, or the legacy flags by kind when no entry has a tag. The `send` of a
-    /// lone entry without `mid` is not read, as in Janus.
+    /// lone entry without `mid` is not read, as in Janus; its playout-delay is for all video.
     fn relay(&mut self, member: MemberId, configure: &Configure, effects: &mut Vec<Effect>) {
         let legacy = configure.streams.iter().all(|entry| entry.mid.is_none());
         let mut touched = Vec::new();
@@ -377,8 +457,12 @@ impl Room {
                 MediaKind::Video if legacy => configure.video,
                 _ => sent(&configure.streams, line.media.mid),
             };
-            if let Some(send) = send {
-                line.send = send;
+            let before = (line.send, line.delay);
+            line.send = send.unwrap_or(line.send);
+            if line.media.kind == MediaKind::Video {
+                line.delay = delayed(line.delay, &configure.streams, line.media.mid);
+            }
+            if before != (line.send, line.delay) {
                 touched.extend(line.stream);
             }
         }
@@ -409,17 +493,31 @@ impl Room {
         described
     }
 
-    fn publisher_summary(&self, member: MemberId) -> PublisherSummary {
-        let publisher = self.publisher(member);
+    /// What others see; who talks is told to somebody who joins, and is no news to those who are there.
+    fn publisher_summary(&self, member: MemberId, with_talking: bool) -> PublisherSummary {
+        let mut streams = self.streams_shown(member, false);
+        for (shown, line) in streams.iter_mut().zip(&self.publisher(member).lines) {
+            let stream = line.stream.filter(|_| with_talking && line.has_level());
+            shown.talking = stream.map(|stream| self.streams[stream].talking);
+        }
         PublisherSummary {
-            id: publisher.id.clone(),
-            display: publisher.display.clone(),
-            streams: self.streams_shown(member, false),
+            who: self.publisher(member).who.clone(),
+            talking: self.talking(member).filter(|_| with_talking),
+            streams,
         }
     }
 
     fn streams_shown(&self, member: MemberId, to_itself: bool) -> Vec<StreamSummary> {
         self.publisher(member).lines.iter().map(|line| line.summary(to_itself)).collect()
+    }
+
+    fn unused_private_id(&mut self) -> u32 {
+        loop {
+            let id = self.rng.next_u32();
+            if id != 0 && self.publishers().all(|(.., publisher)| publisher.private_id != id) {
+                return id;
+            }
+        }
     }
 
     fn unused_feed(&mut self) -> FeedId {
@@ -433,6 +531,11 @@ impl Room {
 }
 
 impl Line {
+    /// Whether its packets say how loud they are (RFC 6464).
+    fn has_level(&self) -> bool {
+        self.media.kind == MediaKind::Audio && self.media.extensions.audio_level.is_some()
+    }
+
     fn summary(&self, to_itself: bool) -> StreamSummary {
         let PublishedMedia { mindex, mid, kind, codec, stereo, fec, dtx, extensions, .. } = &self.media;
         let shown = |id: Option<u8>| id.filter(|_| to_itself);
@@ -446,6 +549,7 @@ impl Line {
             stereo: *stereo,
             fec: *fec,
             dtx: *dtx,
+            talking: None,
             h264_profile: self.media.h264_profile.clone(),
             vp9_profile: self.media.vp9_profile.clone(),
             audiolevel_ext_id: shown(extensions.audio_level),
@@ -465,6 +569,12 @@ fn preferred(name: Option<&str>, codecs: &[Codec], unavailable: RoomError) -> Re
 /// What the entries say last of the line's `send`.
 pub(super) fn sent(entries: &[ConfigureStream], mid: Mid) -> Option<bool> {
     entries.iter().filter(|entry| entry.mid == Some(mid)).filter_map(|entry| entry.send).next_back()
+}
+
+/// What the entries leave of a video line's playout-delay: those that name it, and a lone one that names none.
+pub(super) fn delayed(before: Option<PlayoutDelay>, entries: &[ConfigureStream], mid: Mid) -> Option<PlayoutDelay> {
+    let own = entries.iter().filter(|entry| entry.mid.is_none_or(|named| named == mid));
+    own.fold(before, |delay, entry| playout::overridden(delay, entry.min_delay, entry.max_delay))
 }
 
 /// Every `mid` of the entries must be known, and only a lone entry may have none.

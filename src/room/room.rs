@@ -15,7 +15,9 @@ use super::publisher::{Publisher, Stream};
 use super::spec::RoomSpec;
 use super::subscriber::{Leg, Subscriber};
 use super::table::Table;
+use super::talking::TalkChange;
 use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
+use crate::limits::MEMBERS_PER_ROOM_MAX;
 use crate::wire::sdp::{MediaKind, Mid};
 
 /// One room. Deterministic: the same requests and the same generator give the same replies and effects.
@@ -193,6 +195,27 @@ impl Room {
         }
     }
 
+    /// The engine says that somebody began or stopped talking. Everybody hears it, the talker too.
+    pub fn talking_changed(&mut self, stream: StreamId, change: TalkChange, effects: &mut Vec<Effect>) {
+        if self.streams.get(stream).is_none() {
+            return;
+        }
+        self.streams[stream].talking = change.talking;
+        let Stream { publisher, mindex, .. } = self.streams[stream];
+        let publisher = self.publisher(publisher);
+        let (feed, mid) = (publisher.who.id.clone(), publisher.lines[mindex].media.mid);
+        let event = Event::Talking { room: self.room(), feed, mindex, mid, change };
+        tell(effects, self.participants_except(None), event);
+    }
+
+    /// Whether the pin opens the room.
+    ///
+    /// # Errors
+    /// When the room has a pin and another one or none is given.
+    pub fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
+        check_secret("pin", self.spec.pin.as_deref(), given)
+    }
+
     /// The engine says that a member's m-line has lost packets: `uplink` when we sent them.
     pub fn slow_link(
         &mut self,
@@ -224,10 +247,10 @@ impl Room {
     /// For `listparticipants`.
     pub fn participants(&self) -> Vec<ParticipantSummary> {
         self.publishers()
-            .map(|(_, member, publisher)| ParticipantSummary {
-                id: publisher.id.clone(),
-                display: publisher.display.clone(),
+            .map(|(id, member, publisher)| ParticipantSummary {
+                who: publisher.who.clone(),
                 publisher: member.peer == Peer::Up,
+                talking: self.talking(id).filter(|_| member.peer == Peer::Up),
             })
             .collect()
     }
@@ -269,6 +292,9 @@ impl Room {
         request: MemberRequest,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
+        if self.seats.len() >= MEMBERS_PER_ROOM_MAX && is_join(&request) {
+            return Err(RoomError::Exhausted("members of the room"));
+        }
         match request {
             MemberRequest::JoinPublisher(join) => self.join_publisher(from, join, effects),
             MemberRequest::JoinSubscriber(join) => self.join_subscriber(from, join, effects),
@@ -306,8 +332,9 @@ impl Room {
                     let orphans = self.withdraw(member, effects);
                     self.update_subscribers(orphans, effects);
                     self.close_peer(member, effects);
-                    self.tell_unpublished(member, effects);
                 }
+                // Janus says both of everybody, also of those who have not published.
+                self.tell_unpublished(member, effects);
                 self.tell_leaving(member, effects);
             }
             Role::Subscriber(_) => {
@@ -323,7 +350,7 @@ impl Room {
         let member = self.members.remove(member);
         assert_eq!(member.peer, Peer::None, "a member goes after its peer connection");
         if let Role::Publisher(publisher) = member.role {
-            self.feeds.remove(&publisher.id);
+            self.feeds.remove(&publisher.who.id);
         }
     }
 
@@ -369,10 +396,6 @@ impl Room {
     /// Everybody who hears of participants: publisher-role handles, attendees included.
     pub(super) fn participants_except(&self, member: Option<MemberId>) -> Vec<HandleAddress> {
         self.publishers().filter(|(id, ..)| Some(*id) != member).map(|(_, member, _)| member.address).collect()
-    }
-
-    pub(super) fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
-        check_secret("pin", self.spec.pin.as_deref(), given)
     }
 
     pub(super) fn room(&self) -> RoomId {

@@ -22,6 +22,8 @@ pub struct RoomSpec {
     pub publishers: usize,
     /// REMB cap in bit/s for every publisher; 0 is none; 1 to 63999 are raised to 64000.
     pub bitrate: u64,
+    /// No publisher gets more than `bitrate`, whatever it configures.
+    pub bitrate_cap: bool,
     /// Seconds between PLIs to each publisher; 0 is off.
     pub fir_freq: u32,
     /// In order of preference, at most 5.
@@ -38,12 +40,20 @@ pub struct RoomSpec {
     pub opus_dtx: bool,
     /// Negotiate `ssrc-audio-level`; true by default.
     pub audiolevel_ext: bool,
+    /// Tell who begins and stops talking.
+    pub audiolevel_event: bool,
+    /// Packets of one evaluation; 100 by default.
+    pub audio_active_packets: u32,
+    /// Talking is a mean level below this many -dBov; 25 by default.
+    pub audio_level_average: u32,
     /// Negotiate `video-orientation`; true by default.
     pub videoorient_ext: bool,
     /// Negotiate `playout-delay`; true by default.
     pub playoutdelay_ext: bool,
     /// Negotiate transport-wide congestion control; true by default.
     pub transport_wide_cc_ext: bool,
+    /// Tell participants of those who join, before these publish.
+    pub notify_joining: bool,
 }
 
 impl RoomSpec {
@@ -58,6 +68,7 @@ impl RoomSpec {
             require_pvtid: false,
             publishers: 3,
             bitrate: 0,
+            bitrate_cap: false,
             fir_freq: 0,
             audio_codecs: vec![Codec::Opus],
             video_codecs: vec![Codec::Vp8],
@@ -66,9 +77,26 @@ impl RoomSpec {
             opus_fec: true,
             opus_dtx: false,
             audiolevel_ext: true,
+            audiolevel_event: false,
+            audio_active_packets: AUDIO_ACTIVE_PACKETS,
+            audio_level_average: AUDIO_LEVEL_AVERAGE,
             videoorient_ext: true,
             playoutdelay_ext: true,
             transport_wide_cc_ext: true,
+            notify_joining: false,
+        }
+    }
+
+    /// The hard ceiling of every publisher in bit/s, when there is one.
+    pub fn ceiling(&self) -> Option<u64> {
+        Some(self.bitrate).filter(|&bps| self.bitrate_cap && bps > 0)
+    }
+
+    /// What a publisher gets that asks for `bps`; 0 asks for no cap.
+    pub fn granted(&self, bps: u64) -> u64 {
+        match self.ceiling() {
+            Some(ceiling) if bps == 0 || bps > ceiling => ceiling,
+            _ => bps,
         }
     }
 
@@ -85,7 +113,28 @@ impl RoomSpec {
 /// Janus raises small caps to this many bit/s.
 pub const BITRATE_FLOOR: u64 = 64_000;
 
-/// A cap as given, with Janus' floor applied; 0 stays 0.
-pub fn bitrate_cap(bps: u64) -> u64 {
+/// Janus' packets of one talk evaluation.
+pub const AUDIO_ACTIVE_PACKETS: u32 = 100;
+/// Janus' threshold of talking.
+pub const AUDIO_LEVEL_AVERAGE: u32 = 25;
+
+/// A room's `bitrate` as given, with Janus' floor applied; 0 stays 0.
+pub fn raised(bps: u64) -> u64 {
     if bps == 0 { 0 } else { bps.max(BITRATE_FLOOR) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bitrate_is_a_ceiling_only_with_bitrate_cap() {
+        let mut spec = RoomSpec::new(RoomId::from(1));
+        spec.bitrate = 100_000;
+        assert_eq!([0, 50_000, 200_000].map(|bps| spec.granted(bps)), [0, 50_000, 200_000]);
+        spec.bitrate_cap = true;
+        assert_eq!([0, 50_000, 200_000].map(|bps| spec.granted(bps)), [100_000, 50_000, 100_000]);
+        spec.bitrate = 0;
+        assert_eq!([0, 200_000].map(|bps| spec.granted(bps)), [0, 200_000], "0 is no ceiling");
+    }
 }

@@ -14,10 +14,11 @@ use super::effect::{Effect, LegSpec};
 use super::error::RoomError;
 use super::media::OfferedMedia;
 use super::negotiate;
-use super::publisher::{Line, check_mids, sent};
+use super::publisher::{Line, check_mids, delayed, sent};
 use super::room::{Member, Peer, Role, Room, Seat, tell, unused};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
 use crate::limits::MEDIA_LINES_MAX;
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, DescriptionKind, MediaKind, Mid};
 
 /// A handle that receives. It is finished when its peer connection is: the legs are gone, and only `leave` remains.
@@ -61,14 +62,18 @@ pub(super) struct Leg {
     accepted: bool,
     /// What `configure` said last.
     send: bool,
+    /// The playout-delay that it asks for; none leaves it to the publisher.
+    delay: Option<PlayoutDelay>,
     /// What the engine was told last.
     open: bool,
+    imposed: Option<PlayoutDelay>,
 }
 
 /// One m-line to be.
 struct Wanted {
     stream: StreamId,
     crossrefid: Option<Box<str>>,
+    delay: Option<PlayoutDelay>,
 }
 
 impl Room {
@@ -79,16 +84,17 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
         self.check_pin(join.pin.as_deref())?;
-        let known = |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id);
-        if self.spec.require_pvtid && !join.private_id.is_some_and(known) {
-            return Err(RoomError::PrivateIdNeeded);
-        }
         let legacy = join.legacy.filter(|_| join.streams.is_empty());
         let wanted = match &legacy {
             Some(legacy) => self.wanted_of_feed(legacy)?,
             None if join.streams.is_empty() => return Err(RoomError::Missing("feed")),
             None => self.wanted(&join.streams)?,
         };
+        // Janus looks for the feeds first.
+        let known = |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id);
+        if self.spec.require_pvtid && !join.private_id.is_some_and(known) {
+            return Err(RoomError::PrivateIdNeeded);
+        }
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
@@ -110,9 +116,9 @@ impl Room {
         for (wanted, line) in wanted.into_iter().zip(lines) {
             self.add_leg(member, wanted, line, effects);
         }
-        let legacy = legacy.map(|legacy| {
-            let display = self.feeds.get(&legacy.feed).and_then(|&feed| self.publisher(feed).display.clone());
-            (legacy.feed, display)
+        let legacy = legacy.and_then(|legacy| {
+            let feed = self.feeds.get(&legacy.feed)?;
+            Some(self.publisher(*feed).who.clone())
         });
         let offer = self.make_offer(member, false, effects);
         let streams = self.subscription(member);
@@ -163,6 +169,9 @@ impl Room {
         let mut stale = BTreeSet::new();
         for &id in &legs {
             let leg = &mut self.legs[id];
+            if leg.line.kind == MediaKind::Video {
+                leg.delay = delayed(leg.delay, &configure.streams, leg.line.mid);
+            }
             let by_kind = match leg.line.kind {
                 MediaKind::Audio if legacy => configure.audio,
                 MediaKind::Video if legacy => configure.video,
@@ -211,7 +220,7 @@ impl Room {
         }
     }
 
-    /// Opens and closes the gates of the legs as their state now says. Video that starts to flow to a peer that is up
+    /// Opens and closes the gates of the legs and sets their playout-delays as their state now says. Video that starts to flow to a peer that is up
     /// begins with a keyframe; a peer that is not up yet gets one when it is.
     pub(super) fn settle(&mut self, legs: &[LegId], effects: &mut Vec<Effect>) {
         let mut started = BTreeSet::new();
@@ -220,6 +229,12 @@ impl Room {
             let member = leg.subscriber;
             let relayed = leg.source.filter(|&source| self.line(source).send);
             let open = leg.accepted && leg.send && relayed.is_some() && !self.subscriber(member).paused;
+            let delay = leg.delay.or(leg.source.and_then(|source| self.line(source).delay));
+            if delay != leg.imposed {
+                self.legs[id].imposed = delay;
+                effects.push(Effect::OverrideDelay { leg: id, delay });
+            }
+            let leg = &self.legs[id];
             if open == leg.open {
                 continue;
             }
@@ -250,7 +265,9 @@ impl Room {
             if let Some(mid) = entry.mid.filter(|_| streams.is_empty()) {
                 return Err(RoomError::NoSuchFeedMid(mid, entry.feed.clone()));
             }
-            wanted.extend(streams.into_iter().map(|stream| Wanted { stream, crossrefid: entry.crossrefid.clone() }));
+            let (crossrefid, delay) = (&entry.crossrefid, entry.delay);
+            let own = |stream| Wanted { stream, crossrefid: crossrefid.clone(), delay };
+            wanted.extend(streams.into_iter().map(own));
             if wanted.len() > MEDIA_LINES_MAX {
                 return Err(RoomError::Exhausted("media lines"));
             }
@@ -266,7 +283,7 @@ impl Room {
             MediaKind::Data => false,
         };
         let streams = publisher.lines.iter().filter(offered).filter_map(|line| line.stream);
-        Ok(streams.map(|stream| Wanted { stream, crossrefid: None }).collect())
+        Ok(streams.map(|stream| Wanted { stream, crossrefid: None, delay: None }).collect())
     }
 
     /// The m-lines that offer the streams: numbers that no other line of the peer has.
@@ -282,7 +299,7 @@ impl Room {
                 .ok_or(RoomError::Exhausted("payload types"))?;
             let mid = tag(mindex);
             let msid = if use_msid {
-                let feed = &self.publisher(self.streams[*stream].publisher).id;
+                let feed = &self.publisher(self.streams[*stream].publisher).who.id;
                 (feed.to_string().into(), media.mid.as_str().into())
             } else {
                 ("janus".into(), format!("janus{mid}").into())
@@ -305,7 +322,8 @@ impl Room {
     }
 
     fn add_leg(&mut self, member: MemberId, wanted: Wanted, line: OfferedMedia, effects: &mut Vec<Effect>) {
-        let Wanted { stream, crossrefid } = wanted;
+        let Wanted { stream, crossrefid, delay } = wanted;
+        let delay = delay.filter(|_| line.kind == MediaKind::Video);
         let spec = LegSpec {
             ssrc: line.ssrc,
             rtx_ssrc: line.rtx_ssrc,
@@ -316,12 +334,23 @@ impl Room {
             extensions: line.extensions,
         };
         let source = Some(stream);
-        let leg = Leg { subscriber: member, source, line, crossrefid, accepted: false, send: true, open: false };
+        let leg = Leg {
+            subscriber: member,
+            source,
+            line,
+            crossrefid,
+            accepted: false,
+            send: true,
+            delay,
+            open: false,
+            imposed: None,
+        };
         let leg = self.legs.insert(leg);
         self.streams[stream].legs.push(leg);
         self.subscriber_mut(member).legs.push(leg);
         effects.push(Effect::AddLeg { leg, member, spec });
         effects.push(Effect::SetSource { leg, source });
+        self.settle(&[leg], effects);
     }
 
     /// Takes the answer to the outstanding offer, if there is one, and says whether another offer has to follow.
@@ -408,7 +437,7 @@ impl Room {
             crossrefid: leg.crossrefid.clone(),
             ready: leg.accepted,
             send: leg.send,
-            source: leg.source.map(|source| self.source(source)),
+            source: leg.source.map(|source| SourceSummary { delay: leg.delay, ..self.source(source) }),
         };
         legs.enumerate().map(summary).collect()
     }
@@ -417,13 +446,13 @@ impl Room {
         let publisher = self.publisher(self.streams[stream].publisher);
         let Line { media, description, .. } = self.line(stream);
         SourceSummary {
-            feed: publisher.id.clone(),
-            display: publisher.display.clone(),
+            feed: publisher.who.clone(),
             mid: media.mid,
             description: description.clone(),
             codec: media.codec,
             h264_profile: media.h264_profile.clone(),
             vp9_profile: media.vp9_profile.clone(),
+            delay: None,
         }
     }
 

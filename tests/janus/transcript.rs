@@ -1,16 +1,18 @@
 //! Transcripts: one line per message. `>` is said by a client, `<` is the next message it hears, `!` is a direction.
 //! Clients are `A` unless a letter stands before the sign. In what is said, `$name` stands for a value heard before; in
-//! what is heard, `"$name"` is that value, remembered when it is new, and `"*"` is anything. At the end nothing may be
-//! left unheard. `@` is an HTTP request, as `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a connection of its
-//! own for each letter; `=` is its response: a status, then JSON unless there is no content.
+//! what is heard, `"$name"` is that value, remembered when it is new, and `"*"` is anything. `$OFFER` is a browser's,
+//! `$ANSWER` a browser's to the offer heard last. At the end nothing may be left unheard. `@` is an HTTP request, as
+//! `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a connection of its own for each letter; `=` is its response: a
+//! status, then JSON unless there is no content.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portunus::engine::signal::{Fate, SignalConfig};
-use portunus::id::{Name, RoomId, ShardId};
+use portunus::id::{Name, RoomId, ShardId, StreamId};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
+use portunus::room::talking::TalkChange;
 use serde_json::Value;
 
 use crate::client::Frame;
@@ -20,10 +22,13 @@ use crate::world::{Lanes, World};
 const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
     m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
     a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
-    a=setup:actpass\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n\
+    a=setup:actpass\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
     m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
     a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
     a=setup:actpass\r\na=mid:1\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n";
+
+/// What is put into it to say how loud its audio is.
+const LEVELS: &str = "a=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
 
 struct Transcript {
     world: Option<World>,
@@ -35,6 +40,8 @@ struct Transcript {
 pub fn run(text: &str) -> Result<(), String> {
     let mut transcript = Transcript { world: None, config: SignalConfig::new([7; 32]), known: BTreeMap::new() };
     transcript.known.insert("OFFER".into(), Value::from(OFFER));
+    transcript.known.insert("LEVELS".into(), Value::from(OFFER.replace("a=mid:0\r\n", LEVELS)));
+    transcript.known.insert("LONG".into(), Value::from("x".repeat(1 << 19)));
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -98,6 +105,10 @@ impl Transcript {
         let frame = self.world().hear(name).ok_or_else(|| format!("{name} heard nothing instead of {expected}"))?;
         let Frame::Text(text) = frame else { return Err(format!("{name} was sent {frame:?}")) };
         let heard: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        if let Some(offer) = heard["jsep"]["sdp"].as_str().filter(|_| heard["jsep"]["type"] == "offer") {
+            let answer = offer.replace("a=sendonly", "a=recvonly").replace("a=setup:actpass", "a=setup:active");
+            self.known.insert("ANSWER".into(), answer.into());
+        }
         if self.matches(&expected, &heard) {
             Ok(())
         } else {
@@ -183,8 +194,18 @@ impl Transcript {
                 let room = RoomId::from(room.parse::<u64>().map_err(|_| "not a room")?);
                 let world = self.world();
                 let failed = world.shards[0].rooms.remove(&room).ok_or("no such room")?;
-                let to = failed.members.iter().map(|member| member.handle).collect();
+                let to = failed.addresses().collect();
                 world.mail(Mail::Event { from: ShardId(0), to, event: Event::RoomFailed(room) });
+            }
+            ["stream", stream, verb @ ("talks" | "stops"), room, level] => {
+                let stream = StreamId(stream.parse().map_err(|_| "not a stream")?);
+                let room = RoomId::from(room.parse::<u64>().map_err(|_| "not a room")?);
+                let level = level.parse().map_err(|_| "not a level")?;
+                let change = TalkChange { talking: *verb == "talks", level };
+                let world = self.world();
+                for mail in world.shards[0].talk(&room, stream, change) {
+                    world.mail(mail);
+                }
             }
             ["closed", code] => {
                 let frame = self.world().hear(name);

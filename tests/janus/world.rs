@@ -36,7 +36,7 @@ pub struct World {
 impl World {
     pub fn new(config: SignalConfig) -> World {
         let now = Now { mono: Mono(1_000_000_000), unix_us: 0 };
-        let shards = (0..config.shards).map(|shard| Shard::new(ShardId(shard))).collect();
+        let shards = (0..config.shards).map(|shard| Shard::new(ShardId(shard), config.shards)).collect();
         let engine = SignalEngine::new(config, now);
         let mut world = World { engine, shards, lanes: Lanes::Open, held: Vec::new(), clients: BTreeMap::new(), now };
         world.pump();

@@ -633,7 +633,8 @@ impl World {
     /// Joins as subscriber of whole feeds. None when the room refuses.
     pub fn subscribe(&mut self, room: u64, feeds: &[u64], browser: Box<dyn Browser>) -> Option<u64> {
         let id = self.add_client(room, Role::Subscriber, browser);
-        let streams = feeds.iter().map(|feed| SubscribeStream { feed: (*feed).into(), mid: None, crossrefid: None });
+        let streams =
+            feeds.iter().map(|feed| SubscribeStream { feed: (*feed).into(), mid: None, crossrefid: None, delay: None });
         let join = JoinSubscriber { streams: streams.collect(), autoupdate: true, ..JoinSubscriber::default() };
         let reply = self.member(id, MemberRequest::JoinSubscriber(join));
         let Reply::Attached(attached) = reply else {
@@ -644,7 +645,7 @@ impl World {
         client.has_peer = true;
         for stream in &attached.streams {
             let source = stream.source.as_ref().expect("a new m-line has a source");
-            let portunus::id::Name::Number(feed) = source.feed.0 else { panic!("feeds here have numbers") };
+            let portunus::id::Name::Number(feed) = source.feed.id.0 else { panic!("feeds here have numbers") };
             let publisher = &self.clients[&feed];
             let line = publisher.lines.iter().zip(0u8..).filter(|((kind, _), _)| *kind == stream.kind);
             // One line of each kind is enough to tell them apart.
@@ -671,7 +672,8 @@ impl World {
 
     /// `configure` of a subscriber: one m-line on or off.
     pub fn want(&mut self, id: u64, mid: &str, send: bool) {
-        let stream = ConfigureStream { mid: Some(Mid::from(mid).unwrap()), send: Some(send), keyframe: false };
+        let stream =
+            ConfigureStream { mid: Some(Mid::from(mid).unwrap()), send: Some(send), ..ConfigureStream::default() };
         let configure = ConfigureSubscriber { streams: vec![stream], ..ConfigureSubscriber::default() };
         let reply = self.member(id, MemberRequest::ConfigureSubscriber(configure));
         assert!(matches!(reply, Reply::Configured(_)), "{reply:?}");

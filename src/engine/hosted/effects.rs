@@ -12,6 +12,7 @@ use crate::proto::dtls::Role;
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::effect::{Effect, LegSpec};
 use crate::room::media::PublishedMedia;
+use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, DescriptionKind, Transport};
 
 impl HostedRoom {
@@ -78,6 +79,11 @@ impl HostedRoom {
                     }
                 }
                 Effect::SetStream { stream, member, media } => self.set_stream(turn, stream, member, media),
+                Effect::WatchTalking { stream, rule } => {
+                    if let Some(stream) = self.streams.get_mut(stream.0) {
+                        stream.talk.set(rule);
+                    }
+                }
                 Effect::RemoveStream(stream) => self.remove_stream(turn, stream),
                 Effect::AddLeg { leg, member, spec } => self.add_leg(turn, leg, member, spec),
                 Effect::SetSource { leg, source } => self.set_source(leg, source),
@@ -87,6 +93,11 @@ impl HostedRoom {
                     }
                 }
                 Effect::GateLeg { leg, open } => self.gate_leg(leg, open),
+                Effect::OverrideDelay { leg, delay } => {
+                    if let Some(leg) = self.legs.get_mut(leg.0) {
+                        leg.playout_delay = delay.map(PlayoutDelay::to_bytes);
+                    }
+                }
                 Effect::RemoveLeg(leg) => {
                     self.set_source(leg, None);
                     let member = self.legs.take(leg.0).map(|leg| leg.member);

@@ -292,6 +292,8 @@ impl HostedRoom {
                 entry.playout_delay = value.try_into().ok();
             }
         }
+        // The V bit is not a level, and Janus does not look at it either.
+        let change = entry.audio_level.and_then(|level| stream.talk.packet(level & 0x7f));
         let first_of_stream = stream.layers.iter().all(|layer| !layer.is_touched());
         let layer = &mut stream.layers[layer];
         layer.received = received;
@@ -311,6 +313,11 @@ impl HostedRoom {
         if !stream.receiving {
             stream.receiving = true;
             self.media_changed(turn, id, true);
+        }
+        if let Some(change) = change {
+            let mut effects = Vec::new();
+            self.room.talking_changed(id, change, &mut effects);
+            self.apply(turn, effects);
         }
         turn.desk.counters.packets_received += 1;
         Verdict::Accepted

@@ -41,7 +41,7 @@ impl fmt::Display for PluginError {
         match self {
             PluginError::Request(error) => error.fmt(f),
             PluginError::Room(error) => error.fmt(f),
-            PluginError::JoinFirst => f.write_str("Invalid request on unconfigured participant (join first)"),
+            PluginError::JoinFirst => f.write_str("Invalid request on unconfigured participant"),
             PluginError::Busy => f.write_str("The media shard is busy, try again"),
             PluginError::Late => f.write_str("The media shard did not answer in time"),
             PluginError::Unexpected => f.write_str("The media shard gave an answer to another question"),

@@ -3,21 +3,22 @@
 use serde::Serialize;
 
 use super::error::PluginError;
-use crate::id::{FeedId, RoomId};
+use crate::id::RoomId;
 use crate::room::codec::Codec;
 use crate::room::command::{
-    Event, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary, SubscriptionSummary,
+    self, Event, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary,
+    SubscriptionSummary,
 };
 use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
-    Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Media, Publishers, SlowLink,
-    SlowLinkNotice, Updated,
+    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Joining, Media, Publishers,
+    SlowLink, SlowLinkNotice, Talking, Updated,
 };
-use crate::wire::janus::videoroom::publisher::{self, Configured, Joined, Publisher, Stream};
+use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
-use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, Source, Subscription};
-use crate::wire::janus::videoroom::{Id, PACKAGE};
+use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription};
+use crate::wire::janus::videoroom::{Id, Object, PACKAGE};
 use crate::wire::sdp::{Description, DescriptionKind, MediaKind, compose};
 
 /// A plugin's data without a description.
@@ -70,6 +71,9 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
                 id: Id(&joined.id.0),
                 private_id: joined.private_id,
                 publishers: joined.publishers.iter().map(publisher).collect(),
+                audio_active_packets: joined.talk.packets.filter(|packets| *packets > 0),
+                audio_level_average: joined.talk.threshold.filter(|threshold| *threshold > 0),
+                attendees: joined.attendees.as_ref().map(|waiting| waiting.iter().map(identity).collect()),
                 published: joined.published.as_ref().map(published),
             };
             described(name, &data, joined.published.as_ref().map(|published| &published.answer))
@@ -79,9 +83,10 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
                 videoroom: "attached",
                 room: Id(&attached.room.0),
                 streams: attached.streams.iter().map(subscription).collect(),
-                legacy: attached.legacy.as_ref().map(|(feed, display)| Legacy {
-                    id: Id(&feed.0),
-                    display: display.as_deref(),
+                legacy: attached.legacy.as_ref().map(|feed| Legacy {
+                    id: Id(&feed.id.0),
+                    display: feed.display.as_deref(),
+                    metadata: feed.metadata.as_ref().map(object),
                     warning: "deprecated_api",
                 }),
             };
@@ -105,6 +110,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         Reply::Claimed { .. }
         | Reply::Located(_)
         | Reply::Released
+        | Reply::Admitted(_)
         | Reply::Rooms(_)
         | Reply::TornDown(_)
         | Reply::Surveyed(_)
@@ -114,17 +120,28 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
 
 /// What an event says, to every handle alike.
 pub(super) fn event(event: &Event) -> Notice {
-    let departure = |room: &RoomId, display: &Option<Box<str>>, gone| {
-        plain("event", &Departure { videoroom: "event", room: Id(&room.0), display: display.as_deref(), gone })
-    };
     match event {
         Event::Publishers(room, publishers) => {
             let publishers = publishers.iter().map(publisher).collect();
             plain("event", &Publishers { videoroom: "event", room: Id(&room.0), publishers })
         }
-        Event::Unpublished(room, feed, display) => departure(room, display, Gone::Unpublished(Id(&feed.0))),
-        Event::Leaving(room, feed, display) => departure(room, display, Gone::Leaving(Id(&feed.0))),
-        Event::Display(FeedId(feed), display) => plain("event", &Display { videoroom: "event", id: Id(feed), display }),
+        Event::Joining(room, who) => {
+            plain("event", &Joining { videoroom: "event", room: Id(&room.0), joining: identity(who) })
+        }
+        Event::Unpublished(room, who) => departure(room, who, Gone::Unpublished),
+        Event::Leaving(room, who) => departure(room, who, Gone::Leaving),
+        Event::Display(feed, display, metadata) => {
+            let metadata = metadata.as_ref().map(object);
+            plain("event", &Display { videoroom: "event", id: Id(&feed.0), display, metadata })
+        }
+        Event::Metadata(feed, metadata) => {
+            plain("event", &event::Metadata { videoroom: "event", id: Id(&feed.0), metadata: object(metadata) })
+        }
+        Event::Talking { room, feed, mindex, mid, change } => {
+            let videoroom = if change.talking { "talking" } else { "stopped-talking" };
+            let (room, id) = (Id(&room.0), Id(&feed.0));
+            plain("event", &Talking { videoroom, room, id, mindex: *mindex, mid, level: change.level })
+        }
         Event::Destroyed(room) | Event::RoomFailed(room) => {
             plain("event", &Destroyed { videoroom: "destroyed", room: Id(&room.0) })
         }
@@ -148,6 +165,11 @@ pub(super) fn event(event: &Event) -> Notice {
     }
 }
 
+fn departure<'a>(room: &'a RoomId, who: &'a command::Identity, gone: impl FnOnce(Id<'a>) -> Gone<'a>) -> Notice {
+    let Identity { id, display, metadata } = identity(who);
+    plain("event", &Departure { videoroom: "event", room: Id(&room.0), display, metadata, gone: gone(id) })
+}
+
 fn kind_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
@@ -157,11 +179,16 @@ fn kind_name(kind: MediaKind) -> &'static str {
 }
 
 fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
-    Publisher {
-        id: Id(&publisher.id.0),
-        display: publisher.display.as_deref(),
-        published: streams_of(&publisher.streams),
-    }
+    Publisher { who: identity(&publisher.who), published: streams_of(&publisher.streams), talking: publisher.talking }
+}
+
+fn identity(who: &command::Identity) -> Identity<'_> {
+    let command::Identity { id, display, metadata } = who;
+    Identity { id: Id(&id.0), display: display.as_deref(), metadata: metadata.as_ref().map(object) }
+}
+
+fn object(metadata: &command::Metadata) -> Object<'_> {
+    Object(&metadata.0)
 }
 
 fn published(published: &Published) -> publisher::Published<'_> {
@@ -188,6 +215,7 @@ fn stream(stream: &StreamSummary) -> Stream<'_> {
         stereo: stream.stereo,
         fec: stream.fec,
         dtx: stream.dtx,
+        talking: stream.talking,
         h264_profile: stream.h264_profile.as_deref(),
         vp9_profile: stream.vp9_profile.as_deref(),
         audiolevel_ext_id: stream.audiolevel_ext_id,
@@ -207,19 +235,21 @@ fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
         ready: subscription.ready,
         send: subscription.send,
         source: subscription.source.as_ref().map(|source| Source {
-            feed_id: Id(&source.feed.0),
-            feed_display: source.display.as_deref(),
+            feed_id: Id(&source.feed.id.0),
+            feed_display: source.feed.display.as_deref(),
+            feed_metadata: source.feed.metadata.as_ref().map(object),
             feed_mid: &source.mid,
             feed_description: source.description.as_deref(),
             codec: source.codec.map(Codec::janus),
             h264_profile: source.h264_profile.as_deref(),
             vp9_profile: source.vp9_profile.as_deref(),
+            playout_delay: source.delay.map(|delay| PlayoutDelay { min_delay: delay.min, max_delay: delay.max }),
         }),
     }
 }
 
 fn participant(participant: &ParticipantSummary) -> Participant<'_> {
-    Participant { id: Id(&participant.id.0), display: participant.display.as_deref(), publisher: participant.publisher }
+    Participant { who: identity(&participant.who), publisher: participant.publisher, talking: participant.talking }
 }
 
 fn listed(summary: &RoomSummary) -> Listed<'_> {
@@ -233,11 +263,12 @@ fn listed(summary: &RoomSummary) -> Listed<'_> {
         is_private: spec.is_private,
         max_publishers: spec.publishers,
         bitrate: spec.bitrate,
+        bitrate_cap: spec.bitrate_cap,
         fir_freq: spec.fir_freq,
         require_pvtid: spec.require_pvtid,
         require_e2ee: false,
         dummy_publisher: false,
-        notify_joining: false,
+        notify_joining: spec.notify_joining,
         audiocodec: names(&spec.audio_codecs),
         videocodec: names(&spec.video_codecs),
         opus_fec: spec.opus_fec && has_opus,
@@ -246,7 +277,9 @@ fn listed(summary: &RoomSummary) -> Listed<'_> {
         lock_record: false,
         num_participants: summary.participants,
         audiolevel_ext: spec.audiolevel_ext,
-        audiolevel_event: false,
+        audiolevel_event: spec.audiolevel_event,
+        audio_active_packets: spec.audiolevel_event.then_some(spec.audio_active_packets),
+        audio_level_average: spec.audiolevel_event.then_some(spec.audio_level_average),
         videoorient_ext: spec.videoorient_ext,
         playoutdelay_ext: spec.playoutdelay_ext,
         transport_wide_cc_ext: spec.transport_wide_cc_ext,

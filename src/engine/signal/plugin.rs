@@ -45,6 +45,8 @@ pub(super) enum Step {
     Destroy,
     /// The owner's word on a room.
     Ask,
+    /// The owner's word on the pin, before the client hears what else is wrong.
+    Knock(PluginError),
     /// A seat.
     Join,
     /// The room's answer to a member.
@@ -57,8 +59,9 @@ pub(super) enum Located {
     Destroy(RoomId, Option<Box<str>>),
     Exists(RoomId),
     Participants(RoomId),
-    /// A join whose other elements may be wrong: Janus tells of a missing room first.
-    Join(RoomId, Result<Box<MemberRequest>, PluginError>),
+    Join(RoomId, Box<MemberRequest>),
+    /// A join with this pin that is wrong in itself: Janus tells of a missing room and of the pin first.
+    WrongJoin(RoomId, Option<Box<str>>, PluginError),
 }
 
 impl Located {
@@ -67,7 +70,8 @@ impl Located {
             Located::Destroy(room, _)
             | Located::Exists(room)
             | Located::Participants(room)
-            | Located::Join(room, _) => room,
+            | Located::Join(room, _)
+            | Located::WrongJoin(room, ..) => room,
         }
     }
 }
@@ -185,7 +189,7 @@ impl SignalEngine {
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
             Request::ListParticipants => Ok(self.locate(Located::Participants(room::parse_room(body)?))),
             Request::List => {
-                let private = match (&self.config.admin_key, room::parse_list(body)?) {
+                let private = match (&self.config.admin_key, room::parse_list(body)) {
                     (Some(key), Some(given)) if is_equal(key, given) => true,
                     (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
                     _ => false,
@@ -246,8 +250,10 @@ impl SignalEngine {
             Some(Role::Joining | Role::Finished) => return Err(RoomError::HandleFinished.into()),
         }
         let room = room::parse_room(body)?;
-        let join = request::join(request, body, description).map(Box::new);
-        Ok(self.locate(Located::Join(room, join)))
+        Ok(self.locate(match request::join(request, body, description) {
+            Ok(join) => Located::Join(room, Box::new(join)),
+            Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), error),
+        }))
     }
 
     fn translate_member(

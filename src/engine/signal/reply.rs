@@ -46,6 +46,7 @@ impl SignalEngine {
                 self.ask(now.mono, owner, Command::Create(spec), Waiting::Plugin(exchange, step));
             }
             (Step::Locate(located), Reply::Located(owner)) => self.located(now, exchange, *located, owner),
+            (Step::Knock(error), Reply::Admitted(_)) => self.finish(now, exchange, Err(error)),
             (step, Reply::Refused(error)) => self.abandon(now, exchange, step, error.into()),
             (Step::Destroy, reply @ Reply::Destroyed(_)) => {
                 if let Reply::Destroyed(room) = &reply {
@@ -95,8 +96,8 @@ impl SignalEngine {
             Located::Destroy(room, secret) => (Command::Destroy { room, secret }, Step::Destroy),
             Located::Exists(room) => (Command::Exists(room), Step::Ask),
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
-            Located::Join(_, Err(error)) => return self.finish(now, exchange, Err(error)),
-            Located::Join(room, Ok(join)) => return self.sit_down(now, exchange, room, owner, join),
+            Located::WrongJoin(room, pin, error) => (Command::Knock { room, pin }, Step::Knock(error)),
+            Located::Join(room, join) => return self.sit_down(now, exchange, room, owner, join),
         };
         self.ask(now.mono, owner, command, Waiting::Plugin(exchange, step));
     }

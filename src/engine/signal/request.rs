@@ -4,7 +4,8 @@ use super::error::PluginError;
 use crate::id::RoomId;
 use crate::room::codec::Codec;
 use crate::room::command;
-use crate::room::spec::{RoomSpec, bitrate_cap};
+use crate::room::playout;
+use crate::room::spec::{RoomSpec, raised};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
@@ -13,7 +14,7 @@ use crate::wire::janus::videoroom::room::Create;
 use crate::wire::janus::videoroom::subscriber::{self, Feeds};
 use crate::wire::sdp::{Description, DescriptionKind};
 
-/// Codecs in one list of a room.
+/// Codecs in one list of a room; what comes behind them is not read, as in Janus.
 const CODECS_MAX: usize = 5;
 
 /// The room that a `create` describes. When its id is yet to be minted, so is a missing description.
@@ -21,7 +22,7 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
     let defaults = RoomSpec::new(create.room.clone().unwrap_or(RoomId::from(0)));
     let codecs = |list: Option<&str>, default: Vec<Codec>, is_video, name| match list {
         None => Ok(default),
-        Some(list) => parse_codecs(list, is_video).ok_or(RequestError::Value(name)),
+        Some(list) => parse_codecs(list, is_video).ok_or_else(|| RequestError::Codec(name, known_codecs(is_video))),
     };
     Ok(RoomSpec {
         description: match (create.description, &create.room) {
@@ -34,7 +35,8 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
         pin: create.pin.map(Box::from),
         require_pvtid: create.require_pvtid,
         publishers: create.publishers.unwrap_or(defaults.publishers),
-        bitrate: create.bitrate.map_or(defaults.bitrate, bitrate_cap),
+        bitrate: create.bitrate.map_or(defaults.bitrate, raised),
+        bitrate_cap: create.bitrate_cap,
         fir_freq: create.fir_freq.unwrap_or(defaults.fir_freq),
         audio_codecs: codecs(create.audiocodec, defaults.audio_codecs, false, "audiocodec")?,
         video_codecs: codecs(create.videocodec, defaults.video_codecs, true, "videocodec")?,
@@ -43,9 +45,13 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
         opus_fec: create.opus_fec.unwrap_or(defaults.opus_fec),
         opus_dtx: create.opus_dtx.unwrap_or(defaults.opus_dtx),
         audiolevel_ext: create.audiolevel_ext.unwrap_or(defaults.audiolevel_ext),
+        audiolevel_event: create.audiolevel_event,
+        audio_active_packets: create.audio_active_packets.unwrap_or(defaults.audio_active_packets),
+        audio_level_average: create.audio_level_average.unwrap_or(defaults.audio_level_average),
         videoorient_ext: create.videoorient_ext.unwrap_or(defaults.videoorient_ext),
         playoutdelay_ext: create.playoutdelay_ext.unwrap_or(defaults.playoutdelay_ext),
         transport_wide_cc_ext: create.transport_wide_cc_ext.unwrap_or(defaults.transport_wide_cc_ext),
+        notify_joining: create.notify_joining,
         room: defaults.room,
     })
 }
@@ -59,11 +65,14 @@ pub(super) fn name_room(spec: &mut RoomSpec, room: RoomId) {
 }
 
 fn parse_codecs(list: &str, is_video: bool) -> Option<Vec<Codec>> {
-    let codecs = list
-        .split(',')
-        .map(|name| Codec::from_janus(name.trim()).filter(|codec| codec.is_video() == is_video))
-        .collect::<Option<Vec<_>>>()?;
-    (codecs.len() <= CODECS_MAX).then_some(codecs)
+    let named = list.split(',').take(CODECS_MAX);
+    named.map(|name| Codec::from_janus(name.trim()).filter(|codec| codec.is_video() == is_video)).collect()
+}
+
+fn known_codecs(is_video: bool) -> Box<str> {
+    let names: Vec<&str> =
+        Codec::all().filter(|codec| codec.is_video() == is_video).map(|codec| codec.janus()).collect();
+    names.join(", ").into()
 }
 
 /// A `join` of either role.
@@ -79,6 +88,8 @@ pub(super) fn join(
             Ok(command::MemberRequest::JoinPublisher(command::JoinPublisher {
                 id: join.id,
                 display: join.display.map(Box::from),
+                metadata: join.metadata.map(metadata),
+                talk: command::TalkWish { packets: join.audio_active_packets, threshold: join.audio_level_average },
                 pin: join.pin.map(Box::from),
                 configure: if configures { Some(configure(false, body, description)?) } else { None },
             }))
@@ -109,6 +120,7 @@ fn join_subscriber(join: subscriber::JoinSubscriber<'_>) -> command::JoinSubscri
                 feed: stream.feed,
                 mid: stream.mid,
                 crossrefid: stream.crossrefid.map(Box::from),
+                delay: playout::overridden(None, stream.min_delay, stream.max_delay),
             })
             .collect(),
         legacy,
@@ -129,6 +141,8 @@ pub(super) fn configure(
         bitrate: configure.bitrate,
         keyframe: configure.keyframe,
         display: configure.display.map(Box::from),
+        metadata: configure.metadata.map(metadata),
+        talk: command::TalkWish { packets: configure.audio_active_packets, threshold: configure.audio_level_average },
         descriptions: configure.descriptions.into_iter().map(|(mid, text)| (mid, text.into())).collect(),
         streams: configure.streams.into_iter().map(stream).collect(),
         audio: configure.audio,
@@ -149,8 +163,13 @@ pub(super) fn configure_subscriber(body: Fields<'_>) -> Result<command::Configur
     })
 }
 
+fn metadata(text: String) -> command::Metadata {
+    command::Metadata(text.into())
+}
+
 fn stream(stream: publisher::ConfigureStream) -> command::ConfigureStream {
-    command::ConfigureStream { mid: stream.mid, send: stream.send, keyframe: stream.keyframe }
+    let publisher::ConfigureStream { mid, send, keyframe, min_delay, max_delay } = stream;
+    command::ConfigureStream { mid, send, keyframe, min_delay, max_delay }
 }
 
 #[cfg(test)]
@@ -180,8 +199,11 @@ mod tests {
         assert_eq!(room.video_codecs, [Codec::H264, Codec::Vp9]);
         let room = spec(r#"{"vp9_profile":"2","h264_profile":"640c1f"}"#).unwrap();
         assert_eq!((room.profile(Codec::Vp9), room.profile(Codec::H264)), (Some("2"), Some("640c1f")));
-        for wrong in ["", "mp3", "vp8", "opus,opus,opus,opus,opus,opus"] {
+        for wrong in ["mp3", "vp8", ",", "opus,"] {
             assert_eq!(spec(&format!(r#"{{"audiocodec":"{wrong}"}}"#)), Err(430), "{wrong}");
+            assert_eq!(spec(r#"{"audiocodec":""}"#).unwrap().audio_codecs, [Codec::Opus], "the default");
+            let six = spec(r#"{"audiocodec":"opus,pcmu,pcma,g722,opus,mp3"}"#).unwrap();
+            assert_eq!(six.audio_codecs.len(), 5, "the sixth is not read");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The engine with one room and scripted handshakes, joined as clients join it, behind links that delay and lose. Every
 //! datagram that it seals is looked at on its way out: no key, SSRC and index may ever carry two contents.
 
+mod attention;
 mod link;
 mod repair;
 mod sources;
@@ -108,7 +109,7 @@ impl World {
 
     /// Subscribes to everything of the feed; the description is what was offered.
     fn subscribe(&mut self, member: u16, feed: FeedId, answer: impl Fn(&mut Description)) -> (Description, End) {
-        let stream = SubscribeStream { feed, mid: None, crossrefid: None };
+        let stream = SubscribeStream { feed, mid: None, crossrefid: None, delay: None };
         let join = JoinSubscriber { streams: vec![stream], autoupdate: true, ..JoinSubscriber::default() };
         let reply = self.request(member, MemberRequest::JoinSubscriber(join));
         let Reply::Attached(attached) = reply else { panic!("{reply:?}") };

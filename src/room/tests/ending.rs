@@ -42,7 +42,7 @@ fn a_lost_peer_is_told_to_subscribers_then_participants_then_its_owner() {
         ["tell [5] updated v2 with 0 of 2", "close peer 1", "tell [2] unpublished 1", "tell [1] hangup ICE failed"]
     );
     let attendee = &scene.room.participants()[1];
-    assert!(attendee.id == FeedId::from(1) && !attendee.publisher);
+    assert!(attendee.who.id == FeedId::from(1) && !attendee.publisher);
     assert_eq!(scene.configured(1, publish(offer(&[AUDIO])))[0], "open peer 1 abcd");
 }
 
@@ -93,11 +93,14 @@ fn detach_of_a_publisher_is_told_as_unpublished_then_leaving() {
 }
 
 #[test]
-fn detach_of_an_attendee_is_told_as_leaving() {
+fn detach_of_an_attendee_is_told_like_that_of_a_publisher() {
     let mut scene = Scene::new();
     scene.join(2);
     scene.join(1);
-    assert_eq!(scene.teardown(1, Teardown::Detach), ["tell [2] leaving 1", "tell [1] detached"]);
+    assert_eq!(
+        scene.teardown(1, Teardown::Detach),
+        ["tell [2] unpublished 1", "tell [2] leaving 1", "tell [1] detached"]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The rules of a room, told as requests and what comes of them. Here are the descriptions that browsers would send and
 //! a short way to write effects down.
 
+mod attention;
 mod ending;
 mod model;
 mod publishing;
@@ -10,12 +11,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::command::{
-    Attached, Configure, Event, JoinPublisher, JoinSubscriber, Joined, MemberRequest, Reply, SubscribeStream, Teardown,
+    Attached, Configure, Event, JoinPublisher, JoinSubscriber, Joined, MemberRequest, Metadata, Reply, SubscribeStream,
+    Teardown,
 };
 use super::effect::Effect;
 use super::error::RoomError;
 use super::room::Room;
 use super::spec::RoomSpec;
+use super::talking::TalkRule;
 use crate::id::{FeedId, HandleAddress, HandleId, MemberId, RoomId, SessionId, SignalId};
 use crate::wire::sdp::{
     Description, DescriptionKind, Direction, ExtensionMap, MediaKind, MediaSection, Mid, Payload, Setup, Transport,
@@ -132,7 +135,7 @@ fn join_as(feed: u64) -> MemberRequest {
 }
 
 fn subscribe(feeds: &[u64]) -> MemberRequest {
-    let entry = |&feed: &u64| SubscribeStream { feed: FeedId::from(feed), mid: None, crossrefid: None };
+    let entry = |&feed: &u64| SubscribeStream { feed: FeedId::from(feed), mid: None, crossrefid: None, delay: None };
     let streams = feeds.iter().map(entry).collect();
     MemberRequest::JoinSubscriber(JoinSubscriber { autoupdate: true, streams, ..JoinSubscriber::default() })
 }
@@ -258,6 +261,14 @@ fn line(effect: &Effect) -> String {
         Effect::SetSource { leg, source: None } => format!("leg {} from nothing", leg.0),
         Effect::AcceptLeg { leg, media } => format!("leg {} accepted {}", leg.0, media.accepted),
         Effect::GateLeg { leg, open } => format!("leg {} {}", leg.0, if *open { "opens" } else { "closes" }),
+        Effect::WatchTalking { stream, rule: Some(TalkRule { packets, threshold }) } => {
+            format!("watch {} by {packets} below {threshold}", stream.0)
+        }
+        Effect::WatchTalking { stream, rule: None } => format!("watch {} no more", stream.0),
+        Effect::OverrideDelay { leg, delay: Some(delay) } => {
+            format!("leg {} says delay {} to {}", leg.0, delay.min, delay.max)
+        }
+        Effect::OverrideDelay { leg, delay: None } => format!("leg {} says its publisher's delay", leg.0),
         Effect::RemoveLeg(leg) => format!("remove leg {}", leg.0),
         Effect::RequestKeyframe(stream) => format!("keyframe {}", stream.0),
         Effect::CapBitrate { member, bps } => format!("cap {} at {bps}", member.0),
@@ -266,6 +277,10 @@ fn line(effect: &Effect) -> String {
             format!("tell {to:?} {}", said(event))
         }
     }
+}
+
+fn also(metadata: Option<&Metadata>) -> String {
+    metadata.map(|Metadata(text)| format!(" and {text}")).unwrap_or_default()
 }
 
 fn known(remote: Option<&Transport>) -> &str {
@@ -278,12 +293,17 @@ fn said(event: &Event) -> String {
             let one = |(id, active): (&FeedId, usize)| format!("{id} with {active}");
             let count =
                 |streams: &[super::command::StreamSummary]| streams.iter().filter(|stream| !stream.disabled).count();
-            let all = publishers.iter().map(|publisher| one((&publisher.id, count(&publisher.streams))));
+            let all = publishers.iter().map(|publisher| one((&publisher.who.id, count(&publisher.streams))));
             format!("publishers {}", all.collect::<Vec<_>>().join(" "))
         }
-        Event::Unpublished(_, feed, _) => format!("unpublished {feed}"),
-        Event::Leaving(_, feed, _) => format!("leaving {feed}"),
-        Event::Display(feed, name) => format!("display {feed} {name}"),
+        Event::Joining(_, who) => format!("joining {}", who.id),
+        Event::Unpublished(_, who) => format!("unpublished {}", who.id),
+        Event::Leaving(_, who) => format!("leaving {}", who.id),
+        Event::Display(feed, name, metadata) => format!("display {feed} {name}{}", also(metadata.as_ref())),
+        Event::Metadata(feed, Metadata(text)) => format!("metadata {feed} {text}"),
+        Event::Talking { feed, mid, change, .. } => {
+            format!("{feed} {mid} {} at {}", if change.talking { "talks" } else { "stops" }, change.level)
+        }
         Event::Destroyed(_) => "destroyed".into(),
         Event::Updated(_, streams, offer) => {
             let active = streams.iter().filter(|stream| stream.active).count();

@@ -9,6 +9,7 @@ use super::super::command::{ConfigureStream, ConfigureSubscriber, HangupReason};
 use super::super::room::RoomGauges;
 use super::*;
 use crate::id::{LegId, StreamId};
+use crate::wire::rtp::extension::PlayoutDelay;
 
 const HANDLES: u64 = 6;
 
@@ -18,6 +19,7 @@ enum Op {
     JoinAndConfigure(Vec<bool>),
     Offer { publish: bool, lines: Vec<bool> },
     Relay(bool),
+    Delay(i64),
     Unpublish,
     Subscribe { feeds: Vec<u64>, autoupdate: bool },
     Answer { refuse: bool },
@@ -40,6 +42,7 @@ fn ops() -> impl Strategy<Value = Vec<(u64, Op)>> {
         1 => lines().prop_map(Op::JoinAndConfigure),
         3 => (any::<bool>(), lines()).prop_map(|(publish, lines)| Op::Offer { publish, lines }),
         1 => any::<bool>().prop_map(Op::Relay),
+        1 => (-1..3i64).prop_map(Op::Delay),
         1 => Just(Op::Unpublish),
         4 => (feeds, any::<bool>()).prop_map(|(feeds, autoupdate)| Op::Subscribe { feeds, autoupdate }),
         4 => any::<bool>().prop_map(|refuse| Op::Answer { refuse }),
@@ -69,6 +72,7 @@ struct LegState {
     source: Option<StreamId>,
     accepted: bool,
     open: bool,
+    delay: Option<PlayoutDelay>,
 }
 
 impl Tables {
@@ -94,7 +98,7 @@ impl Tables {
                 }
                 Effect::AddLeg { leg, member, .. } => {
                     assert!(self.peers.contains(member));
-                    let state = LegState { member: *member, source: None, accepted: false, open: false };
+                    let state = LegState { member: *member, source: None, accepted: false, open: false, delay: None };
                     assert!(self.legs.insert(*leg, state).is_none(), "added twice");
                 }
                 Effect::SetSource { leg, source } => {
@@ -107,6 +111,10 @@ impl Tables {
                     assert_ne!(leg.open, *open, "said twice");
                     assert!(!open || (leg.accepted && leg.source.is_some()));
                     leg.open = *open;
+                }
+                Effect::WatchTalking { stream, .. } => assert!(self.streams.contains_key(stream)),
+                Effect::OverrideDelay { leg, delay } => {
+                    assert_ne!(std::mem::replace(&mut self.leg(*leg).delay, *delay), *delay, "said twice");
                 }
                 Effect::RemoveLeg(leg) => assert!(self.legs.remove(leg).is_some()),
                 Effect::RequestKeyframe(stream) => assert!(self.streams.contains_key(stream)),
@@ -192,6 +200,15 @@ impl History {
             }),
             Op::Offer { publish, lines } => MemberRequest::Configure(Configure { publish, ..offered(&lines) }),
             Op::Relay(send) => MemberRequest::Configure(Configure { video: Some(send), ..Configure::default() }),
+            Op::Delay(delay) => {
+                let entry = ConfigureStream { min_delay: Some(delay), ..ConfigureStream::default() };
+                let streams = vec![entry];
+                if delay % 2 == 0 {
+                    MemberRequest::Configure(Configure { streams, ..Configure::default() })
+                } else {
+                    MemberRequest::ConfigureSubscriber(ConfigureSubscriber { streams, ..Default::default() })
+                }
+            }
             Op::Unpublish => MemberRequest::Unpublish,
             Op::Subscribe { feeds, autoupdate } => match subscribe(&feeds) {
                 MemberRequest::JoinSubscriber(join) => {
@@ -209,7 +226,7 @@ impl History {
             Op::Start => MemberRequest::Start(None),
             Op::Pause => MemberRequest::Pause,
             Op::Send(send) => MemberRequest::ConfigureSubscriber(ConfigureSubscriber {
-                streams: vec![ConfigureStream { mid: Some(mid("0")), send: Some(send), keyframe: false }],
+                streams: vec![ConfigureStream { mid: Some(mid("0")), send: Some(send), ..ConfigureStream::default() }],
                 ..ConfigureSubscriber::default()
             }),
             Op::Renew { restart } => MemberRequest::ConfigureSubscriber(ConfigureSubscriber {

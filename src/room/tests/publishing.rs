@@ -9,7 +9,7 @@ fn pinned(pin: Option<&str>) -> MemberRequest {
 }
 
 fn entry(mid_text: Option<&str>, send: Option<bool>) -> ConfigureStream {
-    ConfigureStream { mid: mid_text.map(mid), send, keyframe: false }
+    ConfigureStream { mid: mid_text.map(mid), send, ..ConfigureStream::default() }
 }
 
 #[test]
@@ -89,7 +89,10 @@ fn others_hear_of_a_publisher_when_its_peer_is_up_and_before_itself() {
     assert_eq!(scene.up(2), ["tell [1, 3] publishers 2 with 2", "tell [2] webrtcup"]);
     assert!(scene.up(2).is_empty(), "a peer is up once");
     let joined = scene.join(4);
-    assert_eq!(joined.publishers.iter().map(|publisher| publisher.id.clone()).collect::<Vec<_>>(), [FeedId::from(2)]);
+    assert_eq!(
+        joined.publishers.iter().map(|publisher| publisher.who.id.clone()).collect::<Vec<_>>(),
+        [FeedId::from(2)]
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn wanting(streams: Vec<SubscribeStream>) -> MemberRequest {
 }
 
 fn one(feed: u64, line: &str) -> SubscribeStream {
-    SubscribeStream { feed: FeedId::from(feed), mid: Some(mid(line)), crossrefid: Some("mine".into()) }
+    SubscribeStream { feed: FeedId::from(feed), mid: Some(mid(line)), crossrefid: Some("mine".into()), delay: None }
 }
 
 fn configured(scene: &mut Scene, handle: u64, configure: ConfigureSubscriber) -> (Option<Description>, Vec<String>) {
@@ -34,7 +34,7 @@ fn a_whole_feed_becomes_one_line_per_stream_with_our_numbers() {
     );
     assert_eq!(attached.streams.iter().map(|stream| stream.mid.as_str()).collect::<Vec<_>>(), ["0", "1"]);
     assert!(attached.streams.iter().all(|stream| stream.active && stream.send && !stream.ready));
-    assert_eq!(attached.streams[1].source.as_ref().expect("a source").feed, FeedId::from(1));
+    assert_eq!(attached.streams[1].source.as_ref().expect("a source").feed.id, FeedId::from(1));
     assert_eq!(attached.offer.kind, DescriptionKind::Offer);
     assert_eq!(attached.offer.origin_version, 1);
     assert_eq!(attached.offer.media.iter().map(|media| media.payloads[0].pt).collect::<Vec<_>>(), [111, 96]);
@@ -98,7 +98,7 @@ fn the_legacy_form_filters_by_kind_and_is_answered_with_the_feed() {
     };
     assert_eq!(scene.refusal(5, legacy(false, false)).code(), 437);
     let (Reply::Attached(attached), _) = scene.ask(5, legacy(false, true)) else { panic!("refused") };
-    assert_eq!(attached.legacy, Some((FeedId::from(1), None)));
+    assert_eq!(attached.legacy.map(|feed| feed.id), Some(FeedId::from(1)));
     assert_eq!(attached.streams.len(), 1);
     assert_eq!(attached.streams[0].kind, MediaKind::Video);
 }
@@ -201,7 +201,7 @@ fn send_is_switched_by_line_for_all_or_by_kind() {
     scene.publish(1);
     scene.watch(5, &[1]);
     let send = |line: Option<&str>, send| ConfigureSubscriber {
-        streams: vec![ConfigureStream { mid: line.map(mid), send: Some(send), keyframe: false }],
+        streams: vec![ConfigureStream { mid: line.map(mid), send: Some(send), ..ConfigureStream::default() }],
         ..ConfigureSubscriber::default()
     };
     assert_eq!(configured(&mut scene, 5, send(Some("1"), false)).1, ["leg 1 closes"]);

@@ -403,7 +403,7 @@ mod tests {
         let text = error(Some(SessionId(0)), Some("t"), &CoreError::NoSuchSession(SessionId(0)));
         assert_eq!(
             value(&text),
-            j!({"janus":"error","transaction":"t","error":{"code":458,"reason":"No such session 0"}})
+            j!({"janus":"error","transaction":"t","error":{"code":458,"reason":"Session not found"}})
         );
     }
 }

@@ -29,6 +29,8 @@ pub enum CoreError {
     Field(FieldError),
     /// 456 or 467 inside `jsep`.
     JsepField(FieldError),
+    /// 456 or 467 inside the `candidate` of a `trickle`.
+    TrickleField(FieldError),
     /// 456: `trickle` without either form.
     NoCandidate,
     /// 456: a candidate that names no m-line.
@@ -72,9 +74,11 @@ impl CoreError {
             CoreError::Method => 450,
             CoreError::Syntax(_) | CoreError::SyntaxOnLine(..) | CoreError::BothCandidateForms => 454,
             CoreError::NotAnObject | CoreError::JsepNotAnObject => 455,
-            CoreError::Field(FieldError::Missing(_)) | CoreError::JsepField(FieldError::Missing(_)) => 456,
+            CoreError::Field(FieldError::Missing(_))
+            | CoreError::JsepField(FieldError::Missing(_))
+            | CoreError::TrickleField(FieldError::Missing(_)) => 456,
             CoreError::NoCandidate | CoreError::NoCandidateLine => 456,
-            CoreError::Field(FieldError::Type(..)) | CoreError::JsepField(FieldError::Type(..)) => 467,
+            CoreError::Field(_) | CoreError::JsepField(_) | CoreError::TrickleField(_) => 467,
             CoreError::Unhandled(_) | CoreError::ConflictingSession | CoreError::ConflictingHandle => 457,
             CoreError::NoSuchSession(_) => 458,
             CoreError::NoSuchHandle(..) => 459,
@@ -101,19 +105,24 @@ impl fmt::Display for CoreError {
             CoreError::NotAnObject => f.write_str("Invalid request (not an object)"),
             CoreError::JsepNotAnObject => f.write_str("Invalid jsep object"),
             CoreError::Field(error) => error.fmt(f),
-            CoreError::JsepField(error) => write!(f, "JSEP error: {error}"),
+            CoreError::JsepField(error) => write!(f, "JSEP error: {}", error.clause()),
+            CoreError::TrickleField(error) => write!(f, "Trickle error: {}", error.clause()),
             CoreError::NoCandidate => f.write_str("Missing mandatory element (candidate|candidates)"),
-            CoreError::NoCandidateLine => f.write_str("Missing mandatory element (sdpMid|sdpMLineIndex)"),
+            CoreError::NoCandidateLine => {
+                f.write_str("Trickle error: missing mandatory element (sdpMid or sdpMLineIndex)")
+            }
             CoreError::Unhandled(verb) => write!(f, "Unhandled request '{verb}' at this path"),
             CoreError::ConflictingSession => f.write_str("Conflicting session ID (payload and path)"),
             CoreError::ConflictingHandle => f.write_str("Conflicting handle ID (payload and path)"),
+            CoreError::NoSuchSession(SessionId(0)) => f.write_str("Session not found"),
             CoreError::NoSuchSession(session) => write!(f, "No such session {}", session.0),
+            CoreError::NoSuchHandle(HandleId(0), _) => f.write_str("Handle not found"),
             CoreError::NoSuchHandle(handle, session) => {
                 write!(f, "No such handle {} in session {}", handle.0, session.0)
             }
             CoreError::NoSuchPlugin(plugin) => write!(f, "No such plugin '{plugin}'"),
             CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),
-            CoreError::Sdp(error) => write!(f, "Error processing SDP: {error}"),
+            CoreError::Sdp(error) => f.write_str(error),
             CoreError::SessionTaken => f.write_str("Session ID already in use"),
             CoreError::UnexpectedAnswer => f.write_str("Unexpected answer (no offer of ours is open)"),
             CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),

@@ -7,12 +7,15 @@ use simd_json::StaticNode;
 use simd_json::borrowed::{Object, Value};
 
 use crate::id::Name;
+use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
 
 /// What an element must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A string.
     Text,
+    /// A string that is kept and shown to others: at most [`LABEL_BYTES_MAX`] bytes.
+    Label,
     /// `true` or `false`, nothing else.
     Flag,
     /// An integer that is not negative.
@@ -23,7 +26,7 @@ pub enum Kind {
     Array,
     /// An object.
     Object,
-    /// A room's or participant's id: a natural number, or a string with `string_ids`.
+    /// A room's or participant's id: a natural number, or with `string_ids` a string of at most [`NAME_BYTES_MAX`] bytes.
     Id,
 }
 
@@ -64,6 +67,8 @@ pub enum FieldError {
     Missing(&'static str),
     /// It has another type; the kind is never [`Kind::Id`].
     Type(&'static str, Kind),
+    /// It is longer than so many bytes.
+    TooLong(&'static str, usize),
 }
 
 impl fmt::Display for FieldError {
@@ -71,14 +76,24 @@ impl fmt::Display for FieldError {
         match self {
             FieldError::Missing(name) => write!(f, "Missing mandatory element ({name})"),
             FieldError::Type(name, kind) => write!(f, "Invalid element type ({name} should be {})", kind.phrase()),
+            FieldError::TooLong(name, bytes) => write!(f, "Invalid element ({name} is longer than {bytes} bytes)"),
         }
+    }
+}
+
+impl FieldError {
+    /// The text as part of a longer one: its first letter is small.
+    pub(super) fn clause(self) -> String {
+        let mut text = self.to_string();
+        text.get_mut(..1).into_iter().for_each(str::make_ascii_lowercase);
+        text
     }
 }
 
 impl Kind {
     fn phrase(self) -> &'static str {
         match self {
-            Kind::Text => "a string",
+            Kind::Text | Kind::Label => "a string",
             Kind::Flag => "a boolean",
             Kind::Natural | Kind::Id => "a positive integer",
             Kind::Integer => "an integer",
@@ -95,9 +110,18 @@ impl Kind {
         }
     }
 
+    /// The longest string of this kind, where there is a bound.
+    fn bytes_max(self) -> Option<usize> {
+        match self {
+            Kind::Label => Some(LABEL_BYTES_MAX),
+            Kind::Id => Some(NAME_BYTES_MAX),
+            _ => None,
+        }
+    }
+
     fn fits(self, value: &Value<'_>) -> bool {
         match self {
-            Kind::Text => matches!(value, Value::String(_)),
+            Kind::Text | Kind::Label => matches!(value, Value::String(_)),
             Kind::Flag => matches!(value, Value::Static(StaticNode::Bool(_))),
             Kind::Natural | Kind::Id => natural(value).is_some(),
             Kind::Integer => integer(value).is_some(),
@@ -126,7 +150,13 @@ impl<'v> Fields<'v> {
         for field in table {
             let kind = field.kind.resolve(self.ids);
             match self.object.get(field.name) {
-                Some(value) if kind.fits(value) => {}
+                Some(value) if kind.fits(value) => {
+                    if let (Value::String(text), Some(max)) = (value, field.kind.bytes_max())
+                        && text.len() > max
+                    {
+                        return Err(FieldError::TooLong(field.name, max));
+                    }
+                }
                 Some(_) => return Err(FieldError::Type(field.name, kind)),
                 None if field.required => return Err(FieldError::Missing(field.name)),
                 None => {}
@@ -159,6 +189,11 @@ impl<'v> Fields<'v> {
     /// An integer that is not negative.
     pub fn natural(self, name: &str) -> Option<u64> {
         natural(self.object.get(name)?)
+    }
+
+    /// Any integer.
+    pub fn integer(self, name: &str) -> Option<i64> {
+        integer(self.object.get(name)?)
     }
 
     /// An id of this server's kind.
@@ -258,6 +293,21 @@ mod tests {
         assert_eq!(error.to_string(), "Invalid element type (fourth should be a positive integer)");
         let error = check(r#"{"first":"a","fourth":7}"#, Ids::Texts).unwrap_err();
         assert_eq!(error.to_string(), "Invalid element type (fourth should be a string)");
+    }
+
+    #[test]
+    fn texts_that_are_kept_are_bounded_and_others_are_not() {
+        let table = [Field::optional("text", Kind::Text), Field::optional("label", Kind::Label)];
+        let bounded = |name: &str, bytes: usize| {
+            let mut text = format!(r#"{{"{name}":"{}"}}"#, "x".repeat(bytes)).into_bytes();
+            let value = simd_json::to_borrowed_value(&mut text).unwrap();
+            Fields::of(&value, Ids::Texts).unwrap().check(&table).map(drop)
+        };
+        assert_eq!(bounded("text", 1 << 20), Ok(()));
+        assert_eq!(bounded("label", LABEL_BYTES_MAX), Ok(()));
+        assert_eq!(bounded("label", 1 << 20), Err(FieldError::TooLong("label", LABEL_BYTES_MAX)));
+        let long = format!(r#"{{"first":"a","fourth":"{}"}}"#, "x".repeat(NAME_BYTES_MAX + 1));
+        assert_eq!(check(&long, Ids::Texts), Err(FieldError::TooLong("fourth", NAME_BYTES_MAX)));
     }
 
     #[test]

@@ -41,13 +41,12 @@ const MESSAGE: &[Field] = &[Field::required("body", Kind::Object)];
 
 const JSEP: &[Field] = &[
     Field::required("type", Kind::Text),
+    Field::required("sdp", Kind::Text),
     Field::optional("trickle", Kind::Flag),
     Field::optional("rid_order", Kind::Text),
     Field::optional("force_relay", Kind::Flag),
     Field::optional("e2ee", Kind::Flag),
 ];
-
-const JSEP_SDP: &[Field] = &[Field::required("sdp", Kind::Text)];
 
 impl<'v> Message<'v> {
     /// Reads body and jsep.
@@ -71,7 +70,6 @@ impl<'v> RemoteJsep<'v> {
             kind if kind.eq_ignore_ascii_case("answer") => DescriptionKind::Answer,
             kind => return Err(CoreError::JsepType(kind.into())),
         };
-        let fields = fields.check(JSEP_SDP).map_err(CoreError::JsepField)?;
         Ok(RemoteJsep { kind, sdp: fields.text("sdp").unwrap_or_default() })
     }
 }
@@ -102,10 +100,10 @@ fn check_candidate(candidate: &Value<'_>) -> Result<(), CoreError> {
     if fields.value("completed").is_some() {
         return Ok(());
     }
-    let fields = fields.check(CANDIDATE)?;
     if fields.value("sdpMid").is_none() && fields.value("sdpMLineIndex").is_none() {
         return Err(CoreError::NoCandidateLine);
     }
+    fields.check(CANDIDATE).map_err(CoreError::TrickleField)?;
     Ok(())
 }
 
@@ -126,14 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn a_jsep_is_checked_type_first() {
+    fn a_jsep_is_checked_in_the_order_of_janus() {
         assert_eq!(message(r#"{"body":{}}"#), Ok(None));
         assert_eq!(message(r#"{"body":{},"jsep":{"type":"Offer","sdp":""}}"#), Ok(Some(DescriptionKind::Offer)));
         assert_eq!(message(r#"{"jsep":1}"#), Err(456));
         assert_eq!(message(r#"{"body":[]}"#), Err(467));
         assert_eq!(message(r#"{"body":{},"jsep":null}"#), Err(455));
         assert_eq!(message(r#"{"body":{},"jsep":{}}"#), Err(456));
-        assert_eq!(message(r#"{"body":{},"jsep":{"type":"rollback"}}"#), Err(464));
+        assert_eq!(message(r#"{"body":{},"jsep":{"type":"rollback"}}"#), Err(456));
+        assert_eq!(message(r#"{"body":{},"jsep":{"type":"rollback","sdp":""}}"#), Err(464));
         assert_eq!(message(r#"{"body":{},"jsep":{"type":"offer"}}"#), Err(456));
         assert_eq!(message(r#"{"body":{},"jsep":{"type":"offer","sdp":1}}"#), Err(467));
         assert_eq!(message(r#"{"body":{},"jsep":{"type":"offer","trickle":null,"sdp":""}}"#), Err(467));

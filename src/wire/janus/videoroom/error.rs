@@ -17,6 +17,8 @@ pub enum RequestError {
     Field(FieldError),
     /// 430: the right type with a value that cannot be; carries the element.
     Value(&'static str),
+    /// 430: a list with a codec that this server does not have; carries the element and what it has.
+    Codec(&'static str, Box<str>),
     /// 430: a layer beyond 2; carries the element.
     Layer(&'static str),
     /// 499: asks for something this server does not do, and that must not be passed over in silence.
@@ -29,7 +31,7 @@ impl RequestError {
         match self {
             RequestError::Unknown(_) | RequestError::UnexpectedJsep => 423,
             RequestError::Field(FieldError::Missing(_)) => 429,
-            RequestError::Field(FieldError::Type(..)) | RequestError::Value(_) | RequestError::Layer(_) => 430,
+            RequestError::Field(_) | RequestError::Value(_) | RequestError::Codec(..) | RequestError::Layer(_) => 430,
             RequestError::Unsupported(_) => 499,
         }
     }
@@ -41,7 +43,8 @@ impl fmt::Display for RequestError {
             RequestError::Unknown(name) => write!(f, "Unknown request '{name}'"),
             RequestError::UnexpectedJsep => f.write_str("Subscribers can't send a description when joining"),
             RequestError::Field(error) => error.fmt(f),
-            RequestError::Value(name) => write!(f, "Invalid element value ({name})"),
+            RequestError::Value(name) => write!(f, "Invalid element ({name})"),
+            RequestError::Codec(name, known) => write!(f, "Invalid element ({name} can only be or contain {known})"),
             RequestError::Layer(name) => write!(f, "Invalid value ({name} should be 0, 1 or 2)"),
             RequestError::Unsupported(name) => write!(f, "Not supported by this server ({name})"),
         }

@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use super::Id;
-use super::publisher::Publisher;
+use super::publisher::{Identity, Publisher};
 use super::subscriber::Subscription;
+use super::{Id, Object};
 
 /// `event` with `publishers`: new feeds or changed streams.
 #[derive(Debug, Serialize)]
@@ -28,6 +28,9 @@ pub struct Departure<'a> {
     /// Name that was shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<&'a str>,
+    /// What else was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Object<'a>>,
     /// How, with whose.
     #[serde(flatten)]
     pub gone: Gone<'a>,
@@ -52,6 +55,49 @@ pub struct Display<'a> {
     pub id: Id<'a>,
     /// The name.
     pub display: &'a str,
+    /// What else it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Object<'a>>,
+}
+
+/// A participant's new metadata; no `room` here either.
+#[derive(Debug, Serialize)]
+pub struct Metadata<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// Who.
+    pub id: Id<'a>,
+    /// What it shows now.
+    pub metadata: Object<'a>,
+}
+
+/// `event` about somebody who has joined; only with `notify_joining`.
+#[derive(Debug, Serialize)]
+pub struct Joining<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Who.
+    pub joining: Identity<'a>,
+}
+
+/// `talking` or `stopped-talking`.
+#[derive(Debug, Serialize)]
+pub struct Talking<'a> {
+    /// `talking` or `stopped-talking`.
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Who.
+    pub id: Id<'a>,
+    /// Index of the m-line.
+    pub mindex: usize,
+    /// Its tag.
+    pub mid: &'a str,
+    /// The mean level: 0 is the loudest, 127 is silence.
+    #[serde(rename = "audio-level-dBov-avg")]
+    pub level: f64,
 }
 
 /// `destroyed` as an event.

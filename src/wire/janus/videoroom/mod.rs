@@ -1,8 +1,9 @@
 //! The VideoRoom plugin's messages. Requests come out as typed values that borrow from the JSON; replies and events are
 //! structs whose fields are the keys on the wire, in their order. Rules of rooms are not known here.
 //!
-//! Of `create`, everything that changes who may enter or what is kept is honoured or refused; talk detection and
-//! `notify_joining` are accepted without effect, and `list` says so.
+//! Of `create`, everything that changes who may enter or what is kept is honoured or refused. What belongs to features
+//! that a room cannot switch on here (`rec_dir` and `lock_record` of recordings, `dummy_streams` and `dummy_e2ee` of
+//! dummies) says nothing without them, and `threads` has no meaning.
 
 use serde::{Serialize, Serializer};
 
@@ -28,6 +29,17 @@ impl Serialize for Id<'_> {
             Name::Number(number) => serializer.serialize_u64(*number),
             Name::Text(text) => serializer.serialize_str(text),
         }
+    }
+}
+
+/// A JSON object of a client's own, on its way to others.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a>(pub &'a str);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let object: serde_json::Value = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        object.serialize(serializer)
     }
 }
 

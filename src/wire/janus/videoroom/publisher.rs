@@ -1,11 +1,13 @@
 //! `join` and `joinandconfigure` as publisher, `publish` and `configure` of a publisher; `joined` and `configured`.
 
 use serde::Serialize;
+use simd_json::prelude::Writable;
 
 use super::error::RequestError;
-use super::{Id, is_false};
+use super::room::small;
+use super::{Id, Object, is_false};
 use crate::id::{FeedId, Name};
-use crate::limits::MEDIA_LINES_MAX;
+use crate::limits::{MEDIA_LINES_MAX, METADATA_BYTES_MAX};
 use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 use crate::wire::sdp::Mid;
 
@@ -16,18 +18,23 @@ pub struct JoinPublisher<'v> {
     pub id: Option<FeedId>,
     /// Name to show.
     pub display: Option<&'v str>,
+    /// What else to show: an object as text.
+    pub metadata: Option<String>,
     /// The room's pin.
     pub pin: Option<&'v str>,
+    /// `audio_active_packets`
+    pub audio_active_packets: Option<u32>,
+    /// `audio_level_average`
+    pub audio_level_average: Option<u32>,
 }
 
 const JOIN: &[Field] = &[
-    Field::optional("id", Kind::Id),
-    Field::optional("display", Kind::Text),
-    Field::optional("metadata", Kind::Object),
-    Field::optional("pin", Kind::Text),
     Field::optional("token", Kind::Text),
+    Field::optional("display", Kind::Label),
+    Field::optional("metadata", Kind::Object),
     Field::optional("audio_active_packets", Kind::Natural),
     Field::optional("audio_level_average", Kind::Natural),
+    Field::optional("id", Kind::Id),
 ];
 
 impl<'v> JoinPublisher<'v> {
@@ -37,7 +44,11 @@ impl<'v> JoinPublisher<'v> {
         Ok(JoinPublisher {
             id: fields.id("id").filter(|id| *id != Name::Number(0)).map(FeedId),
             display: fields.text("display"),
+            metadata: metadata(fields)?,
+            // Its type matters only to a room that has one, and to that one it is missing then.
             pin: fields.text("pin"),
+            audio_active_packets: small(fields, "audio_active_packets")?,
+            audio_level_average: small(fields, "audio_level_average")?,
         })
     }
 }
@@ -51,6 +62,9 @@ pub struct Configure<'v> {
     pub bitrate: Option<u64>,
     pub keyframe: bool,
     pub display: Option<&'v str>,
+    pub metadata: Option<String>,
+    pub audio_active_packets: Option<u32>,
+    pub audio_level_average: Option<u32>,
     pub descriptions: Vec<(Mid, &'v str)>,
     pub streams: Vec<ConfigureStream>,
     pub audio: Option<bool>,
@@ -66,20 +80,25 @@ pub struct ConfigureStream {
     pub send: Option<bool>,
     /// Ask for a keyframe.
     pub keyframe: bool,
+    /// Playout-delay in units of 10 ms.
+    pub min_delay: Option<i64>,
+    /// Likewise.
+    pub max_delay: Option<i64>,
 }
 
 const CONFIGURE: &[Field] = &[
+    Field::optional("descriptions", Kind::Array),
     Field::optional("audiocodec", Kind::Text),
     Field::optional("videocodec", Kind::Text),
     Field::optional("bitrate", Kind::Natural),
     Field::optional("keyframe", Kind::Flag),
     Field::optional("record", Kind::Flag),
     Field::optional("filename", Kind::Text),
-    Field::optional("display", Kind::Text),
+    Field::optional("display", Kind::Label),
     Field::optional("metadata", Kind::Object),
     Field::optional("secret", Kind::Text),
     Field::optional("audio_active_packets", Kind::Natural),
-    Field::optional("descriptions", Kind::Array),
+    Field::optional("audio_level_average", Kind::Natural),
     Field::optional("streams", Kind::Array),
     Field::optional("mid", Kind::Text),
     Field::optional("send", Kind::Flag),
@@ -92,12 +111,16 @@ const CONFIGURE: &[Field] = &[
     Field::optional("restart", Kind::Flag),
 ];
 
-const DESCRIPTION: &[Field] = &[Field::required("mid", Kind::Text), Field::required("description", Kind::Text)];
+const DESCRIPTION: &[Field] = &[Field::required("mid", Kind::Text), Field::required("description", Kind::Label)];
 
 impl<'v> Configure<'v> {
     /// Reads the elements of `publish`, `configure` and `joinandconfigure`.
     pub fn parse(body: Fields<'v>) -> Result<Configure<'v>, RequestError> {
         let fields = body.check(CONFIGURE)?;
+        // Nobody must believe that there is a recording.
+        if fields.flag("record") == Some(true) {
+            return Err(RequestError::Unsupported("record"));
+        }
         let mut descriptions = Vec::new();
         for entry in bounded(fields.objects("descriptions")?, "descriptions")? {
             let entry = entry.check(DESCRIPTION)?;
@@ -115,6 +138,9 @@ impl<'v> Configure<'v> {
             // With a `mid` beside it, it is that stream's.
             keyframe: fields.flag("keyframe").unwrap_or(false) && fields.value("mid").is_none(),
             display: fields.text("display"),
+            metadata: metadata(fields)?,
+            audio_active_packets: small(fields, "audio_active_packets")?,
+            audio_level_average: small(fields, "audio_level_average")?,
             descriptions,
             streams,
             audio: fields.flag("audio").filter(|_| whole),
@@ -140,13 +166,9 @@ impl ConfigureStream {
     /// The entries of `streams`, or the one entry that the keys of the top level make when there is no array.
     pub(super) fn parse_all(fields: Fields<'_>) -> Result<Vec<ConfigureStream>, RequestError> {
         if fields.value("streams").is_none() {
-            let entry = ConfigureStream {
-                mid: parse_mid(fields)?,
-                send: fields.flag("send"),
-                keyframe: fields.flag("keyframe").unwrap_or(false),
-            };
+            let entry = ConfigureStream::parse(fields)?;
             // A keyframe alone is the handle's affair and needs no entry.
-            let says_something = entry.send.is_some() || entry.mid.is_some();
+            let says_something = ConfigureStream { keyframe: false, ..entry.clone() } != ConfigureStream::default();
             return Ok(if says_something { vec![entry] } else { Vec::new() });
         }
         let entries = bounded(fields.objects("streams")?, "streams")?;
@@ -155,13 +177,30 @@ impl ConfigureStream {
             .map(|entry| {
                 let entry = entry.check(STREAM)?;
                 check_layers(entry)?;
-                Ok(ConfigureStream {
-                    mid: parse_mid(entry)?,
-                    send: entry.flag("send"),
-                    keyframe: entry.flag("keyframe").unwrap_or(false),
-                })
+                ConfigureStream::parse(entry)
             })
             .collect()
+    }
+
+    fn parse(fields: Fields<'_>) -> Result<ConfigureStream, RequestError> {
+        Ok(ConfigureStream {
+            mid: parse_mid(fields)?,
+            send: fields.flag("send"),
+            keyframe: fields.flag("keyframe").unwrap_or(false),
+            min_delay: fields.integer("min_delay"),
+            max_delay: fields.integer("max_delay"),
+        })
+    }
+}
+
+/// `metadata` as text: it is kept and shown as it came.
+fn metadata(fields: Fields<'_>) -> Result<Option<String>, RequestError> {
+    let text = fields.value("metadata").map(Writable::encode);
+    match text {
+        Some(text) if text.len() > METADATA_BYTES_MAX => {
+            Err(FieldError::TooLong("metadata", METADATA_BYTES_MAX).into())
+        }
+        text => Ok(text),
     }
 }
 
@@ -221,6 +260,15 @@ pub struct Joined<'a> {
     pub private_id: u32,
     /// Always there, perhaps empty.
     pub publishers: Vec<Publisher<'a>>,
+    /// What the participant asked for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_active_packets: Option<u32>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_level_average: Option<u32>,
+    /// Who does not publish; only with `notify_joining`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attendees: Option<Vec<Identity<'a>>>,
     /// With a description.
     #[serde(flatten)]
     pub published: Option<Published<'a>>,
@@ -256,14 +304,28 @@ pub struct Configured<'a> {
 /// A feed as others see it.
 #[derive(Debug, Serialize)]
 pub struct Publisher<'a> {
+    /// Who.
+    #[serde(flatten)]
+    pub who: Identity<'a>,
+    /// Codecs and streams.
+    #[serde(flatten)]
+    pub published: Published<'a>,
+    /// Whether any of its audio is talking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talking: Option<bool>,
+}
+
+/// A participant.
+#[derive(Debug, Serialize)]
+pub struct Identity<'a> {
     /// Its id.
     pub id: Id<'a>,
     /// Name to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<&'a str>,
-    /// Codecs and streams.
-    #[serde(flatten)]
-    pub published: Published<'a>,
+    /// What else it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Object<'a>>,
 }
 
 /// One published m-line; a disabled one has nothing behind `disabled`.
@@ -286,6 +348,8 @@ pub struct Stream<'a> {
     pub fec: bool,
     #[serde(skip_serializing_if = "is_false")]
     pub dtx: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talking: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub h264_profile: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -314,7 +378,8 @@ mod tests {
         on(r#"{"mid":"1","send":false,"keyframe":true}"#, |configure| {
             let configure = configure.unwrap();
             let mid = Mid::from("1").ok();
-            assert_eq!(configure.streams, [ConfigureStream { mid, send: Some(false), keyframe: true }]);
+            let entry = ConfigureStream { mid, send: Some(false), keyframe: true, ..ConfigureStream::default() };
+            assert_eq!(configure.streams, [entry]);
             assert!(!configure.keyframe);
         });
         on(r#"{"mid":"1","streams":[{}]}"#, |configure| {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::error::RequestError;
+use super::publisher::Identity;
 use super::{Id, is_false};
 use crate::id::{Name, RoomId};
 use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
@@ -26,6 +27,8 @@ pub struct Create<'v> {
     pub require_pvtid: bool,
     /// Bits per second.
     pub bitrate: Option<u64>,
+    /// Whether `bitrate` is a ceiling.
+    pub bitrate_cap: bool,
     /// Seconds.
     pub fir_freq: Option<u32>,
     /// Simultaneous publishers.
@@ -44,6 +47,14 @@ pub struct Create<'v> {
     pub opus_dtx: Option<bool>,
     /// `ssrc-audio-level`.
     pub audiolevel_ext: Option<bool>,
+    /// Tell who talks.
+    pub audiolevel_event: bool,
+    /// Packets; 0 is the default.
+    pub audio_active_packets: Option<u32>,
+    /// -dBov; 0 is the default.
+    pub audio_level_average: Option<u32>,
+    /// Tell who joins.
+    pub notify_joining: bool,
     /// `video-orientation`.
     pub videoorient_ext: Option<bool>,
     /// `playout-delay`.
@@ -53,14 +64,11 @@ pub struct Create<'v> {
 }
 
 const CREATE: &[Field] = &[
-    Field::optional("room", Kind::Id),
-    Field::optional("admin_key", Kind::Text),
-    Field::optional("permanent", Kind::Flag),
-    Field::optional("description", Kind::Text),
+    Field::optional("description", Kind::Label),
     Field::optional("is_private", Kind::Flag),
     Field::optional("allowed", Kind::Array),
-    Field::optional("secret", Kind::Text),
-    Field::optional("pin", Kind::Text),
+    Field::optional("secret", Kind::Label),
+    Field::optional("pin", Kind::Label),
     Field::optional("require_pvtid", Kind::Flag),
     Field::optional("signed_tokens", Kind::Flag),
     Field::optional("bitrate", Kind::Natural),
@@ -83,12 +91,14 @@ const CREATE: &[Field] = &[
     Field::optional("record", Kind::Flag),
     Field::optional("rec_dir", Kind::Text),
     Field::optional("lock_record", Kind::Flag),
+    Field::optional("permanent", Kind::Flag),
     Field::optional("notify_joining", Kind::Flag),
     Field::optional("require_e2ee", Kind::Flag),
     Field::optional("dummy_publisher", Kind::Flag),
     Field::optional("dummy_streams", Kind::Array),
     Field::optional("dummy_e2ee", Kind::Flag),
     Field::optional("threads", Kind::Natural),
+    Field::optional("room", Kind::Id),
 ];
 
 /// Options that cannot be passed over: a client that sets one relies on it.
@@ -114,15 +124,20 @@ impl<'v> Create<'v> {
             pin: filled(fields.text("pin")),
             require_pvtid: fields.flag("require_pvtid").unwrap_or(false),
             bitrate: fields.natural("bitrate"),
+            bitrate_cap: fields.flag("bitrate_cap").unwrap_or(false),
             fir_freq: small(fields, "fir_freq")?,
             publishers: small(fields, "publishers")?,
-            audiocodec: fields.text("audiocodec"),
-            videocodec: fields.text("videocodec"),
+            audiocodec: filled(fields.text("audiocodec")),
+            videocodec: filled(fields.text("videocodec")),
             vp9_profile: filled(fields.text("vp9_profile")),
             h264_profile: filled(fields.text("h264_profile")),
             opus_fec: fields.flag("opus_fec"),
             opus_dtx: fields.flag("opus_dtx"),
             audiolevel_ext: fields.flag("audiolevel_ext"),
+            audiolevel_event: fields.flag("audiolevel_event").unwrap_or(false),
+            audio_active_packets: small(fields, "audio_active_packets")?.filter(|packets| *packets > 0),
+            audio_level_average: small(fields, "audio_level_average")?.filter(|average| *average > 0),
+            notify_joining: fields.flag("notify_joining").unwrap_or(false),
             videoorient_ext: fields.flag("videoorient_ext"),
             playoutdelay_ext: fields.flag("playoutdelay_ext"),
             transport_wide_cc_ext: fields.flag("transport_wide_cc_ext"),
@@ -136,7 +151,7 @@ fn filled(text: Option<&str>) -> Option<&str> {
 }
 
 /// A number that must fit a smaller type; larger ones are values that cannot be.
-fn small<N: TryFrom<u64>>(fields: Fields<'_>, name: &'static str) -> Result<Option<N>, RequestError> {
+pub(super) fn small<N: TryFrom<u64>>(fields: Fields<'_>, name: &'static str) -> Result<Option<N>, RequestError> {
     fields.natural(name).map(|number| N::try_from(number).map_err(|_| RequestError::Value(name))).transpose()
 }
 
@@ -154,7 +169,7 @@ impl<'v> Destroy<'v> {
     pub fn parse(body: Fields<'v>) -> Result<Destroy<'v>, RequestError> {
         const DESTROY: &[Field] = &[
             Field::required("room", Kind::Id),
-            Field::optional("secret", Kind::Text),
+            // The type of `secret` matters only to a room that has one, and to that one it is missing then.
             Field::optional("permanent", Kind::Flag),
         ];
         let fields = body.check(DESTROY)?;
@@ -171,9 +186,9 @@ fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
     fields.id("room").map(RoomId).ok_or(RequestError::Field(FieldError::Missing("room")))
 }
 
-/// `list`: the admin key when given.
-pub fn parse_list(body: Fields<'_>) -> Result<Option<&str>, RequestError> {
-    Ok(body.check(&[Field::optional("admin_key", Kind::Text)])?.text("admin_key"))
+/// `list`: the admin key when given; Janus does not look at its type where none is configured.
+pub fn parse_list(body: Fields<'_>) -> Option<&str> {
+    body.text("admin_key")
 }
 
 /// `created` and `destroyed` as answers.
@@ -217,6 +232,8 @@ pub struct Listed<'a> {
     pub is_private: bool,
     pub max_publishers: usize,
     pub bitrate: u64,
+    #[serde(skip_serializing_if = "is_false")]
+    pub bitrate_cap: bool,
     pub fir_freq: u32,
     pub require_pvtid: bool,
     pub require_e2ee: bool,
@@ -233,6 +250,10 @@ pub struct Listed<'a> {
     pub num_participants: usize,
     pub audiolevel_ext: bool,
     pub audiolevel_event: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_active_packets: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_level_average: Option<u32>,
     pub videoorient_ext: bool,
     pub playoutdelay_ext: bool,
     pub transport_wide_cc_ext: bool,
@@ -252,11 +273,12 @@ pub struct Participants<'a> {
 /// One participant of a list.
 #[derive(Debug, Serialize)]
 pub struct Participant<'a> {
-    /// Its id.
-    pub id: Id<'a>,
-    /// Name to show.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display: Option<&'a str>,
+    /// Who.
+    #[serde(flatten)]
+    pub who: Identity<'a>,
     /// Whether its peer connection is up.
     pub publisher: bool,
+    /// Whether it is talking; only of publishers whose audio has its level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talking: Option<bool>,
 }

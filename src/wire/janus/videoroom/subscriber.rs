@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::Id;
 use super::error::RequestError;
 use super::publisher::{ConfigureStream, bounded, check_layers, parse_mid};
+use super::{Id, Object};
 use crate::id::FeedId;
 use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 use crate::wire::sdp::Mid;
@@ -49,16 +49,18 @@ pub struct SubscribeStream<'v> {
     pub mid: Option<Mid>,
     /// Echoed.
     pub crossrefid: Option<&'v str>,
+    /// Playout-delay in units of 10 ms.
+    pub min_delay: Option<i64>,
+    /// Likewise.
+    pub max_delay: Option<i64>,
 }
 
 const JOIN: &[Field] = &[
-    Field::optional("pin", Kind::Text),
     Field::optional("token", Kind::Text),
+    Field::optional("streams", Kind::Array),
     Field::optional("private_id", Kind::Natural),
     Field::optional("use_msid", Kind::Flag),
     Field::optional("autoupdate", Kind::Flag),
-    Field::optional("streams", Kind::Array),
-    Field::optional("feed", Kind::Id),
     Field::optional("offer_audio", Kind::Flag),
     Field::optional("offer_video", Kind::Flag),
     Field::optional("offer_data", Kind::Flag),
@@ -67,12 +69,13 @@ const JOIN: &[Field] = &[
     Field::optional("fallback", Kind::Natural),
     Field::optional("spatial_layer", Kind::Natural),
     Field::optional("temporal_layer", Kind::Natural),
+    Field::optional("feed", Kind::Id),
 ];
 
 const STREAM: &[Field] = &[
     Field::required("feed", Kind::Id),
     Field::optional("mid", Kind::Text),
-    Field::optional("crossrefid", Kind::Text),
+    Field::optional("crossrefid", Kind::Label),
     Field::optional("send", Kind::Flag),
     Field::optional("substream", Kind::Natural),
     Field::optional("temporal", Kind::Natural),
@@ -88,7 +91,6 @@ impl<'v> JoinSubscriber<'v> {
     pub fn parse(body: Fields<'v>) -> Result<JoinSubscriber<'v>, RequestError> {
         let fields = body.check(JOIN)?;
         check_layers(fields)?;
-        let private_id = fields.natural("private_id").map(u32::try_from).transpose();
         let streams = bounded(fields.objects("streams")?, "streams")?;
         let feeds = if streams.is_empty() {
             let feed = fields.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
@@ -99,7 +101,8 @@ impl<'v> JoinSubscriber<'v> {
         };
         Ok(JoinSubscriber {
             pin: fields.text("pin"),
-            private_id: private_id.map_err(|_| RequestError::Value("private_id"))?,
+            // A larger number is nobody's.
+            private_id: fields.natural("private_id").and_then(|id| u32::try_from(id).ok()),
             use_msid: fields.flag("use_msid").unwrap_or(false),
             autoupdate: fields.flag("autoupdate").unwrap_or(true),
             feeds,
@@ -112,7 +115,9 @@ impl<'v> SubscribeStream<'v> {
         let entry = entry.check(STREAM)?;
         check_layers(entry)?;
         let feed = entry.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
-        Ok(SubscribeStream { feed, mid: parse_mid(entry)?, crossrefid: entry.text("crossrefid") })
+        let (min_delay, max_delay) = (entry.integer("min_delay"), entry.integer("max_delay"));
+        let crossrefid = entry.text("crossrefid");
+        Ok(SubscribeStream { feed, mid: parse_mid(entry)?, crossrefid, min_delay, max_delay })
     }
 }
 
@@ -184,6 +189,9 @@ pub struct Legacy<'a> {
     /// Its name to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<&'a str>,
+    /// What else it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Object<'a>>,
     /// `deprecated_api`
     pub warning: &'static str,
 }
@@ -212,6 +220,8 @@ pub struct Source<'a> {
     pub feed_id: Id<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed_display: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed_metadata: Option<Object<'a>>,
     pub feed_mid: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed_description: Option<&'a str>,
@@ -221,4 +231,15 @@ pub struct Source<'a> {
     pub h264_profile: Option<&'a str>,
     #[serde(rename = "vp9-profile", skip_serializing_if = "Option::is_none")]
     pub vp9_profile: Option<&'a str>,
+    #[serde(rename = "playout-delay", skip_serializing_if = "Option::is_none")]
+    pub playout_delay: Option<PlayoutDelay>,
+}
+
+/// What the subscriber asked for, in units of 10 ms.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names are the keys")]
+pub struct PlayoutDelay {
+    pub min_delay: u16,
+    pub max_delay: u16,
 }
