@@ -133,6 +133,9 @@ struct Settings {
     /// Seconds without an authenticated check after which a peer is dropped [default: 15]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
     peer_timeout: Option<u64>,
+    /// Packets of one m-line lost in a second that clients are told of as a slow link; 0 is never [default: 0]
+    #[arg(long, value_name = "PACKETS", env = "PORTUNUS_SLOWLINK_THRESHOLD", global = true)]
+    slowlink_threshold: Option<u32>,
     /// SRTP profiles, the preferred first [default: AEAD_AES_128_GCM,AES_CM_128_HMAC_SHA1_80,AEAD_AES_256_GCM]
     #[arg(long, value_name = "NAMES", env = "PORTUNUS_SRTP_PROFILES", value_delimiter = ',', global = true)]
     srtp_profiles: Option<Vec<String>>,
@@ -191,6 +194,8 @@ pub struct Config {
     pub admin_key: Option<String>,
     /// Silence that ends a peer.
     pub peer_timeout: Duration,
+    /// Losses in a second that make a link slow; 0 is never.
+    pub slowlink_threshold: u32,
     /// SRTP profiles in order of preference.
     pub srtp_profiles: Vec<Profile>,
     /// DSCP of media.
@@ -263,6 +268,7 @@ impl Settings {
             string_ids: self.string_ids.or(those.string_ids),
             admin_key: self.admin_key.or(those.admin_key),
             peer_timeout: self.peer_timeout.or(those.peer_timeout),
+            slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
             dscp: self.dscp.or(those.dscp),
             room: self.room.or(those.room),
@@ -283,6 +289,7 @@ impl Settings {
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
             peer_timeout: Some(15),
+            slowlink_threshold: Some(0),
             srtp_profiles: Some(profiles.map(Into::into).into()),
             dscp: Some(0),
             ..Settings::default()
@@ -366,6 +373,7 @@ impl Config {
             string_ids,
             admin_key: secret("admin_key", &mut all.admin_key)?,
             peer_timeout: Duration::from_secs(peer_timeout),
+            slowlink_threshold: all.slowlink_threshold.unwrap_or_default(),
             srtp_profiles: profiles(all.srtp_profiles.as_deref().unwrap_or_default())?,
             dscp,
             rooms,

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod doorbell;
 mod fault;
+mod headroom;
 mod inbox;
 mod interface;
 mod mailbox;
@@ -108,6 +109,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             advertised: advertised[usize::from(shard)].clone(),
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
+            slowlink_threshold: config.slowlink_threshold,
             seed: seed()?,
             now: clock.read().now,
         };

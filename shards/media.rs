@@ -80,7 +80,8 @@ impl MediaShard {
         let signals = config.signals;
         let engine = MediaEngine::new(config);
         let batch = Vec::with_capacity(TURN_BATCH);
-        let mut shard = MediaShard { udp: Udp::new(ring), inbox, engine, post, clock, batch, sockets, signals };
+        let udp = Udp::new(ring, &sockets.sockets).map_err(RingError::Use)?;
+        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals };
         shard.listen()?;
         Ok(shard)
     }

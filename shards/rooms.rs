@@ -25,6 +25,8 @@ pub struct RoomTable {
     fir_freq: Option<u32>,
     audiocodec: Option<String>,
     videocodec: Option<String>,
+    vp9_profile: Option<String>,
+    h264_profile: Option<String>,
     opus_fec: Option<bool>,
     opus_dtx: Option<bool>,
     audiolevel_ext: Option<bool>,
@@ -71,6 +73,8 @@ impl RoomTable {
         spec.description = text(&self.description).unwrap_or(spec.description);
         spec.secret = text(&self.secret);
         spec.pin = text(&self.pin);
+        spec.vp9_profile = text(&self.vp9_profile);
+        spec.h264_profile = text(&self.h264_profile);
         spec.publishers = self.publishers.filter(|count| *count > 0).unwrap_or(spec.publishers);
         spec.bitrate = bitrate_cap(self.bitrate.unwrap_or(spec.bitrate));
         spec.fir_freq = self.fir_freq.unwrap_or(spec.fir_freq);
@@ -129,10 +133,13 @@ mod tests {
     fn a_room_has_janus_defaults_where_nothing_is_said() {
         let spec = table("room = 7").spec(false).unwrap();
         assert_eq!(spec, RoomSpec::new(RoomId::from(7)));
-        let spec = table("room = 7\nbitrate = 1000\nvideocodec = \"VP9, h264\"\nopus_fec = false\npin = \"x\"");
+        let spec = table(
+            "room = 7\nbitrate = 1000\nh264_profile = \"640c1f\"\nvideocodec = \"VP9, h264\"\nopus_fec = false\npin = \"x\"",
+        );
         let spec = spec.spec(false).unwrap();
         assert_eq!((spec.bitrate, spec.opus_fec, spec.pin.as_deref()), (64_000, false, Some("x")));
         assert_eq!(spec.video_codecs, [Codec::Vp9, Codec::H264]);
+        assert_eq!((spec.profile(Codec::H264), spec.profile(Codec::Vp9)), (Some("640c1f"), None));
     }
 
     #[test]

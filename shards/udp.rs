@@ -5,13 +5,16 @@
 //! with SQPOLL, asynchronous or linked submissions, or zero-copy.
 
 use crate::fault::fatal;
+use crate::headroom::Headroom;
 use crate::ring::{Ring, Token};
 use io_uring::{opcode, squeue, types};
 use portunus::engine::arena::{LANES, Lane, Message, SendArena, Transmit};
 use portunus::engine::machine::MachineCounters;
 use portunus::id::FourTuple;
 use portunus::limits::SEND_MESSAGES_MAX;
+use socket2::Socket;
 use std::collections::HashSet;
+use std::io;
 use std::net::SocketAddr;
 
 /// Destinations remembered for refusing GSO; when there are more, all are forgotten and learned again.
@@ -23,6 +26,8 @@ pub struct Udp {
     pub ring: Ring,
     /// What happened so far; the engine is given a copy each turn.
     pub machine: MachineCounters,
+    /// By socket.
+    headroom: Vec<Headroom>,
     slots: Box<[Slot]>,
     used: usize,
     flush: u32,
@@ -60,21 +65,25 @@ struct SegmentControl {
 const SEGMENT_CONTROL_LEN: usize = size_of::<libc::cmsghdr>() + size_of::<u16>();
 
 impl Udp {
-    /// Sends through the sockets that are registered with the ring.
-    pub fn new(ring: Ring) -> Udp {
-        Udp {
+    /// Sends through these sockets, which are the first that are registered with the ring.
+    pub fn new(ring: Ring, sockets: &[Socket]) -> io::Result<Udp> {
+        Ok(Udp {
             ring,
             machine: MachineCounters::default(),
+            headroom: sockets.iter().map(Headroom::new).collect::<io::Result<_>>()?,
             slots: (0..SEND_MESSAGES_MAX).map(|_| Slot::empty()).collect(),
             used: 0,
             flush: 0,
             refusing: HashSet::with_capacity(REFUSING_MAX),
             refused: Vec::with_capacity(SEND_MESSAGES_MAX),
-        }
+        })
     }
 
     fn send(&mut self, bytes: &[u8], message: &Message) {
-        if message.segments > 1 && !self.refusing.is_empty() && self.refusing.contains(&message.to) {
+        let yields = matches!(message.lane, Lane::Retransmission | Lane::Video);
+        if yields && self.headroom[usize::from(message.to.socket.0)].is_reserved() {
+            self.machine.send_full[lane_index(message.lane)] += message.segments as u64;
+        } else if message.segments > 1 && !self.refusing.is_empty() && self.refusing.contains(&message.to) {
             self.machine.sent_singly += message.segments as u64;
             self.send_singly(bytes, message);
         } else {
@@ -108,7 +117,7 @@ impl Udp {
     /// The system call, and what it says of the messages in the slots.
     fn submit(&mut self) {
         self.ring.submit().unwrap_or_else(|error| fatal(format_args!("io_uring takes no more sends: {error}")));
-        let Udp { ring, machine, slots, refused, .. } = self;
+        let Udp { ring, machine, headroom, slots, refused, .. } = self;
         ring.failures(self.flush, |slot, errno| {
             let message = &slots[usize::from(slot)].message;
             let datagrams = message.segments as u64;
@@ -120,7 +129,10 @@ impl Udp {
                     machine.gso_refused += 1;
                     refused.push(*message);
                 }
-                libc::EAGAIN => machine.send_full[lane_index(message.lane)] += datagrams,
+                libc::EAGAIN => {
+                    machine.send_full[lane_index(message.lane)] += datagrams;
+                    headroom[usize::from(message.to.socket.0)].refused();
+                }
                 libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL => machine.send_unreachable += datagrams,
                 libc::ECONNREFUSED => machine.send_refused += datagrams,
                 libc::EPERM | libc::EACCES => machine.send_denied += datagrams,
@@ -143,6 +155,7 @@ impl Udp {
 impl Transmit for Udp {
     fn transmit(&mut self, arena: &SendArena) {
         self.machine.flushes += 1;
+        self.headroom.iter_mut().for_each(Headroom::look);
         for lane in LANES {
             for message in arena.messages().iter().filter(|message| message.lane == lane) {
                 self.send(arena.bytes(message), message);
@@ -252,7 +265,7 @@ mod tests {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         receiver.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         let to = FourTuple { socket: SocketId(0), remote: receiver.local_addr().unwrap() };
-        (Udp::new(ring), bound, receiver, to)
+        (Udp::new(ring, &bound.sockets).unwrap(), bound, receiver, to)
     }
 
     /// Appends a datagram of `len` bytes that begins with `number` and goes on with what follows from it.
@@ -362,7 +375,7 @@ mod tests {
     }
 
     /// A network namespace of this thread alone, whose loopback is a slow link; none where we may not make one.
-    fn behind_a_slow_link() -> Option<()> {
+    fn behind_a_slow_link(rate: &str) -> Option<()> {
         // SAFETY: only this thread moves, and it ends with its test.
         let moved = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
         let run = |command: &str| {
@@ -372,12 +385,12 @@ mod tests {
         };
         moved.then_some(())?;
         run("ip link set lo up")?;
-        run("tc qdisc add dev lo root tbf rate 80mbit burst 20k limit 4m")
+        run(&format!("tc qdisc add dev lo root tbf rate {rate} burst 20k limit 4m"))
     }
 
     #[test]
     fn behind_a_slow_link_what_is_sent_is_whole_and_what_is_not_is_counted() {
-        if behind_a_slow_link().is_none() {
+        if behind_a_slow_link("80mbit").is_none() {
             eprintln!("skipped: no network namespace, ip or tc here");
             return;
         }
@@ -402,6 +415,35 @@ mod tests {
             assert!(buffer[..len] == datagram(number, 1000), "datagram {number} was overwritten");
         }
         assert_eq!(udp.machine.datagrams_out + full, u64::from(sent));
+    }
+
+    #[test]
+    fn video_leaves_room_for_audio_in_a_full_socket() {
+        if behind_a_slow_link("16mbit").is_none() {
+            eprintln!("skipped: no network namespace, ip or tc here");
+            return;
+        }
+        let (mut udp, bound, _receiver, to) = rig();
+        crate::socket::set(&bound.sockets[0], libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, 400_000).unwrap();
+        let flush = |udp: &mut Udp, audio: u32| {
+            let mut arena = SendArena::new();
+            (0..10).for_each(|number| put(&mut arena, to, Lane::Video, number, 1000));
+            (0..audio).for_each(|number| put(&mut arena, to, Lane::Audio, number, 100));
+            let before = udp.machine.datagrams_out;
+            udp.transmit(&arena);
+            udp.machine.datagrams_out > before
+        };
+        while flush(&mut udp, 0) {} // to the brim
+        while !flush(&mut udp, 0) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Video is sent again: as much as it may, however often it is tried.
+        for _ in 0..30 {
+            flush(&mut udp, 1);
+        }
+        let [control, audio, _, video] = udp.machine.send_full;
+        assert!(video > 0);
+        assert_eq!((control, audio), (0, 0));
     }
 
     #[test]

@@ -46,7 +46,34 @@ pub const LAYERS_MAX: usize = 3;
 pub const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// RTCP reports (RFC 3550 §6.2 with the reduced minimum of RFC 4585).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// TWCC feedback toward a publisher; Chromium's own receivers use 50 to 250 ms.
+/// A gap is asked for when it is that old: before, it may only be reordering.
+pub const NACK_DELAY: Duration = Duration::from_millis(10);
+/// And again after that time, or after the time that answers take when that is longer.
+pub const NACK_INTERVAL: Duration = Duration::from_millis(40);
+/// So often, and no longer than [`HISTORY_AGE`].
+pub const NACK_TRIES: u8 = 10;
+/// Packets of one video layer that are asked for at a time: half a second without packets at 4 Mbit/s. Beyond it a
+/// keyframe costs less. Each takes an entry of one NACK at worst, and all fit one datagram.
+pub const VIDEO_MISSING_MAX: usize = 256;
+/// The same for audio: 1.3 s.
+pub const AUDIO_MISSING_MAX: usize = 64;
+/// Packets of a video leg that can be resent: 1 s at 4 Mbit/s, as in [`VIDEO_HISTORY_BYTES`]. 16 bytes each.
+pub const VIDEO_SENT_MAX: usize = 512;
+/// The same for audio: 2.5 s.
+pub const AUDIO_SENT_MAX: usize = 128;
+/// A packet is resent at most once in this time, or in a round trip when that is longer.
+pub const RESEND_INTERVAL: Duration = Duration::from_millis(20);
+/// Numbers of one NACK that are looked at: more than a leg remembers cannot be served.
+pub const NACKED_MAX: usize = VIDEO_SENT_MAX;
+/// Resends that a leg may have saved up; it earns one with every second packet that it sends.
+pub const RESENDS_SAVED_MAX: u16 = 128;
+
+/// TWCC feedback toward a publisher: Chromium's own receivers use 50 to 250 ms, so that it takes a twentieth of the
+/// bandwidth.
+pub const TWCC_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// The longest, for publishers that send little.
+pub const TWCC_INTERVAL_MAX: Duration = Duration::from_millis(250);
+/// The first one, before anything is known.
 pub const TWCC_INTERVAL: Duration = Duration::from_millis(100);
 /// REMB refresh while a bitrate cap holds.
 pub const REMB_INTERVAL: Duration = Duration::from_secs(5);
@@ -66,5 +93,7 @@ pub const EVENTS_WAITING_MAX: usize = 16 * 1024;
 pub const LANE_DEPTH: usize = 4096;
 
 const _: () = assert!(SEGMENT_MAX <= DATAGRAM_MAX);
+const _: () = assert!(4 * VIDEO_MISSING_MAX + 128 <= SEGMENT_MAX);
+const _: () = assert!(VIDEO_SENT_MAX.is_power_of_two() && AUDIO_SENT_MAX.is_power_of_two());
 const _: () = assert!(MESSAGE_BYTES_MAX < 65_536 - 48);
 const _: () = assert!(SEND_ARENA_BYTES >= 2 * MESSAGE_BYTES_MAX);

@@ -133,6 +133,7 @@ impl World {
             handshakes: Box::new(Scripted { profile }),
             // Nobody renews its consent here.
             peer_timeout: Duration::from_secs(1_000_000),
+            slowlink_threshold: 0,
             seed: [1; 32],
             now,
         });

@@ -19,6 +19,8 @@ pub struct Entry {
     pub keyframe: bool,
     /// When the kernel received it.
     pub received: Mono,
+    /// Whether a later one was here before it.
+    pub late: bool,
     /// `ssrc-audio-level` byte, V bit included.
     pub audio_level: Option<u8>,
     /// `video-orientation` byte.
@@ -100,6 +102,12 @@ impl History {
         let entry = &self.entries[self.slot(position)];
         let offset = entry.offset as usize;
         Some((entry, &self.bytes[offset..offset + entry.payload_len()]))
+    }
+
+    /// The position of which the low half is `low`: the last one before the write mark.
+    pub fn position(&self, low: u32) -> Option<u64> {
+        let behind = ((self.next & 0xffff_ffff) as u32).wrapping_sub(low);
+        self.next.checked_sub(behind.into())
     }
 
     fn slot(&self, position: u64) -> usize {

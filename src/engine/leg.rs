@@ -2,15 +2,17 @@
 //! the stream's history, the key is the peer's.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::arena::Lane;
 use super::history::Entry;
+use super::sent::SentPackets;
 use crate::id::{MemberId, StreamId};
 use crate::proto::srtp::OutboundStream;
 use crate::room::effect::LegSpec;
 use crate::room::media::{AcceptedMedia, ExtensionIds};
 use crate::room::rewrite::{Rewrite, Rewritten};
-use crate::time::{Mono, Now};
+use crate::time::Mono;
 use crate::wire::error::WireError;
 use crate::wire::rtp::extension::AbsSendTime;
 use crate::wire::rtp::{Header, HeaderWriter};
@@ -29,18 +31,70 @@ pub struct Leg {
     pub source: Option<StreamId>,
     /// Whether the room lets packets flow; a leg is in its stream's route exactly when this and a source are there.
     pub open: bool,
-    /// The SRTP stream, once the peer is connected.
-    pub outbound: Option<OutboundStream>,
+    /// The SRTP streams, once the peer is connected.
+    pub outbound: Option<LegStreams>,
     /// Positions of the source's history that this turn's release has to send.
     pub pending: Range<u64>,
     /// Video waits for a keyframe after every change of its source.
     pub awaiting_keyframe: bool,
     /// Sent so far (RFC 3550 §6.4.1: packets, payload octets).
     pub sent: Sent,
+    /// What can be sent again, when the subscriber asks for what it misses.
+    pub resendable: Option<SentPackets>,
+    /// Loss as its receiver reports it.
+    pub loss: ReportedLoss,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
     pt: u8,
+    rtx_pt: Option<u8>,
+    nack: bool,
     extensions: ExtensionIds,
+}
+
+/// The SRTP streams of a leg.
+#[derive(Clone, Copy, Debug)]
+pub struct LegStreams {
+    /// Its packets.
+    pub media: OutboundStream,
+    /// Its RTX (RFC 4588), when the m-line was offered with it.
+    pub rtx: Option<OutboundStream>,
+}
+
+/// What of a header is the moment's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    /// `abs-send-time`.
+    pub abs_send_time: [u8; 3],
+    /// Transport-wide sequence number.
+    pub transport_sequence: u16,
+}
+
+impl Stamps {
+    /// A packet that leaves now.
+    pub fn at(now: Mono, transport_sequence: u16) -> Stamps {
+        let since_origin = Duration::from_nanos(now.0);
+        Stamps { abs_send_time: AbsSendTime::at(since_origin).to_bytes(), transport_sequence }
+    }
+}
+
+/// What a receiver reports as lost (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReportedLoss {
+    cumulative: i32,
+    newly: u32,
+}
+
+impl ReportedLoss {
+    /// Takes note of a report's cumulative number.
+    pub fn report(&mut self, cumulative: i32) {
+        self.newly = self.newly.saturating_add(u32::try_from(cumulative - self.cumulative).unwrap_or(0));
+        self.cumulative = cumulative;
+    }
+
+    /// What was lost since the last call.
+    pub fn take(&mut self) -> u32 {
+        std::mem::take(&mut self.newly)
+    }
 }
 
 /// A sender's counts for its reports.
@@ -64,7 +118,11 @@ impl Leg {
             awaiting_keyframe: spec.kind == MediaKind::Video,
             sent: Sent::default(),
             rewrite: Rewrite::new(spec.clock_rate, first, timestamp),
+            resendable: None,
+            loss: ReportedLoss::default(),
             pt: spec.pt,
+            rtx_pt: None,
+            nack: false,
             extensions: spec.extensions,
             spec,
         }
@@ -77,16 +135,65 @@ impl Leg {
 
     /// Takes what the subscriber's answer made of the offered numbers.
     pub fn accept(&mut self, media: &AcceptedMedia) {
+        let same = (self.pt, self.extensions) == (media.pt, media.extensions);
         self.pt = media.pt;
+        self.rtx_pt = media.rtx_pt;
+        self.nack = media.nack;
         self.extensions = media.extensions;
+        if !same {
+            self.forget_sent();
+        }
+        self.prepare_resends();
+    }
+
+    /// The peer is connected.
+    pub fn connect(&mut self, streams: LegStreams) {
+        self.outbound = Some(streams);
+        self.prepare_resends();
+    }
+
+    fn prepare_resends(&mut self) {
+        if !self.nack {
+            self.resendable = None;
+        } else if self.outbound.is_some() && self.resendable.is_none() {
+            self.resendable = Some(SentPackets::new(self.spec.kind));
+        }
+    }
+
+    /// Nothing that was sent can be made again byte for byte.
+    fn forget_sent(&mut self) {
+        if let Some(resendable) = &mut self.resendable {
+            resendable.forget();
+        }
+    }
+
+    /// The RTX payload type and SRTP stream, when the answer kept them.
+    pub fn rtx(&self) -> Option<(u8, OutboundStream)> {
+        self.rtx_pt.zip(self.outbound?.rtx)
+    }
+
+    /// The payload type that the answer chose.
+    pub fn pt(&self) -> u8 {
+        self.pt
+    }
+
+    /// Whether its packets take a transport-wide sequence number.
+    pub fn has_transport_sequence(&self) -> bool {
+        self.extensions.transport_cc.is_some()
     }
 
     /// Another source: numbers go on, video waits for a keyframe.
     pub fn set_source(&mut self, source: Option<StreamId>) {
         self.source = source;
         self.pending = 0..0;
-        self.rewrite.switch();
+        self.switch();
         self.awaiting_keyframe = self.spec.kind == MediaKind::Video;
+    }
+
+    /// The source goes on with other numbers.
+    pub fn switch(&mut self) {
+        self.rewrite.switch();
+        self.forget_sent();
     }
 
     /// Opens or closes the gate.
@@ -103,23 +210,23 @@ impl Leg {
         self.rewrite.map(entry.sequence, entry.timestamp, now)
     }
 
-    /// Writes the packet's header: the leg's own numbers, and the extensions that the subscriber agreed to.
-    /// `transport_sequence` is asked only when the leg carries one.
+    /// Writes the packet's header: the leg's own numbers, and the extensions that the subscriber agreed to. The same
+    /// arguments give the same bytes, as long as [`accept`](Self::accept) changes nothing.
     pub fn write_header(
         &self,
         entry: &Entry,
-        numbers: Rewritten,
-        now: Now,
-        transport_sequence: impl FnOnce() -> u16,
+        payload_type: u8,
+        timestamp: u32,
+        stamps: Stamps,
         out: &mut [u8],
     ) -> Result<usize, WireError> {
         let header = Header {
             marker: entry.marker,
-            payload_type: self.pt,
-            // The sealer writes the sequence number: it is part of the nonce.
+            payload_type,
+            // The sealer writes the sequence number and the SSRC: they are part of the nonce.
             sequence: 0,
-            timestamp: numbers.timestamp,
-            ssrc: self.spec.ssrc,
+            timestamp,
+            ssrc: 0,
         };
         let ids = &self.extensions;
         let mut writer = HeaderWriter::new(out, &header)?;
@@ -127,11 +234,10 @@ impl Leg {
             writer.push(id, self.spec.mid.as_bytes())?;
         }
         if let Some(id) = ids.abs_send_time {
-            let since_origin = std::time::Duration::from_nanos(now.mono.0);
-            writer.push(id, &AbsSendTime::at(since_origin).to_bytes())?;
+            writer.push(id, &stamps.abs_send_time)?;
         }
         if let Some(id) = ids.transport_cc {
-            writer.push(id, &transport_sequence().to_be_bytes())?;
+            writer.push(id, &stamps.transport_sequence.to_be_bytes())?;
         }
         if let (Some(id), Some(level)) = (ids.audio_level, entry.audio_level) {
             writer.push(id, &[level])?;

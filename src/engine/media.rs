@@ -45,11 +45,16 @@ pub struct MediaConfig {
     pub handshakes: Box<dyn HandshakeFactory + Send>,
     /// A peer without an authenticated check for so long is gone.
     pub peer_timeout: Duration,
+    /// Packets of an m-line lost in a second that are told as a slow link; 0 is never.
+    pub slowlink_threshold: u32,
     /// All randomness comes from here.
     pub seed: [u8; 32],
     /// The clock at the start.
     pub now: Now,
 }
+
+/// Peers to be looked at in one turn that find room from the beginning.
+const DUE: usize = 256;
 
 /// A media shard.
 pub struct MediaEngine {
@@ -83,9 +88,10 @@ impl MediaEngine {
                 candidates: candidates(&config.advertised),
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
+                slowlink_threshold: config.slowlink_threshold,
                 touched_rooms: Vec::new(),
             },
-            due: Vec::new(),
+            due: Vec::with_capacity(DUE),
         }
     }
 
@@ -316,6 +322,13 @@ impl MediaEngine {
             ("rtcp_sent", of.rtcp_sent),
             ("keyframe_requests_sent", of.keyframe_requests_sent),
             ("nacks_received", of.nacks_received),
+            ("packets_resent", of.packets_resent),
+            ("nack_unserved", of.nack_unserved),
+            ("nack_throttled", of.nack_throttled),
+            ("nacks_sent", of.nacks_sent),
+            ("packets_recovered", of.packets_recovered),
+            ("packets_abandoned", of.packets_abandoned),
+            ("sources_rebound", of.sources_rebound),
             ("peers_connected", of.peers_connected),
             ("rooms_failed", of.rooms_failed),
             ("histories_shrunk", self.desk.region.shrunk),

@@ -10,8 +10,12 @@ pub mod media;
 pub mod memory;
 pub mod outgoing;
 pub mod peer;
+pub mod sent;
 pub mod signal;
 pub mod stream;
 pub mod timer;
 pub mod turn;
 pub mod verdict;
+
+#[cfg(test)]
+mod tests;

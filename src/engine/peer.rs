@@ -2,6 +2,7 @@
 //! for it in this turn. What a packet means to others is the room's business.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use foldhash::quality::SeedableRandomState;
 
@@ -43,6 +44,8 @@ pub struct Peer {
     pub clock: PublisherClock,
     /// Arrival times for transport-wide feedback.
     pub feedback: FeedbackRecorder,
+    /// The time to it and back, as its reports tell (RFC 3550 §6.4.1); zero before one has.
+    pub round_trip: Duration,
     /// REMB.
     pub cap: BitrateCap,
     /// Our SSRC in reports of a peer that receives nothing from us.
@@ -77,8 +80,8 @@ pub struct Keys {
 pub enum Source {
     /// Packets of a stream's layer.
     Media(StreamId, usize),
-    /// RTX of a stream (RFC 4588).
-    Repair(StreamId),
+    /// RTX of a stream's layer (RFC 4588).
+    Repair(StreamId, usize),
 }
 
 /// Legs to be released for one peer, by lane; a leg stands here at most once per turn, so the room reserved for the
@@ -131,6 +134,7 @@ impl Peer {
             transport_sequence: 0,
             clock: PublisherClock::default(),
             feedback: FeedbackRecorder::new(),
+            round_trip: Duration::ZERO,
             cap: BitrateCap::default(),
             report_ssrc: turn.random_u32(),
             report_at: Mono::NEVER,

@@ -7,13 +7,14 @@ use arrayvec::ArrayVec;
 use super::history::History;
 use super::memory::HistoryRegion;
 use crate::id::{LegId, MemberId};
-use crate::limits::LAYERS_MAX;
-use crate::proto::rtp::{Arrival, SenderClock};
+use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
+use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::time::Mono;
-use crate::wire::payload::vp8;
+use crate::wire::payload::{EntryPoint, av1, h264, h265, vp8, vp9};
+use crate::wire::sdp::MediaKind;
 
 /// A stream.
 pub struct Stream {
@@ -31,18 +32,26 @@ pub struct Stream {
     pub clock: SenderClock,
     /// What the owner was told last.
     pub receiving: bool,
+    /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
+    parameter_sets: Option<u32>,
+    /// Packets lost on the way to us, as of the last look.
+    lost: i64,
 }
 
 /// One encoding of a stream.
 pub struct Layer {
     /// Reception record of the SSRC that it comes with, once one is known.
     pub arrival: Option<Arrival>,
+    /// What of it is missing.
+    pub losses: Losses,
     /// Its packets.
     pub history: History,
     /// When the last packet came.
     pub received: Mono,
     /// The first position of this turn, when the turn has brought packets.
     turn_from: Option<u64>,
+    /// The first position of the source's present numbering: sequence numbers before it say nothing about those behind.
+    pub numbers_from: u64,
 }
 
 impl Stream {
@@ -50,7 +59,8 @@ impl Stream {
     pub fn new(member: MemberId, media: PublishedMedia, region: &mut HistoryRegion) -> Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
-        layers.push(Layer { arrival: None, history: region.take(media.kind), received: Mono(0), turn_from: None });
+        let (losses, history) = (losses(&media), region.take(media.kind));
+        layers.push(Layer { arrival: None, losses, history, received: Mono(0), turn_from: None, numbers_from: 0 });
         Stream {
             member,
             media,
@@ -59,7 +69,17 @@ impl Stream {
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,
+            parameter_sets: None,
+            lost: 0,
         }
+    }
+
+    /// What a new description made of it.
+    pub fn agree(&mut self, media: PublishedMedia) {
+        if media.nack != self.media.nack {
+            self.layers.iter_mut().for_each(|layer| layer.losses = losses(&media));
+        }
+        self.media = media;
     }
 
     /// The SSRC that feedback names: one that has been heard, or else one that was announced.
@@ -72,9 +92,47 @@ impl Stream {
         self.media.codec.map_or(90_000, Codec::clock_rate)
     }
 
+    /// How many packets were lost on the way to us since the last call; RTX does not mend that (RFC 4588 §7).
+    pub fn take_lost(&mut self) -> u32 {
+        let arrivals = self.layers.iter().filter_map(|layer| layer.arrival.as_ref());
+        let lost = arrivals.map(|arrival| i64::from(arrival.cumulative_lost())).sum();
+        let newly = lost - std::mem::replace(&mut self.lost, lost);
+        u32::try_from(newly).unwrap_or(0)
+    }
+
+    /// When what is missing is to be asked for.
+    pub fn nack_deadline(&self) -> Mono {
+        self.layers.iter().map(|layer| layer.losses.deadline()).min().unwrap_or(Mono::NEVER)
+    }
+
     /// When the last packet of any layer came.
     pub fn received(&self) -> Mono {
         self.layers.iter().map(|layer| layer.received).max().unwrap_or_default()
+    }
+
+    /// Whether a packet begins a keyframe; none when there is no such thing in what the stream carries.
+    pub fn begins_keyframe(&mut self, timestamp: u32, payload: &[u8]) -> Option<bool> {
+        match self.media.codec? {
+            Codec::Vp8 => Some(vp8::is_keyframe(payload)),
+            Codec::Vp9 => Some(vp9::is_keyframe(payload)),
+            Codec::Av1 => Some(av1::is_keyframe(payload)),
+            Codec::H264 => Some(self.begins_at(timestamp, h264::entry_point(payload))),
+            Codec::H265 => Some(self.begins_at(timestamp, h265::entry_point(payload))),
+            Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
+        }
+    }
+
+    /// Parameter sets begin a keyframe. So does a picture that comes without them once they were seen: its sender gives
+    /// them only once, or they were lost and the receiver will say so.
+    fn begins_at(&mut self, timestamp: u32, entry: Option<EntryPoint>) -> bool {
+        match entry {
+            Some(EntryPoint::ParameterSets) => {
+                self.parameter_sets = Some(timestamp);
+                true
+            }
+            Some(EntryPoint::Picture) => self.parameter_sets.is_some_and(|seen| seen != timestamp),
+            None => false,
+        }
     }
 }
 
@@ -90,6 +148,12 @@ impl Layer {
             self.arrival = None;
         }
         self.arrival.get_or_insert_with(|| Arrival::new(ssrc, clock_rate))
+    }
+
+    /// The source has ended, or another one takes its place: the next packet begins afresh.
+    pub fn end(&mut self) {
+        self.arrival = None;
+        self.losses.reset();
     }
 
     /// Notes that the turn brings a packet: the next position is its first, unless there is one already.
@@ -113,10 +177,65 @@ impl Layer {
     }
 }
 
-/// Whether a payload begins a keyframe; none when the codec's payload cannot be told apart.
-pub fn begins_keyframe(codec: Codec, payload: &[u8]) -> Option<bool> {
-    match codec {
-        Codec::Vp8 => Some(vp8::is_keyframe(payload)),
-        _ => None,
+fn losses(media: &PublishedMedia) -> Losses {
+    Losses::new(match media.kind {
+        _ if !media.nack => 0,
+        MediaKind::Audio => AUDIO_MISSING_MAX,
+        _ => VIDEO_MISSING_MAX,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sdp::Mid;
+
+    fn stream(codec: Codec) -> Stream {
+        let media = PublishedMedia {
+            mindex: 0,
+            mid: Mid::from("0").unwrap(),
+            kind: if codec.is_video() { MediaKind::Video } else { MediaKind::Audio },
+            codec: Some(codec),
+            pt: 96,
+            rtx_pt: None,
+            fmtp: None,
+            extensions: Default::default(),
+            ssrcs: Vec::new(),
+            rtx_ssrcs: Vec::new(),
+            nack: false,
+            stereo: false,
+            fec: false,
+            dtx: false,
+            h264_profile: None,
+            vp9_profile: None,
+        };
+        Stream::new(MemberId(0), media, &mut HistoryRegion::new())
+    }
+
+    #[test]
+    fn every_video_codec_shows_where_its_keyframes_begin_and_audio_has_none() {
+        let (keyframe, delta): (&[u8], &[u8]) = (&[0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 0, 1, 0, 1], &[0x10, 1, 0, 0]);
+        for (codec, keyframe, delta) in [
+            (Codec::Vp8, keyframe, delta),
+            (Codec::Vp9, &[0x08, 0x82], &[0x48, 0x86]),
+            (Codec::Av1, &[0x28, 0x0b], &[0x10, 0x32]),
+            (Codec::H264, &[0x67, 0x42], &[0x41, 0x9a]),
+            (Codec::H265, &[0x40, 0x01], &[0x02, 0x01, 0xd0]),
+        ] {
+            let mut stream = stream(codec);
+            assert_eq!(stream.begins_keyframe(0, keyframe), Some(true), "{codec:?}");
+            assert_eq!(stream.begins_keyframe(0, delta), Some(false), "{codec:?}");
+        }
+        assert_eq!(stream(Codec::Opus).begins_keyframe(0, &[0x78]), None);
+    }
+
+    #[test]
+    fn an_h264_keyframe_begins_with_its_parameter_sets_and_only_there() {
+        let mut stream = stream(Codec::H264);
+        let (sps, pps, idr) = ([0x67, 0x42], [0x68, 0xce], [0x65, 0xb8]);
+        assert_eq!(stream.begins_keyframe(1, &idr), Some(false), "nobody could decode it");
+        let frame = [&sps[..], &pps, &idr].map(|payload| stream.begins_keyframe(2, payload).unwrap());
+        assert_eq!(frame, [true, false, false]);
+        assert_eq!(stream.begins_keyframe(3, &idr), Some(true), "a sender that gives them once");
     }
 }

@@ -11,18 +11,40 @@ const BUCKETS: usize = 1024;
 const WORDS: usize = BUCKETS / 64;
 const TICK_NS: u64 = 4_000_000;
 
-/// Keys to be looked at, by time.
+/// Keys to be looked at, by time. Its memory grows to the largest number of keys that ever waited, and stays.
 pub struct Wheel<K> {
-    buckets: Vec<Vec<K>>,
+    /// The first entry of each bucket.
+    buckets: Box<[u32; BUCKETS]>,
     occupied: [u64; WORDS],
+    /// Waiting entries in the chains of their buckets, the others in the chain of free ones.
+    entries: Vec<Entry<K>>,
+    free: u32,
+    waiting: usize,
     /// The tick that will be looked at next.
     cursor: u64,
 }
 
+struct Entry<K> {
+    key: K,
+    next: u32,
+}
+
+/// Entries that find room from the beginning.
+const ENTRIES: usize = 1024;
+/// The end of a chain.
+const END: u32 = u32::MAX;
+
 impl<K: Copy> Wheel<K> {
     /// A wheel that stands at `now`.
     pub fn new(now: Mono) -> Wheel<K> {
-        Wheel { buckets: (0..BUCKETS).map(|_| Vec::new()).collect(), occupied: [0; WORDS], cursor: now.0 / TICK_NS }
+        Wheel {
+            buckets: Box::new([END; BUCKETS]),
+            occupied: [0; WORDS],
+            entries: Vec::with_capacity(ENTRIES),
+            free: END,
+            waiting: 0,
+            cursor: now.0 / TICK_NS,
+        }
     }
 
     /// Remembers a key; a deadline beyond the horizon (about 4 s) is looked at early, one in the past at once. Says when
@@ -31,19 +53,35 @@ impl<K: Copy> Wheel<K> {
         // Rounded up: a key never comes out before its deadline, unless the deadline lies beyond the horizon.
         let tick = at.0.div_ceil(TICK_NS).clamp(self.cursor, self.cursor + BUCKETS as u64 - 1);
         let bucket = (tick % BUCKETS as u64) as usize;
-        self.buckets[bucket].push(key);
+        let entry = self.entry(Entry { key, next: self.buckets[bucket] });
+        self.buckets[bucket] = entry;
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        self.waiting += 1;
         Mono(tick * TICK_NS)
+    }
+
+    fn entry(&mut self, entry: Entry<K>) -> u32 {
+        match self.entries.get_mut(self.free as usize) {
+            Some(free) => {
+                let at = self.free;
+                self.free = std::mem::replace(free, entry).next;
+                at
+            }
+            None => {
+                self.entries.push(entry);
+                u32::try_from(self.entries.len() - 1).expect("memory ends before 2^32 entries")
+            }
+        }
     }
 
     /// How many keys wait, each as often as it was armed.
     pub fn len(&self) -> usize {
-        self.buckets.iter().map(Vec::len).sum()
+        self.waiting
     }
 
     /// Whether no key waits.
     pub fn is_empty(&self) -> bool {
-        self.occupied.iter().all(|&word| word == 0)
+        self.waiting == 0
     }
 
     /// When to call [`due`](Self::due) next; NEVER when nothing is armed.
@@ -72,9 +110,14 @@ impl<K: Copy> Wheel<K> {
         let steps = (until + 1).saturating_sub(self.cursor).min(BUCKETS as u64);
         for step in 0..steps {
             let bucket = ((self.cursor + step) % BUCKETS as u64) as usize;
-            if self.occupied[bucket / 64] & (1 << (bucket % 64)) != 0 {
-                out.append(&mut self.buckets[bucket]);
-                self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            let mut at = std::mem::replace(&mut self.buckets[bucket], END);
+            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            while let Some(entry) = self.entries.get_mut(at as usize) {
+                out.push(entry.key);
+                let next = std::mem::replace(&mut entry.next, self.free);
+                self.free = at;
+                at = next;
+                self.waiting -= 1;
             }
         }
         self.cursor = self.cursor.max(until + 1);
@@ -97,6 +140,22 @@ mod tests {
         wheel.due(at, &mut out);
         assert_eq!(out, ['a']);
         assert!(wheel.is_empty() && wheel.next() == Mono::NEVER);
+    }
+
+    #[test]
+    fn places_that_have_become_free_are_used_again() {
+        let mut wheel = Wheel::new(Mono(0));
+        let mut out = Vec::new();
+        for second in 0..100 {
+            for key in 0..10 {
+                wheel.arm(key, Mono(second * 1_000_000_000 + key * 3_000_000));
+            }
+            wheel.due(Mono(second * 1_000_000_000 + 500_000_000), &mut out);
+            out.sort_unstable();
+            assert_eq!(out, Vec::from_iter(0..10));
+            out.clear();
+        }
+        assert_eq!(wheel.entries.len(), 10);
     }
 
     proptest! {

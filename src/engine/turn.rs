@@ -59,6 +59,20 @@ pub struct Counters {
     pub keyframe_requests_sent: u64,
     /// Lost packets that subscribers have named (RFC 4585 §6.2.1).
     pub nacks_received: u64,
+    /// Packets sent again because of that.
+    pub packets_resent: u64,
+    /// Packets named that could not be sent again: too old, never sent, or not reproducible.
+    pub nack_unserved: u64,
+    /// Packets named again too soon, or beyond what a leg may resend.
+    pub nack_throttled: u64,
+    /// Lost packets that publishers were asked for, every time.
+    pub nacks_sent: u64,
+    /// Packets that came after they were asked for.
+    pub packets_recovered: u64,
+    /// Packets that were lost and are not asked for any more: too old, or moot because of a keyframe.
+    pub packets_abandoned: u64,
+    /// SSRCs that moved to another m-line of their peer (RFC 9143 §9.2).
+    pub sources_rebound: u64,
     /// Handshakes finished.
     pub peers_connected: u64,
     /// Rooms dropped after a fault of ours.
@@ -93,6 +107,8 @@ pub struct Desk {
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.
     pub peer_timeout: Duration,
+    /// Packets of an m-line lost in a second that make its link slow; 0 is never.
+    pub slowlink_threshold: u32,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
 }

@@ -478,6 +478,24 @@ pub enum Event {
         /// Arriving or not.
         receiving: bool,
     },
+    /// Core: an m-line has lost too many packets within a second (`slowlink_threshold`).
+    SlowLink {
+        /// The handle's m-line.
+        mid: Mid,
+        /// Audio or video.
+        kind: MediaKind,
+        /// True for what we sent, as the peer reports it; false for what we miss.
+        uplink: bool,
+        /// How many.
+        lost: u32,
+    },
+    /// What the VideoRoom says of it to a publisher.
+    SlowPublisher {
+        /// Its cap in bit/s; 0 is none.
+        bitrate: u64,
+    },
+    /// What the VideoRoom says of it to a subscriber.
+    SlowSubscriber,
     /// Core: the peer connection is gone.
     Hangup(HangupReason),
     /// Core: the handle is gone.

@@ -39,7 +39,7 @@ pub struct PublishedMedia {
     pub pt: u8,
     /// The publisher's RTX payload type with its `apt` (RFC 4588 §8.6).
     pub rtx_pt: Option<u8>,
-    /// The codec's fmtp as the publisher gave it; subscribers are offered the same profile.
+    /// The codec's fmtp, as far as it describes what is sent; subscribers are offered the same.
     pub fmtp: Option<Box<str>>,
     /// Extension ids as the publisher numbers them.
     pub extensions: ExtensionIds,
@@ -74,7 +74,7 @@ pub struct OfferedMedia {
     pub pt: u8,
     /// Our RTX payload type, video only.
     pub rtx_pt: Option<u8>,
-    /// The publisher's fmtp.
+    /// The source's fmtp.
     pub fmtp: Option<Box<str>>,
     /// Our extension ids.
     pub extensions: ExtensionIds,

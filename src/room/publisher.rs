@@ -24,7 +24,7 @@ pub(super) struct Publisher {
     pub(super) private_id: u32,
     pub(super) display: Option<Box<str>>,
     /// REMB cap in bit/s; 0 is none.
-    bitrate: u64,
+    pub(super) bitrate: u64,
     /// Preferred codecs, until the peer connection ends.
     prefer_audio: Option<Codec>,
     prefer_video: Option<Codec>,

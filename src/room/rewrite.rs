@@ -91,6 +91,11 @@ impl Rewrite {
         Some(rewritten)
     }
 
+    /// Whether the next packet begins at a new place: then it should be the newest there is.
+    pub fn is_rebasing(&self) -> bool {
+        self.rebase != Rebase::No || self.base.is_none()
+    }
+
     /// What is added to a source timestamp, once a packet of this source has gone out; reports need it.
     pub fn timestamp_offset(&self) -> Option<u32> {
         self.base.filter(|_| self.rebase != Rebase::Source).map(|base| base.timestamp_offset)

@@ -193,6 +193,24 @@ impl Room {
         }
     }
 
+    /// The engine says that a member's m-line has lost packets: `uplink` when we sent them.
+    pub fn slow_link(
+        &mut self,
+        member: MemberId,
+        (mid, kind): (Mid, MediaKind),
+        uplink: bool,
+        lost: u32,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(member) = self.members.get(member) else { return };
+        let own = match &member.role {
+            Role::Publisher(publisher) => Event::SlowPublisher { bitrate: publisher.bitrate },
+            Role::Subscriber(_) => Event::SlowSubscriber,
+        };
+        tell(effects, vec![member.address], Event::SlowLink { mid, kind, uplink, lost });
+        tell(effects, vec![member.address], own);
+    }
+
     /// What the room was made with.
     pub fn spec(&self) -> &RoomSpec {
         &self.spec

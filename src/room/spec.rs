@@ -28,6 +28,10 @@ pub struct RoomSpec {
     pub audio_codecs: Vec<Codec>,
     /// In order of preference, at most 5.
     pub video_codecs: Vec<Codec>,
+    /// `profile-id` to be preferred for VP9.
+    pub vp9_profile: Option<Box<str>>,
+    /// `profile-level-id` whose profile is to be preferred for H264.
+    pub h264_profile: Option<Box<str>>,
     /// Opus in-band FEC; true by default.
     pub opus_fec: bool,
     /// Opus DTX.
@@ -57,12 +61,23 @@ impl RoomSpec {
             fir_freq: 0,
             audio_codecs: vec![Codec::Opus],
             video_codecs: vec![Codec::Vp8],
+            vp9_profile: None,
+            h264_profile: None,
             opus_fec: true,
             opus_dtx: false,
             audiolevel_ext: true,
             videoorient_ext: true,
             playoutdelay_ext: true,
             transport_wide_cc_ext: true,
+        }
+    }
+
+    /// The profile to be preferred for a codec.
+    pub fn profile(&self, codec: Codec) -> Option<&str> {
+        match codec {
+            Codec::Vp9 => self.vp9_profile.as_deref(),
+            Codec::H264 => self.h264_profile.as_deref(),
+            _ => None,
         }
     }
 }

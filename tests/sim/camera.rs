@@ -56,10 +56,6 @@ impl Camera {
         }
     }
 
-    pub fn kind(&self) -> MediaKind {
-        self.kind
-    }
-
     pub fn line(&self) -> u8 {
         self.line
     }

@@ -1,9 +1,10 @@
 //! What must be true, held against what is: a small model of who hears what, fed with the commands, the events and the
 //! packets that the engine accepted; and every packet that a browser received is looked up in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use portunus::engine::media::MediaEngine;
+use portunus::limits::VIDEO_MISSING_MAX;
 use portunus::time::Mono;
 use portunus::wire::demux::classify;
 use portunus::wire::sdp::MediaKind;
@@ -12,12 +13,25 @@ use crate::browser::Received;
 use crate::camera;
 use crate::network::Label;
 
+/// What a subscriber's packets have to expect on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// All come, and in order.
+    Clear,
+    /// Some may be missing, late or double.
+    Rough,
+    /// For a while the engine knew no path and numbered nothing, when the model thought it did.
+    Interrupted,
+}
+
 /// A publisher's m-line: feed and index.
 pub type Line = (u64, u8);
 
 /// One subscriber's m-line as the model sees it.
 #[derive(Debug)]
 struct Leg {
+    /// Where it was wired to at first; legs are never switched.
+    feed: u64,
     source: Option<Line>,
     kind: MediaKind,
     accepted: bool,
@@ -47,11 +61,24 @@ struct Expected {
     label: Label,
     number: u64,
     timestamp: u32,
+    marker: bool,
     received: bool,
 }
 
 /// Whose leg: the client, and the tag of its m-line.
 type LegKey = (u64, String);
+
+impl Leg {
+    /// The packet is on its way, with the number that its place in the source gives it.
+    fn expect(&mut self, label: Label, timestamp: u32, marker: bool) {
+        let (from, to) = *self.base.get_or_insert((label.count, self.highest + 1));
+        let Some(ahead) = label.count.checked_sub(from) else { return };
+        let number = to + ahead;
+        self.highest = self.highest.max(number);
+        self.positions.insert(label, self.expected.len());
+        self.expected.push(Expected { label, number, timestamp, marker, received: false });
+    }
+}
 
 /// Everything that the model knows.
 #[derive(Default)]
@@ -60,6 +87,10 @@ pub struct Ledger {
     /// Lines that are published, and whether their publisher has them relayed.
     lines: BTreeMap<Line, bool>,
     paused: BTreeMap<u64, bool>,
+    /// What each line brought last, as it came: a keyframe that comes late has its frame before it.
+    recent: BTreeMap<Line, VecDeque<(Label, u32, bool)>>,
+    /// Feeds whose packets came so late that arrival says nothing of their clocks.
+    stalled: BTreeSet<u64>,
     /// Media packets that were received and found right.
     pub received: u64,
 }
@@ -81,6 +112,7 @@ impl Ledger {
     /// A line is over: its legs have no source from now on.
     pub fn withdraw(&mut self, line: Line) {
         self.lines.remove(&line);
+        self.recent.remove(&line);
         for leg in self.legs.values_mut().filter(|leg| leg.source == Some(line)) {
             leg.source = None;
         }
@@ -94,6 +126,7 @@ impl Ledger {
 
     pub fn subscribe(&mut self, client: u64, mid: &str, kind: MediaKind, source: Line) {
         let leg = Leg {
+            feed: source.0,
             source: Some(source),
             kind,
             accepted: false,
@@ -143,6 +176,10 @@ impl Ledger {
         self.settle();
     }
 
+    pub fn stall(&mut self, feed: u64) {
+        self.stalled.insert(feed);
+    }
+
     pub fn mids(&self, client: u64) -> Vec<String> {
         self.legs.keys().filter(|(of, _)| *of == client).map(|(_, mid)| mid.clone()).collect()
     }
@@ -161,8 +198,10 @@ impl Ledger {
     }
 
     /// The engine has accepted a packet and will release it in this turn; `is_up` knows whose connections are up.
-    pub fn accepted(&mut self, label: Label, timestamp: u32, is_up: impl Fn(u64) -> bool) {
+    pub fn accepted(&mut self, label: Label, timestamp: u32, marker: bool, is_up: impl Fn(u64) -> bool) {
         let line = (label.feed, label.line);
+        let recent = self.recent.entry(line).or_default();
+        let late = recent.iter().any(|(other, ..)| other.count > label.count);
         for ((client, _), leg) in &mut self.legs {
             if leg.source != Some(line) || !leg.open || !is_up(*client) {
                 continue;
@@ -170,18 +209,22 @@ impl Ledger {
             if leg.awaiting_keyframe && !label.keyframe {
                 continue;
             }
-            leg.awaiting_keyframe = false;
-            let (from, to) = *leg.base.get_or_insert((label.count, leg.highest + 1));
-            let Some(ahead) = label.count.checked_sub(from) else { continue };
-            let number = to + ahead;
-            leg.highest = leg.highest.max(number);
-            leg.positions.insert(label, leg.expected.len());
-            leg.expected.push(Expected { label, number, timestamp, received: false });
+            let begins = std::mem::take(&mut leg.awaiting_keyframe);
+            leg.expect(label, timestamp, marker);
+            if begins && late {
+                for &(held, timestamp, marker) in recent.iter().filter(|(held, ..)| held.count > label.count) {
+                    leg.expect(held, timestamp, marker);
+                }
+            }
+        }
+        recent.push_back((label, timestamp, marker));
+        if recent.len() > VIDEO_MISSING_MAX {
+            recent.pop_front();
         }
     }
 
-    /// A browser has received a media packet. `in_order`: its path loses and reorders nothing, so it is the next one.
-    pub fn received(&mut self, now: Mono, client: u64, packet: &Received, kind: MediaKind, in_order: bool) {
+    /// A browser has received a media packet.
+    pub fn received(&mut self, now: Mono, client: u64, packet: &Received, kind: MediaKind, path: Path) {
         let mid = packet.mid.clone().unwrap_or_else(|| panic!("client {client}: a packet without MID"));
         let label = camera::read(kind, &packet.payload)
             .unwrap_or_else(|| panic!("client {client} mid {mid}: a payload that nobody sent: {packet:?}"));
@@ -194,7 +237,7 @@ impl Ledger {
         let Some(&position) = leg.positions.get(&label) else {
             panic!("client {client} mid {mid}: {label:?} was not for this leg: {leg:?}");
         };
-        if in_order {
+        if path == Path::Clear {
             let due = &leg.expected[leg.cursor];
             assert_eq!(label, due.label, "client {client} mid {mid}: the next packet is another one");
             leg.cursor += 1;
@@ -202,9 +245,12 @@ impl Ledger {
         let expected = &mut leg.expected[position];
         assert!(!expected.received, "client {client} mid {mid}: {label:?} came twice");
         expected.received = true;
+        assert_eq!(packet.marker, expected.marker);
+        assert_eq!(packet.payload_type, if kind == MediaKind::Audio { 111 } else { 96 });
         let index_offset = packet.index.wrapping_sub(expected.number);
         let known = *leg.index_offset.get_or_insert(index_offset);
-        assert_eq!(index_offset, known, "client {client} mid {mid}: {label:?} has a wrong sequence number");
+        let numbered = index_offset == known || path == Path::Interrupted;
+        assert!(numbered, "client {client} mid {mid}: {label:?} has a wrong sequence number");
         let timestamp_offset = packet.timestamp.wrapping_sub(expected.timestamp);
         let known = *leg.timestamp_offset.get_or_insert(timestamp_offset);
         assert_eq!(timestamp_offset, known, "client {client} mid {mid}: {label:?} has a wrong timestamp");
@@ -216,7 +262,7 @@ impl Ledger {
     /// the timestamps that they write (RFC 3550 §6.4.1).
     pub fn sender_report(&mut self, client: u64, ssrc: u32, at: Mono, timestamp: u32) {
         let mine = self.legs.iter_mut().filter(|((of, _), _)| *of == client);
-        for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc)) {
+        for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc) && !self.stalled.contains(&leg.feed)) {
             let Some((came, of_packet)) = leg.newest else { continue };
             let rate = if leg.kind == MediaKind::Audio { 48 } else { 90 };
             let between_ms = (at.0.cast_signed() - came.0.cast_signed()) / 1_000_000;

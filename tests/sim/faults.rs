@@ -18,8 +18,6 @@ impl Weather {
     pub const FAIR: Weather = Weather { delay_us: (5_000, 25_000), loss: 0, duplicate: 0, reorder: 0 };
     /// A bad evening on a mobile network.
     pub const FOUL: Weather = Weather { delay_us: (10_000, 60_000), loss: 30, duplicate: 10, reorder: 30 };
-    /// Nothing gets through.
-    pub const BLACKOUT: Weather = Weather { delay_us: (1, 1), loss: 1000, duplicate: 0, reorder: 0 };
 
     pub fn draw(prng: &mut Prng) -> Weather {
         let least = prng.between(500, 40_000);

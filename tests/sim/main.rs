@@ -12,10 +12,16 @@ mod world;
 use std::time::Duration;
 
 use portunus::engine::turn::HandshakeFactory;
+use portunus::id::{RoomId, ShardId, SignalId};
 use portunus::proto::dtls::{Certificate, Context};
+use portunus::room::command::{Command, Event, Reply};
+use portunus::room::error::RoomError;
+use portunus::room::placement;
+use portunus::room::spec::RoomSpec;
 use portunus::wire::sdp::MediaKind;
 
 use browser::{Heard, StrBrowser};
+use checks::{counter, gauge};
 use clock::Clock;
 use faults::Weather;
 use script::ScriptedBrowser;
@@ -210,4 +216,103 @@ fn str0m_pauses_and_goes_and_is_missed() {
         world.run_for(world::PEER_TIMEOUT + Duration::from_secs(3));
         assert!(!world.clients[&publisher].has_peer, "silence is heard");
     });
+}
+
+#[test]
+fn a_room_that_fails_goes_alone() {
+    let mut world = World::new(5, 1, Weather::FAIR, script);
+    let (bad, good) = (1, 2);
+    let mut people = Vec::new();
+    for room in [bad, good] {
+        world.create_room(room);
+        let publisher = scripted_publisher(&mut world, room);
+        people.push((publisher, scripted_subscriber(&mut world, room, publisher)));
+    }
+    let attendee = scripted(&mut world);
+    let attendee = world.join(bad, attendee);
+    world.run_for(Duration::from_secs(2));
+    let ((publisher, subscriber), (spared, witness)) = (people[0], people[1]);
+    let before = world.ledger.tally(witness, "1").1;
+    world.poison(subscriber);
+    world.run_for(Duration::from_secs(3));
+    let engine = &world.shards[0].engine;
+    assert_eq!((counter(engine, "rooms_failed"), gauge(engine, "rooms")), (1, 1));
+    assert_eq!((gauge(engine, "peers"), gauge(engine, "streams"), gauge(engine, "legs")), (2, 2, 2));
+    assert_eq!((gauge(engine, "tuples"), gauge(engine, "ufrags")), (2, 2));
+    for id in [publisher, subscriber, attendee] {
+        assert!(matches!(world.clients[&id].events.last(), Some((_, Event::RoomFailed(room))) if *room == bad.into()));
+    }
+    for id in [spared, witness] {
+        assert!(!world.clients[&id].events.iter().any(|(_, event)| matches!(event, Event::RoomFailed(_))));
+    }
+    assert!(world.ledger.tally(witness, "1").1 > before + 30, "the other room goes on");
+    // The name is free again once signalling has told the registrar.
+    world.forget_room(bad, 0);
+    world.create_room(bad);
+    let again = scripted_publisher(&mut world, bad);
+    let viewer = scripted_subscriber(&mut world, bad, again);
+    world.run_for(Duration::from_secs(2));
+    assert!(world.ledger.tally(viewer, "1").1 > 20);
+    world.end();
+}
+
+#[test]
+fn rooms_are_found_through_their_registrars() {
+    let mut world = World::new(6, 4, Weather::FAIR, script);
+    (1..=40).for_each(|room| world.create_room(room));
+    let held: Vec<u64> = world.shards.iter().map(|shard| gauge(&shard.engine, "rooms")).collect();
+    assert_eq!(held.iter().sum::<u64>(), 40);
+    assert!(held.iter().all(|&rooms| rooms > 0), "{held:?}");
+    for room in 1..=40u64 {
+        let id = RoomId::from(room);
+        let registrar = usize::from(placement::registrar(&id, 4).0);
+        let owner = world.owner(room).expect("just made");
+        let claim = Command::Claim { room: Some(id.clone()), text: false, candidates: [(ShardId(0), 0); 2] };
+        let reply = world.ask(registrar, SignalId(0), claim);
+        assert!(matches!(reply, Reply::Claimed { fresh: false, owner: of, .. } if usize::from(of.0) == owner));
+        let spec = Box::new(RoomSpec::new(id.clone()));
+        let reply = world.ask(owner, SignalId(0), Command::Create(spec));
+        assert!(matches!(reply, Reply::Refused(RoomError::RoomExists(_))));
+        let elsewhere = (owner + 1) % 4;
+        let reply = world.ask(elsewhere, SignalId(1), Command::Exists(id.clone()));
+        assert!(matches!(reply, Reply::Exists(_, false)));
+        let reply = world.ask(elsewhere, SignalId(1), Command::Participants(id));
+        assert!(matches!(reply, Reply::Refused(RoomError::NoSuchRoom(_))));
+    }
+    let listed = (0..4).map(|shard| match world.ask(shard, SignalId(0), Command::List { private: false }) {
+        Reply::Rooms(rooms) => rooms.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(listed.sum::<usize>(), 40);
+    world.end();
+}
+
+#[test]
+fn a_capped_room_tells_its_publishers_so() {
+    let mut world = World::new(7, 1, Weather::FAIR, script);
+    world.create_room_with(RoomSpec { bitrate: 256_000, ..RoomSpec::new(1.into()) });
+    let publisher = scripted_publisher(&mut world, 1);
+    world.run_for(Duration::from_secs(12));
+    let told = |heard: &Heard| matches!(heard, Heard::Estimate { bitrate } if (bitrate - 256_000.0).abs() < 2_000.0);
+    assert!((2..=6).contains(&heard(&world, publisher, told)), "at once and every few seconds");
+    world.end();
+}
+
+#[test]
+fn publishers_of_whom_nothing_comes_cost_no_wakes() {
+    let mut world = World::new(8, 1, Weather::FAIR, script);
+    world.create_room_with(RoomSpec { bitrate: 256_000, publishers: 10, ..RoomSpec::new(1.into()) });
+    let silent: Vec<u64> = (0..8).map(|_| scripted_publisher(&mut world, 1)).collect();
+    for id in &silent {
+        world.clients.get_mut(id).expect("it is there").cameras.clear();
+    }
+    let browser = scripted(&mut world);
+    let subscriber = world.subscribe(1, &silent, browser).expect("the feeds are live");
+    world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&subscriber].up);
+    world.run_for(Duration::from_secs(3));
+    let before = world.wakes;
+    world.run_for(Duration::from_secs(10));
+    let wakes = world.wakes - before;
+    assert!(wakes < 10 * 9 * 4, "{wakes} wakes in 10 s for nine peers that report once in a second");
+    world.end();
 }

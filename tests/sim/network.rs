@@ -113,13 +113,11 @@ impl Network {
         for _ in 0..copies {
             let delay = Duration::from_micros(self.prng.between(weather.delay_us.0, weather.delay_us.1));
             let overtaken = self.prng.per_mille(weather.reorder);
-            let mut due = now + delay;
+            let last = self.last.entry(path).or_default();
+            let mut due = (*last).max(now + delay);
+            *last = due;
             if overtaken {
                 due = due + Duration::from_micros(self.prng.between(1_000, 30_000));
-            } else {
-                let last = self.last.entry(path).or_default();
-                due = due.max(*last);
-                *last = due;
             }
             self.count += 1;
             self.flying.insert((due, self.count), datagram.clone());

@@ -34,6 +34,8 @@ const PROFILE: Profile = Profile::AeadAes128Gcm;
 /// Flights in the order of RFC 6347 §4.2.4, with Chromium's and AWS-LC's sizes: ClientHello in two datagrams, the
 /// server's, the client's, the server's Finished.
 const SIZES: [&[usize]; 4] = [&[1200, 263], &[630], &[545], &[75]];
+/// A datagram that a scripted endpoint does not survive.
+pub const POISON: &[u8] = &[HANDSHAKE, 0xff, 0xde, 0xad];
 const FIRST_REPEAT: Duration = Duration::from_millis(100);
 /// Content types of RFC 5246 §6.2.1.
 const HANDSHAKE: u8 = 22;
@@ -134,7 +136,11 @@ impl ScriptedHandshake {
     }
 
     /// Whether the datagram had an effect.
+    ///
+    /// # Panics
+    /// On [`POISON`], as if it had found a fault of ours.
     fn take(&mut self, now: Now, bytes: &[u8]) -> bool {
+        assert_ne!(bytes, POISON, "a fault on purpose");
         if self.closed || !opens(bytes) || bytes.len() < HEAD {
             return false;
         }
@@ -309,6 +315,8 @@ pub struct ScriptedBrowser {
     credentials: Credentials,
     fingerprint: Fingerprint,
     handshake: Option<ScriptedHandshake>,
+    /// Insists on being the DTLS server.
+    passive: bool,
     remote: Option<Remote>,
     /// Checks sent so far with the current credentials of both sides.
     checks: u32,
@@ -362,12 +370,14 @@ impl ScriptedBrowser {
         let mut prng = Prng::new(seed);
         let mut fingerprint = [0; 32];
         prng.fill(&mut fingerprint);
+        let passive = prng.per_mille(300);
         ScriptedBrowser {
             credentials: draw(&mut prng),
             prng,
             local,
             fingerprint: Fingerprint(fingerprint),
             handshake: None,
+            passive,
             remote: None,
             checks: 0,
             next_check: Mono::NEVER,
@@ -395,8 +405,8 @@ impl ScriptedBrowser {
         let address = SocketAddr::new(words[4].parse().unwrap(), words[5].parse().unwrap());
         let key = Key::short_term(&transport.pwd);
         if self.handshake.is_none() {
-            // Ours offers actpass or answers passive: the browser is the client.
-            let mut handshake = ScriptedHandshake::new(Role::Active, self.fingerprint, self.prng.next());
+            let role = if self.passive { Role::Passive } else { Role::Active };
+            let mut handshake = ScriptedHandshake::new(role, self.fingerprint, self.prng.next());
             handshake.set_remote_fingerprint(Fingerprint(transport.fingerprint));
             self.handshake = Some(handshake);
         }
@@ -413,7 +423,11 @@ impl ScriptedBrowser {
             ufrag: self.credentials.ufrag().into(),
             pwd: self.credentials.password().into(),
             fingerprint: self.fingerprint.0,
-            setup: if kind == DescriptionKind::Offer { Setup::ActPass } else { Setup::Active },
+            setup: match (self.passive, kind) {
+                (true, _) => Setup::Passive,
+                (false, DescriptionKind::Offer) => Setup::ActPass,
+                (false, DescriptionKind::Answer) => Setup::Active,
+            },
         };
         let mut description = Description {
             kind,
@@ -459,10 +473,10 @@ impl ScriptedBrowser {
         }
         while let Some(event) = handshake.poll_event() {
             match event {
-                DtlsEvent::Connected { keying_material, .. } => {
+                DtlsEvent::Connected { keying_material, role, .. } => {
                     let (client, server) = split_keying_material(PROFILE, keying_material.as_bytes()).unwrap();
-                    self.keys =
-                        Some((Inbound::new(PROFILE, &server).unwrap(), Outbound::new(PROFILE, &client).unwrap()));
+                    let (ours, theirs) = if role == Role::Active { (client, server) } else { (server, client) };
+                    self.keys = Some((Inbound::new(PROFILE, &theirs).unwrap(), Outbound::new(PROFILE, &ours).unwrap()));
                     self.next_report = clock.mono() + REPORTS;
                     self.heard.push_back(Heard::Connected);
                 }

@@ -31,7 +31,7 @@ pub fn play(seed: u64) -> Trace {
         Box::new(ScriptedFactory::new(seed << 8 | u64::from(shard)))
     };
     let mut world = World::new(prng.next(), shards, weather, handshakes);
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         world.strangers = Some(Strangers::new(prng.next()));
     }
     world.create_room(1);
@@ -65,7 +65,7 @@ pub fn play(seed: u64) -> Trace {
 
 fn deed(world: &mut World, prng: &mut Prng) {
     let living: Vec<u64> = ids(world, |client| !left(client));
-    match prng.below(24) {
+    match prng.below(27) {
         0 if world.rooms().len() < ROOMS_MAX => {
             let room = world.clock.mono().0 & 0xffff_ffff;
             world.create_room(room);
@@ -148,7 +148,29 @@ fn deed(world: &mut World, prng: &mut Prng) {
                 world.rebind(id);
             }
         }
-        23 if world.rooms().len() > 1 => {
+        23 => {
+            let here = |c: &Client| c.up && !c.vanished && !c.closed;
+            if let (Some(one), Some(other)) = (any(world, prng, here), any(world, prng, here))
+                && one != other
+            {
+                world.exchange(one, other);
+            }
+        }
+        24 => {
+            if let Some(id) = any(world, prng, |c| c.up && c.role == Role::Publisher) {
+                world.stall(id, 8);
+                world.run_for(Duration::from_secs(9));
+            }
+        }
+        25 => {
+            for _ in 0..10 {
+                if let Some(id) = any(world, prng, |c| c.up && !c.vanished) {
+                    world.rebind(id);
+                }
+                world.run_for(Duration::from_millis(1500));
+            }
+        }
+        26 if world.rooms().len() > 1 => {
             let rooms = world.rooms();
             world.destroy_room(*prng.pick(&rooms).expect("there are two"));
         }

@@ -24,15 +24,18 @@ use portunus::wire::sdp::{Description, DescriptionKind, Direction, MediaKind, Mi
 
 use crate::browser::{Browser, Heard};
 use crate::camera::Camera;
-use crate::checks::{Ledger, Trace};
+use crate::checks::{Ledger, Path, Trace};
 use crate::clock::Clock;
 use crate::faults::{Strangers, Weather};
 use crate::network::{Datagram, Network, Prng};
+use crate::script::POISON;
 
 /// A peer that is not heard for so long is gone.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
 /// SDP takes so long from the server to a browser and back.
 const SIGNALLING: Duration = Duration::from_millis(30);
+/// Signalling shards, as handles name their homes.
+const SIGNALS: u8 = 2;
 
 pub struct Shard {
     pub engine: MediaEngine,
@@ -86,6 +89,8 @@ pub struct Client {
     pub closed: bool,
     /// It has left its room.
     pub left: bool,
+    /// Its address was another's: that one's packets still come to it.
+    exchanged: bool,
     /// An offer of its browser is not answered yet.
     pub negotiating: bool,
     /// Counts its browsers.
@@ -103,6 +108,8 @@ pub struct Client {
 pub enum Task {
     Answer { client: u64, browser: u64, sdp: String },
     Offer { client: u64, sdp: String },
+    Start { client: u64, sdp: String },
+    Calm { address: SocketAddr },
     Close { client: u64, browser: u64 },
 }
 
@@ -120,6 +127,8 @@ pub struct World {
     next_client: u64,
     next_port: u16,
     idle_steps: u32,
+    /// How often a shard was woken by its own clock.
+    pub wakes: u64,
     /// Who sends what does not belong to the call.
     pub strangers: Option<Strangers>,
 }
@@ -141,9 +150,11 @@ impl World {
             engine: MediaEngine::new(MediaConfig {
                 shard: ShardId(id),
                 shards,
+                signals: SIGNALS,
                 advertised: vec![shard_address(id)],
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,
+                slowlink_threshold: 0,
                 seed: [id ^ (seed & 0xff) as u8; 32],
                 now: clock.now(),
             }),
@@ -164,6 +175,7 @@ impl World {
             next_client: 1,
             next_port: 1024,
             idle_steps: 0,
+            wakes: 0,
             strangers: None,
         }
     }
@@ -224,6 +236,7 @@ impl World {
             }
             let at = FourTuple { socket: SocketId(0), remote: datagram.from };
             let timestamp = datagram.bytes.get(4..8).map_or(0, |t| u32::from_be_bytes(t.try_into().unwrap()));
+            let marker = datagram.bytes.get(1).is_some_and(|byte| byte & 0x80 != 0);
             let original = if datagram.strange { datagram.bytes.clone() } else { Vec::new() };
             let verdict = shard.engine.handle_datagram(now, at, received, &mut datagram.bytes, &mut shard.outgoing);
             let code = match verdict {
@@ -236,18 +249,20 @@ impl World {
                 assert!(matches!(verdict, Verdict::Drop(_)), "a stranger was believed: {verdict:?} {original:02x?}");
             }
             if verdict == Verdict::Accepted {
-                accepted.push((datagram.label.expect("media comes from browsers"), timestamp));
+                accepted.push((datagram.label.expect("media comes from browsers"), timestamp, marker));
             }
         }
         for shard in &mut self.shards {
             if shard.engine.deadline() <= now.mono {
+                self.wakes += 1;
                 shard.engine.handle_timeout(now, &mut shard.outgoing);
             }
         }
         self.collect_mail();
-        for (label, timestamp) in accepted {
+        for (label, timestamp, marker) in accepted {
             let clients = &self.clients;
-            self.ledger.accepted(label, timestamp, |client| clients.get(&client).is_some_and(|client| client.up));
+            self.ledger
+                .accepted(label, timestamp, marker, |client| clients.get(&client).is_some_and(|client| client.up));
         }
         for shard in 0..self.shards.len() {
             let Shard { engine, outgoing, .. } = &mut self.shards[shard];
@@ -298,7 +313,12 @@ impl World {
                     Heard::Media(packet) => {
                         let kind = packet.mid.as_ref().and_then(|mid| client.kinds.get(mid)).copied();
                         let kind = kind.unwrap_or_else(|| panic!("client {id}: no m-line for {packet:?}"));
-                        self.ledger.received(now, id, packet, kind, !client.disturbed);
+                        let path = match (client.exchanged, client.disturbed) {
+                            (true, _) => Path::Interrupted,
+                            (false, true) => Path::Rough,
+                            (false, false) => Path::Clear,
+                        };
+                        self.ledger.received(now, id, packet, kind, path);
                         continue;
                     }
                     Heard::KeyframeWanted { line } => {
@@ -310,6 +330,7 @@ impl World {
                         let at = self.clock.mono_of_unix(*unix_us);
                         self.ledger.sender_report(id, *ssrc, at, *timestamp);
                     }
+                    Heard::Foreign(_) if client.exchanged => {}
                     Heard::Foreign(what) => panic!("client {id} received what is not for it: {what}"),
                     _ => {}
                 }
@@ -336,8 +357,9 @@ impl World {
         engine.release(now, outgoing);
         self.flush(shard);
         let mut answer = None;
-        while let Some((to, mail)) = self.shards[shard].engine.poll_mail() {
+        while let Some((to, mail)) = self.poll_mail(shard) {
             match mail {
+                Mail::Lost { .. } => panic!("nobody was slow to take mail"),
                 Mail::Reply { ticket: of, reply, .. } => {
                     assert_eq!((of, to), (ticket, from), "a reply to whoever asked");
                     assert!(answer.replace(reply).is_none(), "one reply");
@@ -348,10 +370,16 @@ impl World {
         answer.expect("every command is answered")
     }
 
+    fn poll_mail(&mut self, shard: usize) -> Option<(SignalId, Mail)> {
+        let engine = &mut self.shards[shard].engine;
+        (0..SIGNALS).map(SignalId).find_map(|to| engine.poll_mail(to).map(|mail| (to, mail)))
+    }
+
     fn collect_mail(&mut self) {
         for shard in 0..self.shards.len() {
-            while let Some((to, mail)) = self.shards[shard].engine.poll_mail() {
+            while let Some((to, mail)) = self.poll_mail(shard) {
                 match mail {
+                    Mail::Lost { .. } => panic!("nobody was slow to take mail"),
                     Mail::Reply { reply, .. } => panic!("a reply that nobody waits for: {reply:?}"),
                     Mail::Event { to: handles, event, .. } => self.take_event(to, &handles, event),
                 }
@@ -420,8 +448,16 @@ impl World {
                 if !client.has_peer || client.vanished || client.closed {
                     return;
                 }
-                let answer = client.browser.answer(&self.clock, &sdp);
-                let answer = parse(DescriptionKind::Answer, &answer).unwrap_or_else(|e| panic!("{e}: {answer}"));
+                let sdp = client.browser.answer(&self.clock, &sdp);
+                // Until it arrives, the browser's checks and its handshake overtake it.
+                self.later(Task::Start { client: id, sdp });
+            }
+            Task::Start { client: id, sdp } => {
+                if self.clients[&id].done || !self.clients[&id].has_peer {
+                    return;
+                }
+                let mut answer = parse(DescriptionKind::Answer, &sdp).unwrap_or_else(|e| panic!("{e}: {sdp}"));
+                decline_repair(&mut answer);
                 let taken: Vec<(String, bool)> = answer
                     .media
                     .iter()
@@ -437,6 +473,7 @@ impl World {
                 }
                 self.ledger.pause(id, false);
             }
+            Task::Calm { address } => drop(self.net.local.remove(&address)),
             Task::Close { client, browser } => {
                 let client = self.clients.get_mut(&client).expect("clients stay");
                 if client.browsers == browser {
@@ -514,7 +551,7 @@ impl World {
     fn add_client(&mut self, room: u64, role: Role, browser: Box<dyn Browser>) -> u64 {
         let id = self.next_client;
         self.next_client += 1;
-        let home = SignalId((id % 2) as u8);
+        let home = SignalId((id % u64::from(SIGNALS)) as u8);
         let client = Client {
             handle: HandleAddress { home, session: SessionId(id + 1_000_000), handle: HandleId(id) },
             room,
@@ -530,6 +567,7 @@ impl World {
             vanished: false,
             closed: false,
             left: false,
+            exchanged: false,
             negotiating: false,
             browsers: 1,
             disturbed: self.net.weather.loss + self.net.weather.reorder + self.net.weather.duplicate > 0,
@@ -562,7 +600,8 @@ impl World {
     pub fn publish(&mut self, id: u64, lines: &[(MediaKind, bool)], restart: bool) {
         let client = self.clients.get_mut(&id).expect("clients stay");
         let text = client.browser.offer(&self.clock, lines, restart);
-        let offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let mut offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        decline_repair(&mut offer);
         let first = !client.has_peer;
         client.has_peer = true;
         client.negotiating = true;
@@ -696,6 +735,26 @@ impl World {
         }
     }
 
+    /// Two NATs exchange addresses: each peer's next check comes from where the other one was.
+    pub fn exchange(&mut self, one: u64, other: u64) {
+        let (of_one, of_other) = (self.clients[&one].public, self.clients[&other].public);
+        for (id, public) in [(one, of_other), (other, of_one)] {
+            let client = self.clients.get_mut(&id).expect("clients stay");
+            client.public = public;
+            (client.disturbed, client.exchanged) = (true, true);
+        }
+    }
+
+    /// For some seconds nothing of the client arrives; then all of it at once.
+    pub fn stall(&mut self, id: u64, seconds: u64) {
+        self.ledger.stall(self.clients[&id].feed);
+        let address = self.clients[&id].public;
+        let delay = seconds * 1_000_000;
+        // What is sent while it lasts waits for what was sent first.
+        self.net.local.insert(address, Weather { delay_us: (delay, delay), ..self.net.weather });
+        self.tasks.insert((self.clock.mono() + Duration::from_millis(1), id), Task::Calm { address });
+    }
+
     /// What the shards hold is what the handles know of.
     pub fn counts_agree(&self) {
         for (index, shard) in self.shards.iter().enumerate() {
@@ -741,6 +800,15 @@ impl World {
         (client.closed, client.vanished, client.negotiating) = (false, false, false);
     }
 
+    /// The room of the client fails in the middle of something.
+    pub fn poison(&mut self, id: u64) {
+        let client = &self.clients[&id];
+        let to = shard_address(u8::try_from(self.owner(client.room).expect("it has one")).unwrap());
+        let bytes = POISON.to_vec();
+        let datagram = Datagram { from: client.public, to, bytes, label: None, strange: false };
+        self.net.place(self.clock.mono(), datagram);
+    }
+
     /// The browser is switched off without a word.
     pub fn vanish(&mut self, id: u64) {
         let client = self.clients.get_mut(&id).expect("clients stay");
@@ -772,6 +840,19 @@ impl World {
         }
         for shard in &self.shards {
             crate::checks::holds_nothing(&shard.engine);
+        }
+    }
+}
+
+/// These worlds are about who gets what and in which order: a packet that the weather takes stays lost. What resending
+/// makes of losses is tested at the engine (`engine::tests::repair`).
+fn decline_repair(description: &mut Description) {
+    for section in &mut description.media {
+        if description.kind == DescriptionKind::Answer {
+            section.payloads.retain(|payload| &*payload.encoding != "rtx");
+        }
+        for payload in &mut section.payloads {
+            payload.feedback.retain(|feedback| &**feedback != "nack");
         }
     }
 }

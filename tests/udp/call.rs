@@ -8,6 +8,7 @@ use crate::sdp::{self, Remote};
 use crate::server::Server;
 use portunus::wire::sdp::MediaKind;
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -65,6 +66,16 @@ impl Publisher {
         let handle = client.attach();
         let joined = client.message(handle, json!({ "request": "join", "ptype": "publisher", "room": room }));
         let feed = joined["id"].as_u64().unwrap_or_else(|| panic!("not joined: {joined}"));
+        let (peer, remote) = Publisher::connect(server, &mut client, handle);
+        Publisher { client, handle, feed, peer, remote }
+    }
+
+    /// Publishes again, with a new peer.
+    pub fn publish(&mut self, server: &Server) {
+        (self.peer, self.remote) = Publisher::connect(server, &mut self.client, self.handle);
+    }
+
+    fn connect(server: &Server, client: &mut Client, handle: u64) -> (Peer, Remote) {
         let peer = Peer::new(server.media);
         let offer = sdp::offer(&peer.local, peer.audio, peer.video);
         let answer = client.describe(handle, json!({ "request": "publish" }), Some(offer));
@@ -72,15 +83,14 @@ impl Publisher {
         peer.tell(Order::Meet(Box::new(remote.clone())));
         client.event(handle, "webrtcup", SOON);
         peer.wait(SOON, "keys", |ledger| ledger.connected);
-        Publisher { client, handle, feed, peer, remote }
+        (peer, remote)
     }
 
     /// Sends for a while and waits until the last packet has left.
     pub fn speak(&self, speech: Speech, length: Duration) {
         self.peer.tell(Order::Speak(speech));
         thread::sleep(length);
-        self.peer.tell(Order::Hush);
-        thread::sleep(Duration::from_millis(100));
+        self.peer.hush();
     }
 }
 
@@ -179,8 +189,10 @@ fn every_packet_reaches_every_subscriber_and_when_all_have_left_nothing_is_held(
     assert_eq!(after.counter("packets_received"), published);
     assert_eq!(after.counter("packets_sent"), delivered);
     assert_eq!(after.counter("peers_connected"), 5);
-    let expected = [("awaiting_keyframe".to_owned(), after.drops("awaiting_keyframe"))];
-    assert!(after.all_drops().into_iter().all(|drop| expected.contains(&drop)), "{:?}", after.all_drops());
+    // A latecomer's leg is open before its keys and its keyframe are there; nothing else was dropped.
+    let mut drops = after.all_drops();
+    drops.retain(|name, _| !["awaiting_keyframe", "no_path"].contains(&name.as_str()));
+    assert!(drops.is_empty(), "{drops:?}");
 
     assert_eq!(unexpected(&mut publisher.client), [Value::Null; 0]);
     for subscriber in &mut subscribers {
@@ -195,5 +207,23 @@ fn every_packet_reaches_every_subscriber_and_when_all_have_left_nothing_is_held(
     subscribers[2].client.ask(json!({ "janus": "destroy" }));
     drop((publisher, subscribers, late));
     server.wait_for_gauges(&before.gauges());
+    server.is_well();
+}
+
+#[test]
+fn a_call_over_ipv6_with_the_profile_that_every_peer_has_is_the_same() {
+    let _alone = alone();
+    let address = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((address, 0)).is_err() {
+        eprintln!("skipped: no IPv6 here");
+        return;
+    }
+    let mut server = Server::start_at(address, 31_050, 1, &["--srtp-profiles", "AES_CM_128_HMAC_SHA1_80"]);
+    Host::new(&server).create(101);
+    let publisher = Publisher::join(&server, 101);
+    assert!(publisher.remote.at.is_ipv6());
+    let subscriber = Subscriber::join(&server, 101, publisher.feed);
+    publisher.speak(Speech::SMALL, Duration::from_millis(500));
+    subscriber.has_everything_of(&publisher.peer, true);
     server.is_well();
 }

@@ -2,6 +2,7 @@
 //! the library's own parts. What is proven here is what only the whole machine can show: that every packet arrives and
 //! is intact, behind a slow link, among strangers, and while people come and go.
 
+mod agent;
 mod call;
 mod client;
 mod clock;

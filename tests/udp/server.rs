@@ -51,8 +51,11 @@ impl Server {
                 keep.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         });
-        let server = Server { child, signalling, media, said };
-        wait_for(Duration::from_secs(15), "a server that listens", || TcpStream::connect(signalling).ok());
+        let mut server = Server { child, signalling, media, said };
+        wait_for(Duration::from_secs(15), "a server that listens", || {
+            assert_eq!(server.child.try_wait().expect("a child"), None, "the server did not start");
+            TcpStream::connect(signalling).ok()
+        });
         server
     }
 
@@ -135,6 +138,11 @@ impl Health {
     /// The drops of a reason, of all media shards together.
     pub fn drops(&self, name: &str) -> u64 {
         self.sum("drops", name)
+    }
+
+    /// The same for a reason that may be one of signalling.
+    pub fn drops_or_zero(&self, name: &str) -> u64 {
+        self.all_drops().get(name).copied().unwrap_or_default()
     }
 
     /// The drops of a reason in signalling.

@@ -4,8 +4,11 @@ use super::super::leg::Leg;
 use super::super::peer::{MediaState, Peer, Source};
 use super::super::stream::Stream;
 use super::super::turn::Turn;
+use super::receive::open_streams;
 use super::{HostedRoom, Table};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::limits::SOURCES_PER_PEER;
+use crate::proto::dtls::Role;
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::effect::{Effect, LegSpec};
 use crate::room::media::PublishedMedia;
@@ -129,13 +132,17 @@ impl HostedRoom {
             peer.restart_ice(turn);
         }
         peer.set_remote(remote, turn);
+        if peer.role == Role::Active && peer.ice.selected().is_some() {
+            // Checks may overtake the description that makes us the client (RFC 8842 §5.3).
+            peer.dtls.start(turn.now);
+        }
         // The handshake may have been waiting for the fingerprint.
         self.after_dtls(turn, member);
     }
 
     fn set_stream(&mut self, turn: &mut Turn<'_>, id: StreamId, member: MemberId, media: PublishedMedia) {
         match self.streams.get_mut(id.0) {
-            Some(stream) => stream.media = media,
+            Some(stream) => stream.agree(media),
             None => {
                 // A peer that could not be opened is lost already, and its m-lines with it.
                 let Some(peer) = self.peers.get_mut(member.0) else { return };
@@ -144,12 +151,17 @@ impl HostedRoom {
             }
         }
         let (Some(stream), Some(peer)) = (self.streams.get(id.0), self.peers.get_mut(member.0)) else { return };
-        for &ssrc in &stream.media.ssrcs {
-            peer.sources.entry(ssrc).or_insert(Source::Media(id, 0));
+        let media = stream.media.ssrcs.iter().map(|ssrc| (*ssrc, Source::Media(id, 0)));
+        let repair = stream.media.rtx_ssrcs.iter().map(|ssrc| (*ssrc, Source::Repair(id, 0)));
+        for (ssrc, source) in media.chain(repair) {
+            // What is announced first stays; only a packet's MID can move it.
+            if peer.sources.len() < SOURCES_PER_PEER {
+                peer.sources.entry(ssrc).or_insert(source);
+            }
         }
-        for &ssrc in &stream.media.rtx_ssrcs {
-            peer.sources.entry(ssrc).or_insert(Source::Repair(id));
-        }
+        let with_feedback =
+            |id: &StreamId| self.streams.get(id.0).is_some_and(|stream| stream.media.extensions.transport_cc.is_some());
+        peer.cap.set_feedback(peer.streams.iter().any(with_feedback));
     }
 
     fn remove_stream(&mut self, turn: &mut Turn<'_>, id: StreamId) {
@@ -164,7 +176,8 @@ impl HostedRoom {
         }
         if let Some(peer) = self.peers.get_mut(stream.member.0) {
             peer.streams.retain(|&of| of != id);
-            peer.sources.retain(|_, source| !matches!(source, Source::Media(of, _) | Source::Repair(of) if *of == id));
+            peer.sources
+                .retain(|_, source| !matches!(source, Source::Media(of, _) | Source::Repair(of, _) if *of == id));
         }
     }
 
@@ -176,7 +189,7 @@ impl HostedRoom {
         peer.legs.push(id);
         peer.outbox.reserve(peer.legs.len());
         if let MediaState::Connected(keys) = &mut peer.media {
-            leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, first));
+            leg.connect(open_streams(keys, &leg.spec, turn));
         }
         self.legs.put(id.0, leg);
     }

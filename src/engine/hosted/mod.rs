@@ -4,6 +4,7 @@
 mod effects;
 mod receive;
 mod release;
+mod repair;
 mod reports;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
@@ -159,10 +160,11 @@ impl HostedRoom {
             // What names an SSRC waits until one is known; the next report looks again.
             let streams = peer.streams.iter().filter_map(|id| self.streams.get(id.0));
             let nameable = streams.filter(|stream| stream.ssrc().is_some());
-            let keyframes = nameable.map(|stream| stream.keyframes.due()).min().unwrap_or(Mono::NEVER);
+            let wishes = nameable.map(|stream| stream.keyframes.due().min(stream.nack_deadline()));
+            let wishes = wishes.min().unwrap_or(Mono::NEVER);
             let feedback = self.published_ssrc(member).map_or(Mono::NEVER, |_| peer.feedback.deadline());
             let cap = self.video_ssrc(member).map_or(Mono::NEVER, |_| peer.cap.deadline());
-            peer.report_at.min(feedback).min(cap).min(keyframes)
+            peer.report_at.min(feedback).min(cap).min(wishes)
         } else {
             peer.connect_by
         };

@@ -1,21 +1,23 @@
 //! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
 
 use super::super::history::Entry;
-use super::super::peer::{MediaState, Peer, Source};
-use super::super::stream::{Stream, begins_keyframe};
+use super::super::leg::LegStreams;
+use super::super::peer::{Keys, MediaState, Peer, Source};
+use super::super::stream::{Layer, Stream};
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
 use crate::id::{FourTuple, MemberId, StreamId};
 use crate::proto::dtls::{CloseReason, DtlsEvent};
 use crate::proto::ice::{CheckOutcome, StunDrop};
-use crate::proto::rtp::Admission;
+use crate::proto::rtp::{Admission, Arrival, Receipt, SenderClock, round_trip};
 use crate::proto::srtp::SrtpError;
 use crate::room::command::HangupReason;
+use crate::room::effect::LegSpec;
 use crate::time::Mono;
 use crate::wire::rtcp::{self, Compound};
-use crate::wire::rtp::Packet;
 use crate::wire::rtp::extension::{identifier, transport_sequence};
+use crate::wire::rtp::{ExtSeq, Packet};
 use crate::wire::sdp::MediaKind;
 use crate::wire::stun::{Message, REPLY_MAX};
 
@@ -116,7 +118,7 @@ impl HostedRoom {
         if let MediaState::Connected(keys) = &mut peer.media {
             for leg in &peer.legs {
                 if let Some(leg) = self.legs.get_mut(leg.0) {
-                    leg.outbound = Some(keys.outbound.open(leg.spec.ssrc, 0));
+                    leg.connect(open_streams(keys, &leg.spec, turn));
                 }
             }
         }
@@ -135,82 +137,149 @@ impl HostedRoom {
     ) -> Verdict {
         let Some(peer) = self.peers.get_mut(member.0) else { return Verdict::Drop(DropReason::UnknownSource) };
         let MediaState::Connected(keys) = &mut peer.media else { return Verdict::Drop(DropReason::NotConnected) };
+        let datagram_len = datagram.len();
         let opened = match keys.inbound.unprotect_rtp(datagram) {
             Ok(opened) => opened,
             Err(error) => return Verdict::Drop(unopened(error)),
         };
         let Ok(packet) = Packet::parse(&datagram[..opened.len]) else { return Verdict::Drop(DropReason::RtpMalformed) };
-        let source = match peer.sources.get(&packet.header.ssrc) {
-            Some(&source) => source,
+        let known = peer.sources.get(&packet.header.ssrc).copied();
+        let source = match known.filter(|source| !names_another(&self.streams, *source, &packet)) {
+            Some(source) => source,
             None => match bind(peer, &self.streams, &packet) {
-                Some(source) => source,
-                None => return Verdict::Drop(DropReason::RtpUnknownSource),
+                Ok(source) => {
+                    if let Some(before) = known {
+                        turn.desk.counters.sources_rebound += 1;
+                        end_source(&mut self.streams, before, packet.header.ssrc);
+                    }
+                    source
+                }
+                Err(reason) => return Verdict::Drop(reason),
             },
         };
-        let (Source::Media(id, _) | Source::Repair(id)) = source;
+        let (Source::Media(id, layer) | Source::Repair(id, layer)) = source;
         let Some(stream) = self.streams.get_mut(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
+        peer.feedback.received(datagram_len);
         if let Some(sequence) = extension(&packet, stream.media.extensions.transport_cc).and_then(transport_sequence) {
             peer.feedback.record(sequence, received);
             let at = peer.feedback.deadline();
             turn.arm(peer.key, &mut peer.armed, at);
         }
-        let Source::Media(_, layer) = source else {
-            turn.desk.counters.probes_received += 1;
-            return Verdict::Drop(DropReason::RtxProbe);
-        };
-        self.keep(turn, id, layer, received, &packet)
+        // RTX that no FID group announced is known by its payload type.
+        let is_repair = matches!(source, Source::Repair(..)) || Some(packet.header.payload_type) == stream.media.rtx_pt;
+        if is_repair {
+            self.accept_repair(turn, (id, layer), received, &packet)
+        } else {
+            self.keep(turn, (id, layer), received, &packet)
+        }
     }
 
-    /// Admits a packet to its layer and puts it into the history.
+    /// Admits a packet of a layer by its own number.
     fn keep(
         &mut self,
         turn: &mut Turn<'_>,
-        id: StreamId,
-        layer: usize,
+        (id, layer): (StreamId, usize),
         received: Mono,
         packet: &Packet<'_>,
     ) -> Verdict {
-        let Some(stream) = self.streams.get(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
+        let Some(stream) = self.streams.get_mut(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
         if packet.header.payload_type != stream.media.pt {
             return Verdict::Drop(DropReason::RtpPayloadType);
         }
+        let (clock_rate, header) = (stream.clock_rate(), &packet.header);
+        let of = &mut stream.layers[layer];
+        let arrival = of.arrival_of(header.ssrc, clock_rate);
+        let begins = arrival.highest().is_none();
+        let highest = arrival.highest();
+        let admission = match of.losses.asked(header.sequence) {
+            // A resend of a packet that the reception record is too short to tell from a jump.
+            Some(number) if highest.is_some_and(|highest| !Arrival::remembers(highest, number)) => {
+                Admission::Late(number)
+            }
+            _ => of.arrival_of(header.ssrc, clock_rate).receive(header.sequence, header.timestamp, received),
+        };
+        let (number, late) = match admission {
+            Admission::Newest(number) if begins => {
+                self.begin_source(turn, id);
+                if let Some(stream) = self.streams.get_mut(id.0) {
+                    stream.layers[layer].losses.reset();
+                    stream.clock = SenderClock::new(clock_rate);
+                }
+                (number, false)
+            }
+            Admission::Newest(number) => (number, false),
+            Admission::Late(number) => (number, true),
+            Admission::Restarted(number) => {
+                self.begin_source(turn, id);
+                if let Some(stream) = self.streams.get_mut(id.0) {
+                    stream.layers[layer].losses.restart(number);
+                }
+                (number, false)
+            }
+            Admission::Duplicate | Admission::Stray => return Verdict::Drop(DropReason::RtpSequence),
+        };
+        self.store(turn, (id, layer), received, packet, number, late)
+    }
+
+    /// The numbers of a source begin afresh: what waits goes out with the old ones, and the legs close up behind it.
+    fn begin_source(&mut self, turn: &mut Turn<'_>, id: StreamId) {
+        if self.streams.get(id.0).is_some_and(|stream| stream.layers.iter().any(Layer::is_touched)) {
+            self.release(turn);
+        }
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        for layer in &mut stream.layers {
+            layer.numbers_from = layer.history.next();
+        }
+        for leg in &stream.route {
+            if let Some(leg) = self.legs.get_mut(leg.0) {
+                leg.switch();
+            }
+        }
+    }
+
+    /// Puts an admitted packet into the history, once.
+    pub(super) fn store(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (id, layer): (StreamId, usize),
+        received: Mono,
+        packet: &Packet<'_>,
+        number: ExtSeq,
+        late: bool,
+    ) -> Verdict {
+        let Some(stream) = self.streams.get(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
         if stream.layers[layer].is_full(packet.payload.len()) {
             // A burst longer than the history: what waits goes out before it would be overwritten.
             self.release(turn);
         }
         let Some(stream) = self.streams.get_mut(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
-        let clock_rate = stream.clock_rate();
-        let header = &packet.header;
-        let arrival = stream.layers[layer].arrival_of(header.ssrc, clock_rate);
-        let sequence = match arrival.receive(header.sequence, header.timestamp, received) {
-            Admission::Newest(sequence) => {
-                stream.clock.packet(header.timestamp, received);
-                sequence
-            }
-            Admission::Late(sequence) => sequence,
-            Admission::Restarted(sequence) => {
-                stream.clock.packet(header.timestamp, received);
-                for leg in &stream.route {
-                    if let Some(leg) = self.legs.get_mut(leg.0) {
-                        leg.rewrite.switch();
-                    }
-                }
-                sequence
-            }
-            Admission::Duplicate | Admission::Stray => return Verdict::Drop(DropReason::RtpSequence),
-        };
-        let keyframe = stream.media.codec.and_then(|codec| begins_keyframe(codec, packet.payload));
+        let (member, header) = (stream.member, &packet.header);
+        let receipt = stream.layers[layer].losses.receive(number, received);
+        match receipt {
+            Receipt::Duplicate => return Verdict::Drop(DropReason::RtpSequence),
+            Receipt::Recovered => turn.desk.counters.packets_recovered += 1,
+            Receipt::InPlace | Receipt::Gap => {}
+        }
+        let keyframe = stream.begins_keyframe(header.timestamp, packet.payload);
+        let losses = &mut stream.layers[layer].losses;
         if keyframe == Some(true) {
             stream.keyframes.arrived(received);
+            losses.keyframe(number);
+        }
+        turn.desk.counters.packets_abandoned += losses.take_abandoned();
+        let nack_at = if receipt == Receipt::Gap { losses.deadline() } else { Mono::NEVER };
+        if !late {
+            stream.clock.packet(header.timestamp, received);
         }
         let ids = stream.media.extensions;
         let mut entry = Entry {
-            sequence: sequence.0,
+            sequence: number.0,
             timestamp: header.timestamp,
             marker: header.marker,
             // A codec whose keyframes cannot be told apart must not hold its viewers up.
             keyframe: keyframe.unwrap_or(true),
             received,
+            late,
             ..Entry::default()
         };
         for (ext, value) in packet.extensions() {
@@ -233,6 +302,11 @@ impl HostedRoom {
                 turn.desk.touched_rooms.push(self.slot);
             }
             self.touched_streams.push(id);
+        }
+        if nack_at < Mono::NEVER
+            && let Some(peer) = self.peers.get_mut(member.0)
+        {
+            turn.arm(peer.key, &mut peer.armed, nack_at);
         }
         if !stream.receiving {
             stream.receiving = true;
@@ -275,8 +349,12 @@ impl HostedRoom {
                         self.keyframe_wanted(turn, member, request.ssrc);
                     }
                 }
-                Ok(rtcp::Packet::Nack(nack)) => turn.desk.counters.nacks_received += nack.lost().count() as u64,
-                // Receiver reports, descriptions, goodbyes and bandwidth estimates of subscribers change nothing yet.
+                Ok(rtcp::Packet::Nack(nack)) => self.serve_nack(turn, member, &nack),
+                Ok(rtcp::Packet::ReceiverReport(report)) => {
+                    report.report_blocks().for_each(|block| self.reception_report(turn, member, &block));
+                }
+                Ok(rtcp::Packet::Bye(bye)) => bye.sources().for_each(|ssrc| self.goodbye(member, ssrc)),
+                // Descriptions name nobody whom we do not know, and bandwidth estimates of subscribers change nothing yet.
                 Ok(_) => {}
                 Err(_) => return Verdict::Drop(DropReason::RtcpMalformed),
             }
@@ -291,13 +369,40 @@ impl HostedRoom {
         received: Mono,
         report: &rtcp::SenderReport<'_>,
     ) {
+        report.report_blocks().for_each(|block| self.reception_report(turn, member, &block));
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         let Some(&Source::Media(id, layer)) = peer.sources.get(&report.ssrc) else { return };
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         let clock_rate = stream.clock_rate();
         peer.clock.sender_report(report.info.ntp, received, turn.now);
+        let layer = &mut stream.layers[layer];
+        if layer.ssrc().is_some_and(|current| current != report.ssrc) {
+            // Of an SSRC that has not sent a packet since another one took the m-line over.
+            return;
+        }
         stream.clock.sender_report(report.info.ntp, report.info.rtp_timestamp);
-        stream.layers[layer].arrival_of(report.ssrc, clock_rate).sender_report(report.info.ntp, received);
+        layer.arrival_of(report.ssrc, clock_rate).sender_report(report.info.ntp, received);
+    }
+
+    /// How a subscriber receives one of its legs: the round trip, and what it has lost.
+    fn reception_report(&mut self, turn: &mut Turn<'_>, member: MemberId, block: &rtcp::ReportBlock) {
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        let mut legs = peer.legs.iter();
+        let found = legs.find(|leg| self.legs.get(leg.0).is_some_and(|leg| leg.spec.ssrc == block.ssrc));
+        let Some(leg) = found.and_then(|leg| self.legs.get_mut(leg.0)) else { return };
+        leg.loss.report(block.cumulative_lost);
+        if let Some(trip) = round_trip(turn.now, block.last_sr, block.delay_since_last_sr) {
+            peer.round_trip = if peer.round_trip.is_zero() { trip } else { (peer.round_trip * 7 + trip) / 8 };
+        }
+    }
+
+    /// RFC 3550 §6.6: the source has ended, and nothing of it is waited for any more. Its SSRC stays where it belongs,
+    /// because browsers say goodbye when an encoding is switched off and go on without a MID when it comes back.
+    fn goodbye(&mut self, member: MemberId, ssrc: u32) {
+        let Some(peer) = self.peers.get(member.0) else { return };
+        if let Some(&source) = peer.sources.get(&ssrc) {
+            end_source(&mut self.streams, source, ssrc);
+        }
     }
 
     fn keyframe_wanted(&mut self, turn: &mut Turn<'_>, member: MemberId, media_ssrc: u32) {
@@ -314,22 +419,53 @@ impl HostedRoom {
     }
 }
 
-/// An SSRC that no description announced is believed when its packet names an m-line by MID (RFC 9143 §9.2). A peer can
-/// only ever bind to its own streams.
-fn bind(peer: &mut Peer, streams: &super::Table<Stream>, packet: &Packet<'_>) -> Option<Source> {
-    let id = peer.streams.iter().copied().find(|id| {
-        streams.get(id.0).is_some_and(|stream| {
-            extension(packet, stream.media.extensions.mid).and_then(identifier) == Some(&*stream.media.mid)
-        })
-    })?;
-    let media = &streams.get(id.0)?.media;
-    let source =
-        if Some(packet.header.payload_type) == media.rtx_pt { Source::Repair(id) } else { Source::Media(id, 0) };
-    if peer.sources.len() >= crate::limits::SOURCES_PER_PEER {
-        return None;
+/// Which m-line and layer the packet's SSRC belongs to, as its MID says; it is remembered (RFC 9143 §9.2). A peer can only
+/// ever bind to its own streams. An SSRC that is bound already moves: "update the incoming SSRC mapping table".
+fn bind(peer: &mut Peer, streams: &super::Table<Stream>, packet: &Packet<'_>) -> Result<Source, DropReason> {
+    let ssrc = packet.header.ssrc;
+    let mut own = peer.streams.iter().filter_map(|id| Some((*id, &streams.get(id.0)?.media)));
+    let named = own.find(|(_, media)| {
+        extension(packet, media.extensions.mid).and_then(identifier).is_some_and(|mid| mid == &*media.mid)
+    });
+    let (id, media) = named.ok_or(DropReason::RtpUnknownSource)?;
+    let source = match packet.header.payload_type {
+        pt if pt == media.pt => Source::Media(id, 0),
+        pt if Some(pt) == media.rtx_pt => Source::Repair(id, 0),
+        // "If the payload type does not match [...] discard the packet": it must not move anything either.
+        _ => return Err(DropReason::RtpPayloadType),
+    };
+    if peer.sources.len() >= crate::limits::SOURCES_PER_PEER && !peer.sources.contains_key(&ssrc) {
+        return Err(DropReason::SrtpTooManySources);
     }
-    peer.sources.insert(packet.header.ssrc, source);
-    Some(source)
+    peer.sources.insert(ssrc, source);
+    Ok(source)
+}
+
+/// Whether the packet's MID names another m-line than the one that its SSRC belongs to.
+fn names_another(streams: &super::Table<Stream>, source: Source, packet: &Packet<'_>) -> bool {
+    let (Source::Media(id, _) | Source::Repair(id, _)) = source;
+    streams.get(id.0).is_some_and(|stream| {
+        extension(packet, stream.media.extensions.mid).and_then(identifier).is_some_and(|mid| mid != &*stream.media.mid)
+    })
+}
+
+/// Nothing more is expected of an SSRC, unless its layer has another one by now.
+fn end_source(streams: &mut super::Table<Stream>, source: Source, ssrc: u32) {
+    let Source::Media(id, layer) = source else { return };
+    let layer = streams.get_mut(id.0).and_then(|stream| stream.layers.get_mut(layer));
+    if let Some(layer) = layer.filter(|layer| layer.ssrc() == Some(ssrc)) {
+        layer.end();
+    }
+}
+
+/// The SRTP streams of a leg. Its packets are numbered by the rewrite; RTX has numbers of its own, from a random one below
+/// 2^15 on (RFC 3711 §3.3.1).
+pub(super) fn open_streams(keys: &mut Keys, spec: &LegSpec, turn: &mut Turn<'_>) -> LegStreams {
+    let first = u64::from(turn.random_u32() & 0x7fff);
+    LegStreams {
+        media: keys.outbound.open(spec.ssrc, 0),
+        rtx: spec.rtx_ssrc.map(|ssrc| keys.outbound.open(ssrc, first)),
+    }
 }
 
 fn extension<'a>(packet: &Packet<'a>, id: Option<u8>) -> Option<&'a [u8]> {

@@ -4,14 +4,17 @@
 use std::ops::Range;
 
 use super::super::arena::Lane;
-use super::super::leg::{HEADER_MAX, Leg};
-use super::super::peer::Peer;
+use super::super::history::History;
+use super::super::leg::{HEADER_MAX, Leg, LegStreams, Stamps};
+use super::super::peer::{Keys, Peer};
+use super::super::sent::SentPacket;
 use super::super::stream::Stream;
 use super::super::turn::Turn;
 use super::super::verdict::DropReason;
 use super::HostedRoom;
-use crate::id::{LegId, MemberId};
+use crate::id::{FourTuple, LegId, MemberId};
 use crate::limits::SEGMENT_MAX;
+use crate::wire::sdp::MediaKind;
 
 impl HostedRoom {
     /// Sends what this turn has brought, to everyone who may have it now.
@@ -34,6 +37,10 @@ impl HostedRoom {
                 let Some(range) = layer.take_turn() else { continue };
                 for &leg_id in &stream.route {
                     let Some(leg) = self.legs.get_mut(leg_id.0) else { continue };
+                    if leg.outbound.is_none() {
+                        // Its peer is not up yet: nothing is owed to it.
+                        continue;
+                    }
                     leg.pending = range.clone();
                     let Some(peer) = self.peers.get_mut(leg.member.0) else { continue };
                     if peer.outbox.push(leg.lane(), leg_id) {
@@ -76,65 +83,107 @@ fn send_range(
     range: Range<u64>,
     lane: Lane,
 ) -> bool {
-    let now = turn.now;
-    let count = range.end - range.start;
-    let mut transport_sequence = peer.transport_sequence;
-    let (Some((keys, path)), Some(outbound)) = (peer.sender(), leg.outbound) else {
-        turn.desk.drops.add(DropReason::NoPath, count);
+    let transport_sequence = peer.transport_sequence;
+    let (Some((keys, path)), Some(streams)) = (peer.sender(), leg.outbound) else {
+        turn.desk.drops.add(DropReason::NoPath, range.end - range.start);
         return false;
     };
-    let history = &stream.layers[0].history;
+    let (history, numbers_from) = (&stream.layers[0].history, stream.layers[0].numbers_from);
     let longest = if lane == Lane::Video { longest_payload(history, range.clone()) } else { 0 };
-    let mut header = [0; HEADER_MAX];
+    let stamps = Stamps::at(turn.now.mono, transport_sequence);
+    let mut release = Release { leg, keys, path, streams, history, numbers_from, longest, lane, stamps };
     for position in range {
-        let Some((entry, payload)) = history.get(position) else {
-            turn.drop(DropReason::HistoryOverrun);
-            continue;
-        };
-        if leg.awaiting_keyframe {
+        release.send(turn, position);
+    }
+    peer.transport_sequence = release.stamps.transport_sequence;
+    leg.awaiting_keyframe
+}
+
+/// One leg's release.
+struct Release<'a> {
+    leg: &'a mut Leg,
+    keys: &'a mut Keys,
+    path: FourTuple,
+    streams: LegStreams,
+    history: &'a History,
+    /// Where the numbers of the history begin to be comparable.
+    numbers_from: u64,
+    /// The longest payload of the range.
+    longest: usize,
+    lane: Lane,
+    /// Of the next packet.
+    stamps: Stamps,
+}
+
+impl Release<'_> {
+    fn send(&mut self, turn: &mut Turn<'_>, position: u64) {
+        let Some((entry, _)) = self.history.get(position) else { return turn.drop(DropReason::HistoryOverrun) };
+        if self.leg.awaiting_keyframe {
             if !entry.keyframe {
-                turn.drop(DropReason::AwaitingKeyframe);
-                continue;
+                return turn.drop(DropReason::AwaitingKeyframe);
             }
-            leg.awaiting_keyframe = false;
+            self.leg.awaiting_keyframe = false;
+            self.seal(turn, position);
+            return self.catch_up(turn, position);
         }
-        let Some(numbers) = leg.map(entry, now.mono) else {
-            turn.drop(DropReason::BeforeSwitch);
-            continue;
-        };
-        let next = || {
-            let this = transport_sequence;
-            transport_sequence = transport_sequence.wrapping_add(1);
-            this
-        };
-        let Ok(len) = leg.write_header(entry, numbers, now, next, &mut header) else {
-            turn.drop(DropReason::SegmentOverflow);
-            continue;
+        if entry.late && self.leg.spec.kind == MediaKind::Audio && self.leg.rewrite.is_rebasing() {
+            return turn.drop(DropReason::BeforeSwitch);
+        }
+        self.seal(turn, position);
+    }
+
+    /// When the beginning of a keyframe had to be repaired, the rest of it is here already, and was held back.
+    fn catch_up(&mut self, turn: &mut Turn<'_>, keyframe: u64) {
+        let Some((beginning, _)) = self.history.get(keyframe) else { return };
+        if beginning.late {
+            for position in keyframe.saturating_sub(HELD_BACK_MAX).max(self.numbers_from)..keyframe {
+                if self.history.get(position).is_some_and(|(entry, _)| entry.sequence > beginning.sequence) {
+                    self.seal(turn, position);
+                }
+            }
+        }
+    }
+
+    fn seal(&mut self, turn: &mut Turn<'_>, position: u64) {
+        let Some((entry, payload)) = self.history.get(position) else { return turn.drop(DropReason::HistoryOverrun) };
+        let Release { leg, keys, streams, stamps, .. } = self;
+        let Some(numbers) = leg.map(entry, turn.now.mono) else { return turn.drop(DropReason::BeforeSwitch) };
+        let mut header = [0; HEADER_MAX];
+        let Ok(len) = leg.write_header(entry, leg.pt(), numbers.timestamp, *stamps, &mut header) else {
+            return turn.drop(DropReason::SegmentOverflow);
         };
         // Chromium cuts a frame into packets whose sizes differ by one byte, the smaller ones first; one byte of
         // padding (RFC 3550 §5.1) makes them one GSO message instead of two.
-        let padding = u8::from(payload.len() + 1 == longest);
+        let padding = u8::from(payload.len() + 1 == self.longest);
         let max = len + payload.len() + usize::from(padding) + keys.outbound.profile().rtp_overhead();
         if max > SEGMENT_MAX.max(crate::limits::DATAGRAM_MAX) {
-            turn.drop(DropReason::SegmentOverflow);
-            continue;
+            return turn.drop(DropReason::SegmentOverflow);
         }
-        let sealed = turn.send(path, lane, max, |out| {
-            let sealed = keys.outbound.seal_at(outbound, numbers.sequence, &mut header[..len], payload, padding, out);
+        let sealed = turn.send(self.path, self.lane, max, |out| {
+            let header = &mut header[..len];
+            let sealed = keys.outbound.seal_at(streams.media, numbers.sequence, header, payload, padding, out);
             sealed.ok().map(|sealed| sealed.len)
         });
         if sealed.is_none() {
-            turn.drop(DropReason::IndexUsed);
-            continue;
+            return turn.drop(DropReason::IndexUsed);
+        }
+        if let Some(resendable) = &mut leg.resendable {
+            let Stamps { abs_send_time, transport_sequence } = *stamps;
+            let position = (position & 0xffff_ffff) as u32;
+            resendable.record(numbers.sequence, SentPacket { position, transport_sequence, abs_send_time, padding });
+        }
+        if leg.has_transport_sequence() {
+            stamps.transport_sequence = stamps.transport_sequence.wrapping_add(1);
         }
         leg.sent.packets = leg.sent.packets.wrapping_add(1);
         leg.sent.octets = leg.sent.octets.wrapping_add(payload.len() as u32);
         turn.desk.counters.packets_sent += 1;
     }
-    peer.transport_sequence = transport_sequence;
-    leg.awaiting_keyframe
 }
 
-fn longest_payload(history: &super::super::history::History, range: Range<u64>) -> usize {
+/// Packets that may come between the beginning of a keyframe that was lost and its repair.
+const HELD_BACK_MAX: u64 = crate::limits::VIDEO_MISSING_MAX as u64;
+
+fn longest_payload(history: &History, range: Range<u64>) -> usize {
     range.filter_map(|position| history.get(position)).map(|(entry, _)| entry.payload_len()).max().unwrap_or(0)
 }

@@ -49,9 +49,11 @@ impl HostedRoom {
                 peer.report_at = now + REPORT_INTERVAL;
                 self.watch_media(turn, member);
                 self.refresh_keyframes(turn, member);
+                self.watch_links(turn, member);
                 self.report_reception(turn, member);
                 self.report_sending(turn, member);
             }
+            self.send_nacks(turn, member);
             self.send_feedback(turn, member);
             self.send_cap(turn, member);
             let wanted: Vec<StreamId> = self.streams_of(member).filter(|id| self.wants_keyframe(*id, now)).collect();
@@ -99,6 +101,33 @@ impl HostedRoom {
         let stale: Vec<StreamId> = self.streams_of(member).filter(stale).collect();
         for id in stale {
             self.request_keyframe(turn, id);
+        }
+    }
+
+    /// Tells of m-lines that lost too much since the last report: what we miss of a publisher's, and what a subscriber
+    /// says that it misses of ours. RTX does not mend that: the link is as slow with it.
+    fn watch_links(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let threshold = turn.desk.slowlink_threshold;
+        let Some(peer) = self.peers.get(member.0).filter(|_| threshold > 0) else { return };
+        let mut slow = Vec::new();
+        for id in &peer.streams {
+            let Some(stream) = self.streams.get_mut(id.0) else { continue };
+            let lost = stream.take_lost();
+            if lost >= threshold {
+                slow.push(((stream.media.mid, stream.media.kind), false, lost));
+            }
+        }
+        for id in &peer.legs {
+            let Some(leg) = self.legs.get_mut(id.0) else { continue };
+            let lost = leg.loss.take();
+            if lost >= threshold {
+                slow.push(((leg.spec.mid, leg.spec.kind), true, lost));
+            }
+        }
+        for (line, uplink, lost) in slow {
+            let mut effects = Vec::new();
+            self.room.slow_link(member, line, uplink, lost, &mut effects);
+            self.apply(turn, effects);
         }
     }
 
@@ -212,7 +241,11 @@ impl HostedRoom {
 }
 
 /// A report and the CNAME that has to go with it (RFC 3550 §6.1).
-fn with_cname(out: &mut [u8], ssrc: u32, report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>) -> Option<usize> {
+pub(super) fn with_cname(
+    out: &mut [u8],
+    ssrc: u32,
+    report: impl FnOnce(&mut [u8]) -> Result<usize, WireError>,
+) -> Option<usize> {
     let len = report(out).ok()?;
     let names = Cname { ssrc, name: CNAME }.write(&mut out[len..]).ok()?;
     Some(len + names)

@@ -11,7 +11,8 @@ use crate::room::command::{
 use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
-    Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Media, Publishers, Updated,
+    Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Media, Publishers, SlowLink,
+    SlowLinkNotice, Updated,
 };
 use crate::wire::janus::videoroom::publisher::{self, Configured, Joined, Publisher, Stream};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
@@ -135,6 +136,13 @@ pub(super) fn event(event: &Event) -> Notice {
         Event::Media { mid, kind, receiving } => {
             Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
         }
+        Event::SlowLink { mid, kind, uplink, lost } => {
+            Notice::new("slowlink", &SlowLink { mid, media: kind_name(*kind), uplink: *uplink, lost: *lost })
+        }
+        Event::SlowPublisher { bitrate } => {
+            plain("event", &SlowLinkNotice { videoroom: "slow_link", current_bitrate: Some(*bitrate) })
+        }
+        Event::SlowSubscriber => plain("event", &SlowLinkNotice { videoroom: "slow_link", current_bitrate: None }),
         Event::Hangup(reason) => Notice::new("hangup", &Hangup { reason: reason.text() }),
         Event::Detached => Notice::new("detached", &Bare {}),
     }

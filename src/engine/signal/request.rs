@@ -38,6 +38,8 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
         fir_freq: create.fir_freq.unwrap_or(defaults.fir_freq),
         audio_codecs: codecs(create.audiocodec, defaults.audio_codecs, false, "audiocodec")?,
         video_codecs: codecs(create.videocodec, defaults.video_codecs, true, "videocodec")?,
+        vp9_profile: create.vp9_profile.map(Box::from),
+        h264_profile: create.h264_profile.map(Box::from),
         opus_fec: create.opus_fec.unwrap_or(defaults.opus_fec),
         opus_dtx: create.opus_dtx.unwrap_or(defaults.opus_dtx),
         audiolevel_ext: create.audiolevel_ext.unwrap_or(defaults.audiolevel_ext),
@@ -176,6 +178,8 @@ mod tests {
         let room = spec(r#"{"audiocodec":"OPUS, pcmu","videocodec":"h264,vp9"}"#).unwrap();
         assert_eq!(room.audio_codecs, [Codec::Opus, Codec::Pcmu]);
         assert_eq!(room.video_codecs, [Codec::H264, Codec::Vp9]);
+        let room = spec(r#"{"vp9_profile":"2","h264_profile":"640c1f"}"#).unwrap();
+        assert_eq!((room.profile(Codec::Vp9), room.profile(Codec::H264)), (Some("2"), Some("640c1f")));
         for wrong in ["", "mp3", "vp8", "opus,opus,opus,opus,opus,opus"] {
             assert_eq!(spec(&format!(r#"{{"audiocodec":"{wrong}"}}"#)), Err(430), "{wrong}");
         }

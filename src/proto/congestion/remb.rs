@@ -4,9 +4,14 @@ use crate::limits;
 use crate::time::Mono;
 
 /// A cap on what one publisher sends. It does not watch the media: ask it only while video flows.
+///
+/// A publisher that gets no transport-wide feedback would wait for an estimate of ours. There is none: it is told a bitrate
+/// that no uplink of a browser has, so that the losses which our reports tell it govern alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BitrateCap {
     state: State,
+    /// When a publisher without feedback is told to go by its losses.
+    generous: Option<Mono>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,13 +36,21 @@ impl BitrateCap {
         };
     }
 
+    /// Whether the publisher hears of its bandwidth in another way.
+    pub fn set_feedback(&mut self, feedback: bool) {
+        self.generous = if feedback { None } else { self.generous.or(Some(Mono::default())) };
+    }
+
     /// The bitrate of the REMB that must go out now, if one must.
     pub fn poll(&mut self, now: Mono) -> Option<u64> {
         if now < self.deadline() {
             return None;
         }
         match &mut self.state {
-            State::Uncapped => None,
+            State::Uncapped => {
+                self.generous = Some(now + limits::REMB_INTERVAL);
+                Some(GENEROUS)
+            }
             State::Lifted => {
                 self.state = State::Uncapped;
                 Some(UNLIMITED)
@@ -52,7 +65,7 @@ impl BitrateCap {
     /// When [`BitrateCap::poll`] has something next.
     pub fn deadline(&self) -> Mono {
         match self.state {
-            State::Uncapped => Mono::NEVER,
+            State::Uncapped => self.generous.unwrap_or(Mono::NEVER),
             State::Lifted => Mono::default(),
             State::Capped { due, .. } => due,
         }
@@ -62,9 +75,26 @@ impl BitrateCap {
 /// What lifts a cap: more than any publisher sends, 1 Gbit/s.
 pub const UNLIMITED: u64 = 1_000_000_000;
 
+/// What is no limit to a browser's video, and not so much that a start with it does harm: 10 Mbit/s.
+pub const GENEROUS: u64 = 10_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_publisher_without_feedback_is_told_to_go_by_its_losses_unless_it_is_capped() {
+        let mut cap = BitrateCap::default();
+        cap.set_feedback(false);
+        assert_eq!((cap.poll(Mono(1)), cap.poll(Mono(2))), (Some(GENEROUS), None));
+        cap.set_feedback(false);
+        assert_eq!(cap.deadline(), Mono(1) + limits::REMB_INTERVAL);
+        cap.set(500_000);
+        assert_eq!(cap.poll(Mono(3)), Some(500_000));
+        cap.set_feedback(true);
+        cap.set(0);
+        assert_eq!((cap.poll(Mono(4)), cap.deadline()), (Some(UNLIMITED), Mono::NEVER));
+    }
 
     #[test]
     fn without_a_cap_nothing_is_ever_said() {

@@ -1,13 +1,16 @@
 //! What the feedback to one publisher will say: arrival instants by transport-wide sequence number, in a window that never grows.
 //! draft-holmer-rmcat-transport-wide-cc-extensions-01; the bytes are `wire/rtcp/twcc`.
 
+use std::time::Duration;
+
 use crate::limits;
 use crate::time::Mono;
 use crate::wire::rtcp::twcc::{DELTA_US, Feedback, REFERENCE_US};
 use crate::wire::rtp::ExtSeq;
 use crate::wire::rtp::sequence::sequence_plus;
 
-/// Records the packets of one peer and tells it, every [`limits::TWCC_INTERVAL`], which came and when.
+/// Records the packets of one peer and tells it, at an interval that keeps this a small share of what it sends, which came
+/// and when.
 ///
 /// Every number from the first to the highest is reported once. What comes after it was reported missing is skipped.
 #[derive(Clone, Debug)]
@@ -21,6 +24,11 @@ pub struct FeedbackRecorder {
     /// When the last reported packet arrived, in steps of 250 us.
     reported_at: u64,
     feedback_count: u8,
+    /// From one report to the next.
+    interval: Duration,
+    /// What was received, and since when.
+    received: u64,
+    since: Option<Mono>,
 }
 
 impl FeedbackRecorder {
@@ -34,7 +42,15 @@ impl FeedbackRecorder {
             due: Mono::NEVER,
             reported_at: 0,
             feedback_count: 0,
+            interval: limits::TWCC_INTERVAL,
+            received: 0,
+            since: None,
         }
+    }
+
+    /// Counts a datagram from the peer, numbered or not: the interval follows its bitrate.
+    pub fn received(&mut self, bytes: usize) {
+        self.received += bytes as u64;
     }
 
     /// Records a packet and when the kernel received it. When more than the window waits to be reported, the oldest never is.
@@ -79,7 +95,7 @@ impl FeedbackRecorder {
             *arrival = steps(at);
         }
         if self.due == Mono::NEVER {
-            self.due = at + limits::TWCC_INTERVAL;
+            self.due = at + self.interval;
         }
     }
 
@@ -122,8 +138,19 @@ impl FeedbackRecorder {
         self.range = Some((next.plus(count as u64), highest));
         if count == pending {
             self.due = Mono::NEVER;
+            self.adapt(now);
         }
         Some(len)
+    }
+
+    /// The next interval, by the bitrate since the last report: a report of usual size is then 5 % of what came.
+    fn adapt(&mut self, now: Mono) {
+        let received = std::mem::take(&mut self.received).max(1);
+        if let Some(since) = self.since.replace(now) {
+            let bytes_at_most = received / SHARE;
+            let interval = now.since(since) * REPORT_BYTES / u32::try_from(bytes_at_most.max(1)).unwrap_or(u32::MAX);
+            self.interval = interval.clamp(limits::TWCC_INTERVAL_MIN, limits::TWCC_INTERVAL_MAX);
+        }
     }
 
     /// When [`FeedbackRecorder::compose`] has something next: an interval after the oldest packet that waits.
@@ -146,6 +173,10 @@ const WINDOW: usize = 1024;
 /// Statuses of one packet, which then stays under 1200 bytes.
 const STATUSES_MAX: usize = 400;
 const MISSING: u64 = u64::MAX;
+/// A report of some ten packets with its IP, UDP and SRTCP framing, as libwebrtc reckons it.
+const REPORT_BYTES: u32 = 68;
+/// One byte in so many may go back as feedback.
+const SHARE: u64 = 20;
 const NANOS_PER_STEP: u64 = DELTA_US as u64 * 1000;
 const STEPS_PER_REFERENCE: u64 = REFERENCE_US as u64 / DELTA_US as u64;
 
@@ -212,6 +243,27 @@ mod tests {
         let (packets, arrivals) = drain(&mut recorder, LATER);
         assert_eq!(packets, [(1, 13, 2)]);
         assert_eq!((arrivals[0].1, arrivals[1].1.is_some()), (None, true));
+    }
+
+    /// The interval once the peer sends so many bytes in so many packets every 10 ms.
+    fn interval(bytes: usize) -> Duration {
+        let mut recorder = FeedbackRecorder::new();
+        let mut at = Mono(START);
+        for sequence in 0..200 {
+            at = at + Duration::from_millis(10);
+            recorder.received(bytes);
+            recorder.record(sequence, at);
+            drain(&mut recorder, at);
+        }
+        recorder.interval
+    }
+
+    #[test]
+    fn feedback_takes_a_twentieth_of_the_bandwidth_between_its_bounds() {
+        assert_eq!(interval(3000), limits::TWCC_INTERVAL_MIN, "2.4 Mbit/s");
+        assert_eq!(interval(20), limits::TWCC_INTERVAL_MAX, "16 kbit/s");
+        let at_100_kbit = interval(125).as_millis();
+        assert!((100..120).contains(&at_100_kbit), "{at_100_kbit} ms for 68 bytes at 5 kbit/s");
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl Arrival {
         }
     }
 
+    /// Whether a number behind the highest is told from a jump, and from one that was received already.
+    pub fn remembers(highest: ExtSeq, number: ExtSeq) -> bool {
+        number.distance(highest) >= MISORDER_MIN
+    }
+
     /// Records a sender report of this source.
     pub fn sender_report(&mut self, ntp: Ntp, at: Mono) {
         self.last_sr = Some((ntp.middle(), at));

@@ -4,6 +4,7 @@
 use super::NegotiateError;
 use super::extension::{extension_maps, publisher_extensions};
 use super::payload::{best_payload, parameter, rtx_of, rtx_payload};
+use super::profile::stream_fmtp;
 use crate::room::codec::Codec;
 use crate::room::media::{ExtensionIds, PublishedMedia};
 use crate::room::spec::RoomSpec;
@@ -33,7 +34,7 @@ pub fn answer(
                 MediaKind::Video => video,
                 MediaKind::Data => &[],
             };
-            match choose(offered, codecs) {
+            match choose(offered, codecs, spec) {
                 Some((codec, payload)) => accept_line(mindex, offered, codec, payload, spec),
                 None => reject_line(mindex, offered),
             }
@@ -52,11 +53,11 @@ pub fn answer(
     Ok((answer, published))
 }
 
-fn choose<'a>(offered: &'a MediaSection, codecs: &[Codec]) -> Option<(Codec, &'a Payload)> {
+fn choose<'a>(offered: &'a MediaSection, codecs: &[Codec], spec: &RoomSpec) -> Option<(Codec, &'a Payload)> {
     if offered.rejected || !offered.profile.contains("RTP/SAVP") {
         return None;
     }
-    codecs.iter().find_map(|codec| Some((*codec, best_payload(offered, *codec)?)))
+    codecs.iter().find_map(|codec| Some((*codec, best_payload(offered, *codec, spec.profile(*codec))?)))
 }
 
 fn reject_line(mindex: usize, offered: &MediaSection) -> (MediaSection, PublishedMedia) {
@@ -80,8 +81,7 @@ fn accept_line(
     let opus = if codec == Codec::Opus { OpusFmtp::agree(payload, spec) } else { OpusFmtp::default() };
     let fmtp = match codec {
         Codec::Opus => opus.text(),
-        codec if codec.is_video() => payload.fmtp.clone(),
-        _ => None,
+        codec => stream_fmtp(payload, codec),
     };
     let rtx_pt = if codec.is_video() { rtx_of(offered, payload.pt).map(|rtx| rtx.pt) } else { None };
 
@@ -184,7 +184,7 @@ impl OpusFmtp {
 }
 
 const TRANSPORT_CC: &str = "transport-cc";
-const AUDIO_FEEDBACK: &[&str] = &[TRANSPORT_CC];
+const AUDIO_FEEDBACK: &[&str] = &["nack", TRANSPORT_CC];
 const VIDEO_FEEDBACK: &[&str] = &["ccm fir", "nack", "nack pli", "goog-remb", TRANSPORT_CC];
 
 #[cfg(test)]
@@ -230,7 +230,16 @@ mod tests {
         assert_eq!((&published[1].ssrcs[..], &published[1].rtx_ssrcs[..]), (&[2_638_993_829][..], &[621_592_314][..]));
         assert_eq!(published[1].extensions.orientation, Some(13));
         assert_eq!(published[1].extensions.abs_send_time, None);
-        assert!(published[1].nack && !published[0].nack);
+        assert!(published[1].nack && !published[0].nack, "Chromium does not offer to repair audio");
+    }
+
+    #[test]
+    fn audio_is_repaired_when_that_is_offered() {
+        let mut offer = offer(vectors::CHROMIUM_PUBLISH);
+        offer.media[0].payloads[0].feedback.push("nack".into());
+        let (answer, published) = answer(&offer, &RoomSpec::new(1234.into()), None, None).unwrap();
+        assert_eq!(feedback(&answer.media[0]), ["nack", "transport-cc"]);
+        assert!(published[0].nack);
     }
 
     #[test]
@@ -307,7 +316,7 @@ mod tests {
         assert!(published[0].stereo && published[0].fec && !published[0].dtx);
         assert!(feedback(&answer.media[0]).is_empty(), "transport-cc is not offered for audio");
         assert_eq!(published[1].pt, 120);
-        assert_eq!(published[1].fmtp.as_deref(), Some("max-fs=12288;max-fr=60"));
+        assert_eq!(published[1].fmtp, None, "what it receives is not what it sends");
         assert_eq!(published[1].extensions.playout_delay, None, "it is offered for receiving only");
         assert_eq!(published[1].extensions.transport_cc, Some(7));
         assert_eq!(published[1].rtx_ssrcs, [2_880_433_211]);

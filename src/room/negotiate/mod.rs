@@ -3,9 +3,12 @@
 
 mod accept;
 mod answer;
+#[cfg(test)]
+mod browsers;
 mod extension;
 mod offer;
 mod payload;
+mod profile;
 
 use std::fmt;
 

@@ -24,7 +24,8 @@ pub fn offer(lines: &[OfferedMedia], origin_id: u64, origin_version: u64, room_n
 
 fn section(line: &OfferedMedia) -> MediaSection {
     let codec = line.codec;
-    let names: &[&str] = if codec.is_video() { &["ccm fir", "nack", "nack pli", "goog-remb"] } else { &[] };
+    // Who can repair audio may ask for it; browsers leave that line out of their answers.
+    let names: &[&str] = if codec.is_video() { &["ccm fir", "nack", "nack pli", "goog-remb"] } else { &["nack"] };
     let transport_cc = line.extensions.transport_cc.map(|_| "transport-cc");
     let payload = Payload {
         pt: line.pt,
@@ -88,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_is_offered_what_janus_would_offer() {
+    fn a_subscriber_is_offered_what_janus_would_offer_and_repair_of_audio() {
         let lines = [line(0, Codec::Opus, true), line(1, Codec::Vp8, true)];
         let text = compose(&offer(&lines, 77, 3, "1234"));
         let expected = "v=0\r\no=- 77 3 IN IP4 0.0.0.0\r\ns=VideoRoom 1234\r\nt=0 0\r\n\
             a=group:BUNDLE 0 1\r\na=ice-options:trickle\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS *\r\n\
             a=ice-lite\r\n\
             m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=sendonly\r\na=mid:0\r\na=rtcp-mux\r\n\
-            a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\na=rtcp-fb:111 transport-cc\r\n\
+            a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\na=rtcp-fb:111 nack\r\na=rtcp-fb:111 transport-cc\r\n\
             a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
             a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
             a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\

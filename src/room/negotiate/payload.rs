@@ -1,6 +1,7 @@
 //! Payload types: which of an m-line's carries a codec best, what its fmtp says, and which numbers a subscriber is
 //! offered (RFC 3551 §6, RFC 4588 §8, RFC 9143 §9.1.1).
 
+use super::profile::rank;
 use crate::room::codec::Codec;
 use crate::room::media::OfferedMedia;
 use crate::wire::sdp::{MediaSection, Payload};
@@ -23,10 +24,11 @@ pub fn payload_types(lines: &[OfferedMedia], codec: Codec, fmtp: Option<&str>) -
     Some((pt, Some(rtx_pt)))
 }
 
-/// The payload type of the codec that the most peers can decode: constrained baseline H264 in packetization mode 1
-/// (RFC 7742 §6.2), VP9 and AV1 in profile 0; else the first.
-pub(super) fn best_payload(section: &MediaSection, codec: Codec) -> Option<&Payload> {
-    section.payloads.iter().filter(|payload| is_codec(payload, codec)).min_by_key(|payload| rank(payload, codec))
+/// The payload type of the codec in the profile that is wished, else in the one that the most peers can decode, else the
+/// first.
+pub(super) fn best_payload<'a>(section: &'a MediaSection, codec: Codec, wished: Option<&str>) -> Option<&'a Payload> {
+    let of_codec = section.payloads.iter().filter(|payload| is_codec(payload, codec));
+    of_codec.min_by_key(|payload| rank(payload, codec, wished))
 }
 
 pub(super) fn is_codec(payload: &Payload, codec: Codec) -> bool {
@@ -50,20 +52,6 @@ pub(super) fn rtx_payload(pt: u8, apt: u8, clock_rate: u32) -> Payload {
 pub(super) fn parameter<'a>(payload: &'a Payload, name: &str) -> Option<&'a str> {
     let parameters = payload.fmtp.as_deref()?.split(';').filter_map(|parameter| parameter.trim().split_once('='));
     parameters.into_iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-fn rank(payload: &Payload, codec: Codec) -> u8 {
-    let is_profile_0 = |name| parameter(payload, name).is_none_or(|profile| profile == "0");
-    match codec {
-        Codec::H264 if parameter(payload, "packetization-mode") != Some("1") => 2,
-        Codec::H264 => {
-            let profile = parameter(payload, "profile-level-id").unwrap_or_default();
-            u8::from(!profile.get(..4).is_some_and(|profile| profile.eq_ignore_ascii_case("42e0")))
-        }
-        Codec::Vp9 => u8::from(!is_profile_0("profile-id")),
-        Codec::Av1 => u8::from(!is_profile_0("profile")),
-        _ => 0,
-    }
 }
 
 /// RFC 3551 §6.

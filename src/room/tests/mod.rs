@@ -291,6 +291,9 @@ fn said(event: &Event) -> String {
         }
         Event::WebrtcUp => "webrtcup".into(),
         Event::Media { mid, receiving, .. } => format!("media {mid} {receiving}"),
+        Event::SlowLink { mid, uplink, lost, .. } => format!("slow link {mid} uplink {uplink} lost {lost}"),
+        Event::SlowPublisher { bitrate } => format!("slow publisher {bitrate}"),
+        Event::SlowSubscriber => "slow subscriber".into(),
         Event::Hangup(reason) => format!("hangup {}", reason.text()),
         Event::Detached => "detached".into(),
         Event::RoomFailed(_) => "room failed".into(),

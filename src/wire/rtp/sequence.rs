@@ -27,6 +27,11 @@ impl ExtSeq {
         self.plus(1)
     }
 
+    /// The number before.
+    pub fn before(self) -> Self {
+        ExtSeq(self.0.saturating_sub(1))
+    }
+
     /// The number `count` further on.
     pub fn plus(self, count: u64) -> Self {
         ExtSeq(self.0.saturating_add(count))

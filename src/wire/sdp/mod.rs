@@ -26,12 +26,22 @@ pub(crate) mod vectors {
     pub const CHROMIUM_RECVONLY_INACTIVE: &str = vector!("chromium-offer-recvonly-inactive");
     pub const CHROMIUM_ANSWER: &str = vector!("chromium-answer-subscribe");
     pub const FIREFOX_LIKE: &str = vector!("firefox-like-offer");
-    pub const ALL: [&str; 6] = [
+    pub const FIREFOX_PUBLISH: &str = vector!("firefox-offer-publish");
+    pub const FIREFOX_SENDRECV_DATA: &str = vector!("firefox-offer-sendrecv-data");
+    pub const FIREFOX_SIMULCAST: &str = vector!("firefox-offer-simulcast");
+    pub const FIREFOX_ANSWER: &str = vector!("firefox-answer-subscribe");
+    pub const SAFARI_LIKE: &str = vector!("safari-like-offer");
+    pub const ALL: [&str; 11] = [
         CHROMIUM_PUBLISH,
         CHROMIUM_SENDRECV_DATA,
         CHROMIUM_SIMULCAST,
         CHROMIUM_RECVONLY_INACTIVE,
         CHROMIUM_ANSWER,
         FIREFOX_LIKE,
+        FIREFOX_PUBLISH,
+        FIREFOX_SENDRECV_DATA,
+        FIREFOX_SIMULCAST,
+        FIREFOX_ANSWER,
+        SAFARI_LIKE,
     ];
 }

@@ -38,12 +38,19 @@ pub fn parse(kind: DescriptionKind, text: &str) -> Result<Description, SdpError>
         kind,
         origin_id: session.origin.sess_id.parse().map_err(|_| SdpError::Origin)?,
         origin_version: session.origin.sess_version,
-        session_name: session.session_name.into(),
+        session_name: session.session_name.as_str().into(),
         ice_lite: has(&session.attributes, "ice-lite"),
-        extmap_allow_mixed: has(&session.attributes, "extmap-allow-mixed"),
+        extmap_allow_mixed: allows_mixed(&session),
         bundle: bundle(&session.attributes),
         media,
     })
+}
+
+/// RFC 8285 §6: for the session, or for each m-line as Firefox says it.
+fn allows_mixed(session: &Session) -> bool {
+    let said = |attributes: &[Attribute]| has(attributes, "extmap-allow-mixed");
+    let everywhere = !session.medias.is_empty() && session.medias.iter().all(|media| said(&media.attributes));
+    said(&session.attributes) || everywhere
 }
 
 /// What the attributes of one level say about ICE and DTLS.

@@ -114,6 +114,30 @@ pub struct Media<'a> {
     pub receiving: bool,
 }
 
+/// `slowlink`
+#[derive(Debug, Serialize)]
+pub struct SlowLink<'a> {
+    /// The handle's m-line.
+    pub mid: &'a str,
+    /// `audio` or `video`.
+    pub media: &'static str,
+    /// Whether we sent what was lost.
+    pub uplink: bool,
+    /// Packets lost in the last second.
+    pub lost: u32,
+}
+
+/// `slow_link`: what the plugin makes of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SlowLinkNotice {
+    /// `slow_link`
+    pub videoroom: &'static str,
+    /// A publisher's cap in bit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_bitrate: Option<u64>,
+}
+
 /// `hangup`
 #[derive(Debug, Serialize)]
 pub struct Hangup {
@@ -124,3 +148,24 @@ pub struct Hangup {
 /// A message without elements of its own: `webrtcup`, `detached`.
 #[derive(Debug, Serialize)]
 pub struct Bare {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::janus::envelope::Notice;
+
+    #[test]
+    fn a_slow_link_is_told_by_the_core_and_by_the_plugin() {
+        let core = Notice::new("slowlink", &SlowLink { mid: "1", media: "video", uplink: true, lost: 9 });
+        let text = core.address(crate::id::SessionId(1), crate::id::HandleId(2), None);
+        assert_eq!(
+            text,
+            r#"{"janus":"slowlink","session_id":1,"sender":2,"mid":"1","media":"video","uplink":true,"lost":9}"#
+        );
+        let notice = |current_bitrate| {
+            serde_json::to_string(&SlowLinkNotice { videoroom: "slow_link", current_bitrate }).unwrap()
+        };
+        assert_eq!(notice(Some(128_000)), r#"{"videoroom":"slow_link","current-bitrate":128000}"#);
+        assert_eq!(notice(None), r#"{"videoroom":"slow_link"}"#);
+    }
+}

@@ -34,6 +34,10 @@ pub struct Create<'v> {
     pub audiocodec: Option<&'v str>,
     /// Comma-separated names.
     pub videocodec: Option<&'v str>,
+    /// Preferred `profile-id`; empty is none.
+    pub vp9_profile: Option<&'v str>,
+    /// Preferred `profile-level-id`; empty is none.
+    pub h264_profile: Option<&'v str>,
     /// In-band FEC.
     pub opus_fec: Option<bool>,
     /// DTX.
@@ -114,6 +118,8 @@ impl<'v> Create<'v> {
             publishers: small(fields, "publishers")?,
             audiocodec: fields.text("audiocodec"),
             videocodec: fields.text("videocodec"),
+            vp9_profile: filled(fields.text("vp9_profile")),
+            h264_profile: filled(fields.text("h264_profile")),
             opus_fec: fields.flag("opus_fec"),
             opus_dtx: fields.flag("opus_dtx"),
             audiolevel_ext: fields.flag("audiolevel_ext"),

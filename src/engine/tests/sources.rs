@@ -1,0 +1,89 @@
+//! Whose an SSRC is: every peer has its own, a MID may move one between the m-lines of its peer, and a goodbye ends a
+//! source without losing its place (RFC 9143 §9.2, RFC 3550 §6.6).
+
+use super::repair::{Call, Camera, VIDEO_SSRC, Viewer};
+use super::*;
+use crate::wire::rtcp::Bye;
+use crate::wire::rtp::{Header, HeaderWriter};
+
+const AUDIO_SSRC: u32 = 3_310_110_520;
+const AUDIO_PT: u8 = 111;
+const MID_ID: u8 = 4;
+
+#[test]
+fn two_publishers_with_the_same_ssrcs_do_not_disturb_each_other() {
+    let mut world = World::new(9);
+    let mut cameras = Vec::new();
+    let mut viewers = Vec::new();
+    for publisher in [0, 1] {
+        let (feed, end) = world.publish(publisher, chromium_offer());
+        cameras.push(Camera::new(end, true));
+        let (offer, end) = world.subscribe(10 + publisher, feed, as_offered);
+        viewers.push(Viewer::new(end, &offer));
+    }
+    // Different numbers on one SSRC: one table for both would see one source jump to and fro.
+    cameras[1].next = 30_000;
+    cameras[1].count = 80_000;
+    for n in 0..10 {
+        for camera in &mut cameras {
+            camera.frame(&mut world, n == 0);
+        }
+        for _ in 0..33 {
+            for (member, datagram) in world.step() {
+                if member >= 10 {
+                    viewers[usize::from(member) - 10].receive(&world, datagram);
+                }
+            }
+        }
+    }
+    assert!(viewers[0].got.iter().copied().eq(0..80));
+    assert!(viewers[1].got.iter().copied().eq(80_000..80_080));
+    assert_eq!((world.counter("rtp_sequence"), world.counter("sources_rebound")), (0, 0));
+}
+
+/// One audio packet, with the MID of an m-line.
+fn audio(camera: &mut Camera, world: &mut World, ssrc: u32, index: u64, mid: &str, payload_type: u8) -> Verdict {
+    let stream = camera.end.outbound.open(ssrc, 0);
+    let header = Header { marker: false, payload_type, sequence: 0, timestamp: 960, ssrc };
+    let mut head = [0; 40];
+    let mut writer = HeaderWriter::new(&mut head, &header).unwrap();
+    writer.push(MID_ID, mid.as_bytes()).unwrap();
+    let len = writer.finish().unwrap();
+    let mut out = [0; 200];
+    let sealed = camera.end.outbound.seal_at(stream, index, &mut head[..len], &[7; 30], 0, &mut out).unwrap();
+    world.deliver(camera.end.member, &mut out[..sealed.len])
+}
+
+#[test]
+fn an_ssrc_that_nobody_announced_is_bound_by_its_mid_and_to_nothing_else() {
+    let Call { mut world, mut camera, .. } = Call::new(10, true, &[true]);
+    let unknown = Verdict::Drop(super::super::verdict::DropReason::RtpUnknownSource);
+    let wrong_type = Verdict::Drop(super::super::verdict::DropReason::RtpPayloadType);
+    assert_eq!(audio(&mut camera, &mut world, 5, 1, "nobody's", AUDIO_PT), unknown);
+    assert_eq!(audio(&mut camera, &mut world, 5, 2, "0", 99), wrong_type, "and it is not bound");
+    assert_eq!(audio(&mut camera, &mut world, 5, 3, "0", AUDIO_PT), Verdict::Accepted);
+    assert_eq!(audio(&mut camera, &mut world, 5, 4, "1", AUDIO_PT), wrong_type, "audio does not become video");
+    assert_eq!(audio(&mut camera, &mut world, 5, 5, "0", AUDIO_PT), Verdict::Accepted);
+    assert_eq!(audio(&mut camera, &mut world, AUDIO_SSRC, 1, "1", 96), Verdict::Accepted, "its MID moves it");
+    assert_eq!(world.counter("sources_rebound"), 1);
+}
+
+#[test]
+fn after_a_goodbye_the_same_ssrc_goes_on_without_a_seam() {
+    let mut call = Call::new(11, true, &[true]);
+    call.frames(3);
+    call.camera
+        .rtcp(&mut call.world, |out| Bye { ssrcs: &[VIDEO_SSRC.to_be_bytes()], reason: b"" }.write(out).unwrap());
+    call.run(500);
+    // What it never sent is not missing.
+    call.camera.next += 300;
+    call.camera.frame(&mut call.world, true);
+    call.frames(3);
+    let numbers: Vec<u64> = call.viewers[0].timestamps.keys().copied().collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    assert_eq!(numbers.len(), usize::try_from(call.camera.count).unwrap());
+    assert_eq!(call.world.counter("nacks_sent"), 0);
+    let timestamps: Vec<u32> = call.viewers[0].timestamps.values().copied().collect();
+    let step = timestamps[32].wrapping_sub(timestamps[31]);
+    assert!((45_000..60_000).contains(&step), "half a second went by: {step}");
+}
