@@ -17,7 +17,8 @@ pub fn compose(listening: &[SocketAddr], tls: bool, media: &[Vec<SocketAddr>], p
         let _ = writeln!(text, "  media shard {shard} on CPU {cpu}: UDP {}", candidates.join(" "));
     }
     let shared = if plan.shared { " (shared with media: there are fewer CPUs than shards)" } else { "" };
-    let _ = writeln!(text, "  signalling on CPU {}{shared}", plan.signal);
+    let cpus: Vec<String> = plan.signal.iter().map(usize::to_string).collect();
+    let _ = writeln!(text, "  signalling on CPU {}{shared}", cpus.join(", "));
     if !tls && listening.iter().any(|at| !at.ip().is_loopback()) {
         text.push_str(
             "  browsers give no camera to http:// pages of another host: see --tls-cert and --tls-self-signed\n",
@@ -32,7 +33,7 @@ mod tests {
 
     #[test]
     fn it_says_where_to_connect_and_hints_at_tls_only_when_others_may_come() {
-        let plan = Plan { media: vec![0, 1], signal: 1, shared: true };
+        let plan = Plan { media: vec![0, 1], signal: vec![1], shared: true };
         let media = [vec!["192.0.2.1:20000".parse().unwrap()], vec!["192.0.2.1:20001".parse().unwrap()]];
         let text = compose(&["127.0.0.1:8188".parse().unwrap()], false, &media, &plan);
         for part in ["ws://127.0.0.1:8188", "shard 1 on CPU 1: UDP 192.0.2.1:20001", "shared with media"] {

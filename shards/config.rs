@@ -19,6 +19,10 @@ use tracing_subscriber::EnvFilter;
 /// kernel, which holds 65,536.
 const MEDIA_ADDRESSES_MAX: usize = 32;
 
+/// Signalling shards: each has lanes to all others and to all media shards, and one carries tens of thousands of messages
+/// a second.
+const SIGNALS_MAX: u8 = 16;
+
 /// A WebRTC media server for Janus clients.
 #[derive(Parser)]
 #[command(name = "portunus", version, about)]
@@ -77,6 +81,9 @@ struct Settings {
     /// Media shards [default: allowed CPUs minus one, at least 1]
     #[arg(long, value_name = "N", env = "PORTUNUS_SHARDS", global = true)]
     shards: Option<u8>,
+    /// Signalling shards; sessions are spread over them [default: 1]
+    #[arg(long, value_name = "N", env = "PORTUNUS_SIGNALS", global = true)]
+    signals: Option<u8>,
     /// CPUs to use, such as 0-3,6: the first carry media, the last signalling [default: all allowed]
     #[arg(long, value_name = "LIST", env = "PORTUNUS_CPUS", global = true)]
     cpus: Option<CpuList>,
@@ -249,6 +256,7 @@ impl Settings {
             media_port: self.media_port.or(those.media_port),
             public_ip: self.public_ip.or(those.public_ip),
             shards: self.shards.or(those.shards),
+            signals: self.signals.or(those.signals),
             cpus: self.cpus.or(those.cpus),
             api_secret: self.api_secret.or(those.api_secret),
             log: self.log.or(those.log),
@@ -274,6 +282,7 @@ impl Settings {
             media_port: Some(20_000),
             log: Some("info".into()),
             tls_self_signed: Some(false),
+            signals: Some(1),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),
             enforce_cors: Some(false),
@@ -301,7 +310,11 @@ impl Config {
         let rooms = all.room.get_or_insert_with(|| vec![RoomTable::demo(string_ids)]);
         let rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
 
-        let plan = Plan::new(&affinity::allowed(), all.cpus.as_ref(), all.shards);
+        let signals = all.signals.unwrap_or_default();
+        if !(1..=SIGNALS_MAX).contains(&signals) {
+            return Err(ConfigError::Value("signals", format!("{signals} is not in 1..{SIGNALS_MAX}")));
+        }
+        let plan = Plan::new(&affinity::allowed(), all.cpus.as_ref(), all.shards, signals);
         let plan = plan.map_err(|cpu| ConfigError::Value("cpus", format!("CPU {cpu} is not ours to use")))?;
         let shards = u8::try_from(plan.media.len()).expect("a plan has at most 255");
         if all.shards.is_some_and(|wished| wished != shards) {
@@ -560,6 +573,8 @@ mod tests {
         for (text, name) in [
             ("listen = []", "listen"),
             ("shards = 0", "shards"),
+            ("signals = 0", "signals"),
+            ("signals = 17", "signals"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),

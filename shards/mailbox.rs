@@ -1,7 +1,9 @@
-//! The mailboxes between signalling and media shards: one bounded single-producer lane for each pair and direction. A
+//! The mailboxes between shards, but for those of media shards among themselves: one bounded single-producer lane for each
+//! pair and direction. A
 //! full lane hands the message back; nobody waits. What travels in a lane, this file does not know.
 
 use crate::doorbell::{Bell, ChannelBell, Doorbell, EventBell};
+use portunus::engine::signal::Relay;
 use portunus::limits::LANE_DEPTH;
 use portunus::room::command::{CommandEnvelope, Mail};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -12,8 +14,18 @@ use std::sync::Arc;
 pub type MediaPost = Post<CommandEnvelope, Mail, EventBell, ChannelBell>;
 /// A signalling shard's desk.
 pub type SignalPost = Post<Mail, CommandEnvelope, ChannelBell, EventBell>;
-/// The same with what to await for its bell.
-pub type SignalEnd = (SignalPost, async_channel::Receiver<()>);
+/// A signalling shard's desk for the other signalling shards; the door is the same.
+pub type RelayPost = Post<Relay, Relay, ChannelBell, ChannelBell>;
+
+/// All that a signalling shard has.
+pub struct SignalEnd {
+    /// Its ends of the lanes to media shards.
+    pub post: SignalPost,
+    /// Its ends of the lanes to signalling shards.
+    pub relays: RelayPost,
+    /// What to await for its bell.
+    pub heard: async_channel::Receiver<()>,
+}
 
 /// One shard's ends of all its lanes.
 pub struct Post<In, Out, Mine, Theirs> {
@@ -71,21 +83,31 @@ impl<In, Out, Mine: Bell, Theirs: Bell> Post<In, Out, Mine, Theirs> {
     }
 }
 
-/// Every lane between `signals` signalling and `shards` media shards: the desks in order, those of signalling with
-/// what to await for their bell.
+/// Every lane among `signals` signalling shards, and between them and `shards` media shards: the desks in order.
 pub fn mesh(signals: u8, shards: u8) -> io::Result<(Vec<SignalEnd>, Vec<MediaPost>)> {
     let mut signal = Vec::new();
     for _ in 0..signals {
         let (bell, heard) = ChannelBell::new();
-        signal.push((Post { inbox: vec![], outbox: vec![], door: Arc::new(Doorbell::new(bell)), next: 0 }, heard));
+        let door = Arc::new(Doorbell::new(bell));
+        let post = Post { inbox: vec![], outbox: vec![], door: door.clone(), next: 0 };
+        signal.push(SignalEnd { post, relays: Post { inbox: vec![], outbox: vec![], door, next: 0 }, heard });
+    }
+    for from in 0..signal.len() {
+        for to in 0..signal.len() {
+            // A shard has nothing to tell itself; the lane keeps the numbers right.
+            let (lane, end) = RingBuffer::new(if from == to { 1 } else { LANE_DEPTH });
+            let door = signal[to].relays.door.clone();
+            signal[from].relays.outbox.push(Outgoing { lane, door, published: false });
+            signal[to].relays.inbox.push(end);
+        }
     }
     let mut media = Vec::new();
     for _ in 0..shards {
         let door = Arc::new(Doorbell::new(EventBell::new()?));
         let mut post: MediaPost = Post { inbox: vec![], outbox: vec![], door, next: 0 };
-        for (peer, _) in &mut signal {
-            connect(peer, &mut post);
-            connect(&mut post, peer);
+        for peer in &mut signal {
+            connect(&mut peer.post, &mut post);
+            connect(&mut post, &mut peer.post);
         }
         media.push(post);
     }
@@ -111,7 +133,7 @@ mod tests {
     #[test]
     fn a_full_lane_gives_the_message_back_and_the_others_still_take() {
         let (mut signal, mut media) = mesh(1, 2).unwrap();
-        let post = &mut signal[0].0;
+        let post = &mut signal[0].post;
         for _ in 0..LANE_DEPTH {
             post.put(0, survey(0)).unwrap();
         }
@@ -125,7 +147,7 @@ mod tests {
     #[test]
     fn lanes_are_emptied_in_turn_so_that_none_starves() {
         let (mut signal, mut media) = mesh(2, 1).unwrap();
-        for (n, (post, _)) in signal.iter_mut().enumerate() {
+        for (n, SignalEnd { post, .. }) in signal.iter_mut().enumerate() {
             for _ in 0..3 {
                 post.put(0, survey(u8::try_from(n).unwrap())).unwrap();
             }
@@ -137,7 +159,7 @@ mod tests {
     #[test]
     fn a_burst_rings_a_sleeping_shard_once_and_an_awake_one_never() {
         let (mut signal, mut media) = mesh(1, 1).unwrap();
-        let (post, heard) = &mut signal[0];
+        let SignalEnd { post, heard, .. } = &mut signal[0];
         let mail = || Mail::Event {
             from: portunus::id::ShardId(0),
             to: vec![],
@@ -153,5 +175,20 @@ mod tests {
         media[0].ring();
         media[0].ring();
         assert!(heard.try_recv().is_ok() && heard.try_recv().is_err());
+    }
+
+    #[test]
+    fn signalling_shards_reach_each_other_through_the_door_that_all_mail_uses() {
+        let (mut signal, _) = mesh(2, 1).unwrap();
+        let relay = || Relay::Survey(SignalId(0), portunus::id::Ticket { slot: 0, generation: 0 });
+        signal[1].post.door().doze();
+        signal[0].relays.put(1, relay()).unwrap();
+        signal[0].relays.ring();
+        assert!(signal[1].heard.try_recv().is_ok());
+        assert!(signal[1].relays.take().is_some() && signal[0].relays.is_empty());
+        for _ in 0..LANE_DEPTH {
+            signal[0].relays.put(1, relay()).unwrap();
+        }
+        assert!(signal[0].relays.put(1, relay()).is_err());
     }
 }

@@ -31,11 +31,13 @@ use portunus::proto::srtp::Profile;
 use rlimit::Resource;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use socket2::Socket;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
 
-/// Signalling shards. One carries tens of thousands of messages a second.
-const SIGNALS: u8 = 1;
 /// Connections at once; fewer when the process may not have as many descriptors.
 const CONNECTIONS_MAX: usize = 10_000;
 /// Sessions at once, and handles of each: a client has one session and a handle or two per room it is in.
@@ -83,12 +85,14 @@ fn serve(config: Config) -> Result<(), StartError> {
     let dtls = Context::new(&certificate, &profile_names(&config.srtp_profiles)).map_err(StartError::Certificate)?;
     let tls = certificate::load(&config, clock.read().now)?;
     let shards = u8::try_from(config.plan.media.len()).expect("a plan has at most 255");
-    let (mut signal_posts, media_posts) = mailbox::mesh(SIGNALS, shards).map_err(StartError::Thread)?;
-    let mut bound = Vec::new();
+    let signals_count = u8::try_from(config.plan.signal.len()).expect("a plan has at most 255");
+    let (signal_ends, media_posts) = mailbox::mesh(signals_count, shards).map_err(StartError::Thread)?;
+    let mut bound: Vec<Vec<Socket>> = signal_ends.iter().map(|_| Vec::new()).collect();
     for at in &config.listen {
-        bound.push(tcp::bind(*at).map_err(|error| StartError::Listen(*at, error))?);
+        let sockets = tcp::bind(*at, signals_count).map_err(|error| StartError::Listen(*at, error))?;
+        bound.iter_mut().zip(sockets).for_each(|(bound, socket)| bound.push(socket));
     }
-    let listening: Vec<_> = bound.iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect();
+    let listening: Vec<_> = bound[0].iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect();
 
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
@@ -101,7 +105,7 @@ fn serve(config: Config) -> Result<(), StartError> {
         let config = MediaConfig {
             shard: ShardId(shard),
             shards,
-            signals: SIGNALS,
+            signals: signals_count,
             advertised: advertised[usize::from(shard)].clone(),
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
@@ -116,38 +120,56 @@ fn serve(config: Config) -> Result<(), StartError> {
         media::spawn(parts).map_err(StartError::Thread)?;
     }
 
-    let (drain, drained) = async_channel::bounded(1);
-    let signal_parts = signal::SignalParts {
-        cpu: config.plan.signal,
-        clock,
-        bound,
-        post: signal_posts.remove(0),
-        drain: drained,
-        banner: banner::compose(&listening, tls.is_some(), &advertised, &config.plan),
-        config: SignalConfig {
-            id: SignalId(0),
-            signals: SIGNALS,
-            shards,
-            session_timeout: config.session_timeout,
-            reclaim_session_timeout: config.reclaim_session_timeout,
-            allow_origin: config.allow_origin,
-            enforce_cors: config.enforce_cors,
-            tls,
-            api_secret: config.api_secret,
-            admin_key: config.admin_key,
-            server_name: config.server_name,
-            string_ids: config.string_ids,
-            rooms: config.rooms,
-            page: PAGE,
-            connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)),
-            sessions_max: SESSIONS_MAX,
-            handles_max: HANDLES_MAX,
-            outbox_bytes: signal::OUTBOX_BYTES,
-            seed: seed()?,
-        },
-    };
-    let end = signals.handle();
-    let signalling = signal::spawn(signal_parts, move || end.close()).map_err(StartError::Thread)?;
+    // The shard that makes the configured rooms listens first, then the others.
+    let (next, turns): (Vec<_>, Vec<_>) = (1..signals_count).map(|_| async_channel::bounded(1)).unzip();
+    let (mut next, mut turns) = (Some(next), turns.into_iter());
+    let mut banner = Some(banner::compose(&listening, tls.is_some(), &advertised, &config.plan));
+    let mut rooms = config.rooms;
+    let running = Arc::new(AtomicU8::new(signals_count));
+    let (mut drains, mut signalling) = (Vec::new(), Vec::new());
+    let each = (0..signals_count).zip(signal_ends).zip(bound).zip(&config.plan.signal);
+    for (((signal, end), bound), &cpu) in each {
+        let (drain, drained) = async_channel::bounded(1);
+        drains.push(drain);
+        let parts = signal::SignalParts {
+            cpu,
+            clock,
+            bound,
+            end,
+            turn: if signal == 0 { None } else { turns.next() },
+            next: next.take().unwrap_or_default(),
+            drain: drained,
+            banner: banner.take(),
+            config: SignalConfig {
+                id: SignalId(signal),
+                signals: signals_count,
+                shards,
+                tls: tls.clone(),
+                session_timeout: config.session_timeout,
+                reclaim_session_timeout: config.reclaim_session_timeout,
+                allow_origin: config.allow_origin.clone(),
+                enforce_cors: config.enforce_cors,
+                api_secret: config.api_secret.clone(),
+                admin_key: config.admin_key.clone(),
+                server_name: config.server_name.clone(),
+                string_ids: config.string_ids,
+                rooms: std::mem::take(&mut rooms),
+                page: PAGE,
+                connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)) / usize::from(signals_count),
+                sessions_max: SESSIONS_MAX / usize::from(signals_count),
+                handles_max: HANDLES_MAX,
+                outbox_bytes: signal::OUTBOX_BYTES,
+                seed: seed()?,
+            },
+        };
+        let (end, running) = (signals.handle(), running.clone());
+        let ended = move |well: bool| {
+            if running.fetch_sub(1, Ordering::Relaxed) == 1 || !well {
+                end.close();
+            }
+        };
+        signalling.push(signal::spawn(parts, ended).map_err(StartError::Thread)?);
+    }
 
     let mut interrupted = false;
     for signal in signals.forever() {
@@ -155,10 +177,21 @@ fn serve(config: Config) -> Result<(), StartError> {
             std::process::exit(INTERRUPTED);
         }
         tracing::info!("draining; a second SIGINT stops at once");
-        // Full means that the drain has been asked for already.
+        ask(&drains);
+    }
+    ask(&drains); // one that has failed takes the others with it
+    let join = |shard: JoinHandle<_>| {
+        shard.join().unwrap_or_else(|_| fault::fatal(format_args!("a signalling shard is gone")))
+    };
+    let outcomes: Vec<Result<(), StartError>> = signalling.into_iter().map(join).collect();
+    outcomes.into_iter().collect()
+}
+
+fn ask(drains: &[async_channel::Sender<()>]) {
+    for drain in drains {
+        // Full means that the drain has been asked for already, closed that it is over.
         let _ = drain.try_send(());
     }
-    signalling.join().unwrap_or_else(|_| fault::fatal(format_args!("the signalling shard is gone")))
 }
 
 /// Prints to whoever listens; nobody need.

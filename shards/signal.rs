@@ -5,7 +5,7 @@
 use crate::affinity;
 use crate::clock::Clock;
 use crate::fault::{StartError, fatal};
-use crate::mailbox::{SignalEnd, SignalPost};
+use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
 use crate::tcp::{Connection, Listener, Step, Wake};
 use futures_lite::FutureExt;
 use futures_lite::future::or;
@@ -51,17 +51,21 @@ pub struct SignalParts {
     /// Bound sockets, to listen on when the engine is ready.
     pub bound: Vec<Socket>,
     /// Its lanes and its bell.
-    pub post: SignalEnd,
+    pub end: SignalEnd,
+    /// Awaited before it listens: the shard that makes the configured rooms goes first.
+    pub turn: Option<async_channel::Receiver<()>>,
+    /// Told when it listens.
+    pub next: Vec<async_channel::Sender<()>>,
     /// A message here drains the shard.
     pub drain: async_channel::Receiver<()>,
     /// Printed when clients may come.
-    pub banner: String,
+    pub banner: Option<String>,
 }
 
-/// Starts the thread, which ends when it has drained or could not start; `ended` is called then.
+/// Starts the thread, which ends when it has drained or could not start; `ended` is told then whether all went well.
 pub fn spawn(
     parts: SignalParts,
-    ended: impl FnOnce() + Send + 'static,
+    ended: impl FnOnce(bool) + Send + 'static,
 ) -> std::io::Result<JoinHandle<Result<(), StartError>>> {
     let number = parts.config.id.0;
     thread::Builder::new().name(format!("signal-{number}")).spawn(move || {
@@ -75,15 +79,16 @@ pub fn spawn(
             let executor = executor.make().map_err(|error| StartError::Executor(error.to_string()))?;
             executor.run(run(parts))
         }));
-        ended();
+        ended(matches!(outcome, Ok(Ok(()))));
         outcome.unwrap_or_else(|_| fatal(format_args!("signalling shard {number} panicked")))
     })
 }
 
 /// The life of a shard: rooms are made, clients come, then a drain.
 async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts { clock, config, bound, post: (post, heard), drain, banner, .. } = parts;
-    let desk = Rc::new(Desk::new(config, post, clock));
+    let SignalParts { clock, config, bound, end, turn, next, drain, banner, .. } = parts;
+    let SignalEnd { post, relays, heard } = end;
+    let desk = Rc::new(Desk::new(config, post, relays, clock));
     spawn_local(carry_mail(desk.clone(), heard)).detach();
     spawn_local(keep_time(desk.clone())).detach();
 
@@ -99,6 +104,12 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
         if !or(ready, late).await {
             return Err(StartError::Rooms);
         }
+        if let Some(turn) = turn
+            && turn.recv().await.is_err()
+        {
+            // The shard before us has failed; the end of all is on its way.
+            futures_lite::future::pending::<()>().await;
+        }
         let mut listening = Vec::new(); // dropped, and with it cancelled, when the drain begins
         for socket in bound {
             let at = socket.local_addr().ok().and_then(|at| at.as_socket());
@@ -106,7 +117,13 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
             let listener = Listener::new(socket).map_err(|error| StartError::Listen(at, error))?;
             listening.push(spawn_local(accept(desk.clone(), listener)));
         }
-        crate::say(&banner);
+        if let Some(banner) = banner {
+            crate::say(&banner);
+        }
+        for next in next {
+            // One that has ended already needs no turn.
+            let _ = next.try_send(());
+        }
         futures_lite::future::pending().await
     };
     let asked = async {
@@ -130,6 +147,7 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
 struct Desk {
     engine: RefCell<SignalEngine>,
     post: RefCell<SignalPost>,
+    relays: RefCell<RelayPost>,
     clock: Clock,
     /// By connection: wakes the task that writes.
     writers: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
@@ -141,10 +159,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(config: SignalConfig, post: SignalPost, clock: Clock) -> Desk {
+    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock) -> Desk {
         let desk = Desk {
             engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
             post: RefCell::new(post),
+            relays: RefCell::new(relays),
             clock,
             writers: RefCell::default(),
             timer_at: Cell::new(Mono(0)),
@@ -169,6 +188,13 @@ impl Desk {
             }
         }
         post.ring();
+        let mut relays = self.relays.borrow_mut();
+        while let Some((to, relay)) = engine.poll_relay() {
+            if let Err(relay) = relays.put(to.0, relay) {
+                engine.relay_refused(now, to, relay);
+            }
+        }
+        relays.ring();
         let writers = self.writers.borrow();
         while let Some(id) = engine.poll_touched() {
             if let Some(writer) = writers.get(&id) {
@@ -255,11 +281,20 @@ async fn carry_mail(desk: Rc<Desk>, heard: async_channel::Receiver<()>) {
     let door = desk.post.borrow().door().clone();
     loop {
         for _ in 0..MAIL_BATCH {
-            let Some(mail) = desk.post.borrow_mut().take() else { break };
-            desk.guarded("a reply or an event", |engine, now| engine.handle_mail(now, mail));
+            let mail = desk.post.borrow_mut().take();
+            let relay = desk.relays.borrow_mut().take();
+            if mail.is_none() && relay.is_none() {
+                break;
+            }
+            if let Some(mail) = mail {
+                desk.guarded("a reply or an event", |engine, now| engine.handle_mail(now, mail));
+            }
+            if let Some(relay) = relay {
+                desk.guarded("a word of another shard", |engine, now| engine.handle_relay(now, relay));
+            }
         }
         door.doze();
-        if desk.post.borrow().is_empty() {
+        if desk.post.borrow().is_empty() && desk.relays.borrow().is_empty() {
             let _ = heard.recv().await; // the bell is at our own door, so that its channel never closes
         }
         door.rise();

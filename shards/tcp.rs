@@ -21,17 +21,28 @@ const READ_MAX: usize = 16 * 1024;
 /// long is given up.
 const PEER_SILENCE: Duration = Duration::from_secs(60);
 
-/// Binds an address without listening yet: a taken port is found out before anything else starts.
-pub fn bind(at: SocketAddr) -> io::Result<Socket> {
-    crate::socket::patiently(|| open(at))
+/// Binds an address once for each of `shards` without listening yet: a taken port is found out before anything else starts.
+/// The kernel spreads connections over those that listen.
+pub fn bind(at: SocketAddr, shards: u8) -> io::Result<Vec<Socket>> {
+    let first = crate::socket::patiently(|| open(at, false))?;
+    if shards == 1 {
+        return Ok(vec![first]);
+    }
+    // Sockets that share a port would share it with another program's too; that one had to be found out alone.
+    let at = first.local_addr()?.as_socket().unwrap_or(at);
+    drop(first);
+    (0..shards).map(|_| open(at, true)).collect()
 }
 
-fn open(at: SocketAddr) -> io::Result<Socket> {
+fn open(at: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
     if at.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    if share {
+        crate::socket::set(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    }
     // Accepted connections inherit these.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE).with_interval(Duration::from_secs(10)))?;
@@ -183,7 +194,7 @@ mod tests {
 
     /// Runs `serve` with one accepted connection, and `client` on another thread.
     fn meet<F: Future<Output = ()>>(client: impl FnOnce(Client) + Send + 'static, serve: impl FnOnce(Connection) -> F) {
-        let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let bound = bind(([127, 0, 0, 1], 0).into(), 1).unwrap().remove(0);
         let at = bound.local_addr().unwrap().as_socket().unwrap();
         let executor =
             LocalExecutorBuilder::new(Placement::Unbound).io_memory(64 << 10).ring_depth(128).make().unwrap();
@@ -195,6 +206,18 @@ mod tests {
             serve(connection).await;
             client.join().unwrap();
         });
+    }
+
+    #[test]
+    fn shards_share_a_port_that_was_free() {
+        let shared = bind(([127, 0, 0, 1], 0).into(), 3).unwrap();
+        let at = shared[0].local_addr().unwrap().as_socket().unwrap();
+        assert!(shared.iter().all(|socket| socket.local_addr().unwrap().as_socket() == Some(at)));
+        for socket in &shared {
+            socket.listen(BACKLOG).unwrap();
+        }
+        // As the first step of a second program does it, however many shards that has.
+        assert_eq!(open(at, false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]

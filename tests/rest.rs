@@ -176,8 +176,17 @@ fn converse(server: &Server) {
     assert_eq!(http.json(), json!({"janus":"keepalive"}));
     http.send("GET", &path, "");
     assert_eq!(http.receive(), (404, String::new()));
+    assert_eq!(sessions(&mut http), 2);
+    drop(socket);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while sessions(&mut http) > 0 {
+        assert!(Instant::now() < deadline, "both belonged to the WebSocket");
+    }
+}
+
+fn sessions(http: &mut Http) -> u64 {
     http.send("GET", "/healthz", "");
-    assert_eq!(http.json()["signal"]["gauges"]["sessions"], 2);
+    http.json()["signal"]["gauges"]["sessions"].as_u64().unwrap()
 }
 
 #[test]
@@ -185,6 +194,36 @@ fn a_long_poll_hears_of_a_websocket_in_the_same_room() {
     let server = Server::start(&[]);
     assert!(!server.tls);
     converse(&server);
+}
+
+#[test]
+fn several_signalling_shards_are_one_server_to_their_clients() {
+    let mut server = Server::start(&["--signals", "3"]);
+    // The kernel deals connections out; some of these meet sessions of another shard, and all must get along.
+    for _ in 0..8 {
+        converse(&server);
+    }
+    let mut http = server.http();
+    http.send("GET", "/healthz", "");
+    let health = http.json();
+    let relayed = |signal: usize| health["signals"][signal]["counters"]["relays_sent"].as_u64().unwrap();
+    assert_eq!(health["signals"].as_array().unwrap().len(), 3);
+    assert!((0..3).map(relayed).sum::<u64>() > 20, "{health}");
+    let mut socket = server.websocket();
+    socket.ask(json!({"janus":"create","transaction":"1"}));
+    // SAFETY: the child is ours and has not been waited for.
+    assert_eq!(unsafe { libc::kill(libc::pid_t::try_from(server.child.id()).unwrap(), libc::SIGTERM) }, 0);
+    assert!(matches!(socket.0.read().unwrap(), Message::Close(_)));
+    drop((socket, http));
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let status = loop {
+        match server.child.try_wait().unwrap() {
+            Some(status) => break status,
+            None => assert!(Instant::now() < deadline, "it does not drain"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success(), "{status}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod client;
 mod limits;
 mod rest;
 mod shard;
+mod signals;
 mod transcript;
 mod world;
 

@@ -6,7 +6,7 @@ use simd_json::borrowed::Value;
 
 use super::connection::{Fate, Protocol};
 use super::{ConnectionId, SignalEngine};
-use crate::id::{HandleId, SessionId};
+use crate::id::{HandleId, SessionId, SignalId};
 use crate::proto::session::handle::Role;
 use crate::proto::session::{Asker, Outlet};
 use crate::time::Now;
@@ -26,7 +26,7 @@ impl SignalEngine {
                 return;
             }
             match socket.poll() {
-                Some(text) => self.handle_text(now, Asker { connection: id, request: 0 }, text.as_bytes()),
+                Some(text) => self.handle_text(now, Asker { place: self.place(id), request: 0 }, text.as_bytes()),
                 None => {
                     let closed = socket.is_closed();
                     let has_output = !socket.output().is_empty();
@@ -71,17 +71,28 @@ impl SignalEngine {
         (session, handle): (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {
-        self.counters.requests += 1;
         match Request::parse(document, self.ids) {
             Err(refused) => self.refuse(asker, refused.session.or(session), refused.transaction, &refused.error),
             Ok(request) => {
                 let (session, handle) = (request.session.or(session), request.handle.or(handle));
                 let request = Request { session, handle, ..request };
+                let home = self.home_of(&request);
+                if home != self.config.id {
+                    return self.forward(home, asker, (session, handle), document);
+                }
+                self.counters.requests += 1;
                 if let Err(error) = self.execute(now, asker, &request) {
                     self.refuse(asker, request.session, Some(request.transaction), &error);
                 }
             }
         }
+    }
+
+    /// Who executes a request: the home of its session, or of the one that it wishes for, or whoever reads it.
+    fn home_of(&self, request: &Request<'_>) -> SignalId {
+        let wished = request.id.filter(|_| request.verb == Verb::Create);
+        let session = request.session.filter(|session| session.0 != 0).or(wished);
+        session.map_or(self.config.id, |session| self.sessions.home(session))
     }
 
     pub(super) fn refuse(
@@ -168,15 +179,11 @@ impl SignalEngine {
         if self.sessions.len() >= self.config.sessions_max {
             return Err(CoreError::Exhausted("sessions_max"));
         }
-        if wished.is_some_and(|id| !self.sessions.is_home_of(id)) {
-            return Err(CoreError::ForeignSession);
-        }
-        let outlet = self.outlet_of(asker);
-        let socket = if let Outlet::Socket(connection) = outlet { self.connections.get_mut(connection) } else { None };
+        let outlet = Outlet::of(asker);
         let session = self.sessions.create(now.mono, wished, outlet, &mut self.rng).ok_or(CoreError::SessionTaken)?;
         self.counters.sessions_created += 1;
-        if let Some(connection) = socket {
-            connection.sessions.insert(session);
+        if asker.is_socket() {
+            self.own(asker.place, session);
         }
         Ok(session)
     }

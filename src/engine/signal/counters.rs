@@ -26,6 +26,8 @@ counters! {
     messages_received,
     /// Janus requests, well-formed or not.
     requests,
+    /// Words to other signalling shards.
+    relays_sent,
     /// Core errors sent.
     core_errors,
     /// Plugin errors sent.
@@ -75,6 +77,8 @@ pub mod drops {
         message_malformed,
         /// A command that found its lane full.
         lane_full,
+        /// A word to another signalling shard that found its lane full.
+        relay_lane_full,
         /// A media shard that did not answer in time.
         reply_missing,
         /// A reply whose ticket is gone: late or repeated.

@@ -4,12 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::connection::{Fate, Pending, Protocol, Purpose};
 use super::rest::Route;
-use super::{ConnectionId, SignalEngine};
-use crate::id::ShardId;
+use super::scatter::Gathered;
+use super::{ConnectionId, SignalEngine, SignalReport};
 use crate::proto::http::{Method, Request, Response, Status, Upgrade};
-use crate::proto::session::Asker;
+use crate::proto::session::{Asker, Place};
 use crate::proto::websocket::{self, WebSocket};
-use crate::room::command::ShardReport;
 use crate::time::{Mono, Now};
 use crate::wire::janus::envelope;
 use crate::wire::janus::error::CoreError;
@@ -139,7 +138,7 @@ impl SignalEngine {
         match &mut connection.protocol {
             Protocol::WebSocket(_) => self.end(id, Fate::Drop),
             Protocol::Http(http) if http.pending.is_some() => {
-                let asker = Asker { connection: id, request: http.requests };
+                let asker = Asker { place: Place { signal: self.config.id, connection: id }, request: http.requests };
                 if let Some(Purpose::Answer(session, transaction)) =
                     http.pending.as_mut().map(|pending| &mut pending.purpose)
                 {
@@ -158,20 +157,40 @@ impl SignalEngine {
     }
 
     /// All media shards have reported, or the deadline has passed.
-    pub(super) fn answer_health(&mut self, check: &HealthCheck, reports: &[ShardReport], missing: &[ShardId]) {
-        let status = match (missing, &self.drain) {
-            ([], None) => "ok",
-            ([], Some(_)) => "draining",
+    pub(super) fn answer_health(&mut self, check: &HealthCheck, gathered: &Gathered) {
+        let Gathered { reports, missing, signals, missing_signals } = gathered;
+        let status = match (missing.is_empty() && missing_signals.is_empty(), &self.drain) {
+            (true, None) => "ok",
+            (true, Some(_)) => "draining",
             _ => "degraded",
+        };
+        let signal = |report: &SignalReport| {
+            json!({
+                "signal": report.signal.0,
+                "gauges": object(&report.gauges),
+                "counters": object(&report.counters),
+                "drops": object(&report.drops),
+            })
+        };
+        let sum = |part: fn(&SignalReport) -> &[(&'static str, u64)]| {
+            let mut sum: Vec<(&'static str, u64)> = Vec::new();
+            for (name, count) in signals.iter().flat_map(part) {
+                match sum.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, total)) => *total += count,
+                    None => sum.push((name, *count)),
+                }
+            }
+            object(&sum)
         };
         let mut body = json!({
             "status": status,
             "version": env!("CARGO_PKG_VERSION"),
             "signal": {
-                "gauges": object(&self.gauges()),
-                "counters": object(&self.counters.named()),
-                "drops": object(&self.drops.named()),
+                "gauges": sum(|report| &report.gauges),
+                "counters": sum(|report| &report.counters),
+                "drops": sum(|report| &report.drops),
             },
+            "signals": signals.iter().map(signal).collect::<Vec<_>>(),
             "shards": reports.iter().map(|report| json!({
                 "shard": report.shard,
                 "gauges": object(&report.gauges),
@@ -182,6 +201,9 @@ impl SignalEngine {
         if !missing.is_empty() {
             body["missing"] = missing.iter().map(|shard| Value::from(shard.0)).collect();
         }
+        if !missing_signals.is_empty() {
+            body["missing_signals"] = missing_signals.iter().map(|signal| Value::from(signal.0)).collect();
+        }
         let content = body.to_string();
         let response = Response {
             status: if status == "ok" { Status::Ok } else { Status::ServiceUnavailable },
@@ -191,7 +213,7 @@ impl SignalEngine {
         };
         let HealthCheck(asker) = *check;
         if let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) {
-            self.respond(asker.connection, method, keep_alive, &response);
+            self.respond(asker.place.connection, method, keep_alive, &response);
         }
     }
 }

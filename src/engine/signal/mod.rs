@@ -16,6 +16,7 @@ mod http;
 mod message;
 mod outlet;
 mod plugin;
+mod relay;
 mod reply;
 mod request;
 mod rest;
@@ -33,20 +34,22 @@ use simd_json::Buffers;
 pub use config::SignalConfig;
 pub use connection::Fate;
 pub use counters::{Counters, drops};
+pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;
 
 use connection::{Connections, Protocol, Purpose};
 use duty::{Duties, DutyId};
 use plugin::{Exchange, Step};
+use relay::Lane;
 use scatter::{Scatter, ScatterId};
 
-use crate::id::{SessionId, ShardId};
+use crate::id::{SessionId, ShardId, SignalId};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::ticket::Tickets;
-use crate::proto::session::{Due, Outlet, Patience, Sessions};
+use crate::proto::session::{Due, Patience, Place, Sessions};
 use crate::proto::tls::Tls;
 use crate::proto::websocket::CloseReason;
 use crate::room::command::{Command, CommandEnvelope, Mail};
@@ -71,6 +74,11 @@ pub struct SignalEngine {
     answered: Vec<ConnectionId>,
     /// Sessions whose events nobody fetches, to be ended.
     overflowed: Vec<SessionId>,
+    /// Sessions whose WebSocket is gone.
+    left: Vec<(Place, SessionId)>,
+    /// The ways to the other signalling shards, and when full ones are tried again.
+    lanes: Vec<Lane>,
+    lanes_at: Mono,
     sessions: Sessions,
     tickets: Tickets<Waiting>,
     scatters: BTreeMap<ScatterId, Scatter>,
@@ -94,6 +102,8 @@ enum Waiting {
     Plugin(Exchange, Step),
     /// One shard's part of an answer.
     Scatter(ScatterId, ShardId),
+    /// A signalling shard's.
+    Report(ScatterId, SignalId),
     /// Something that is repeated until it is acknowledged.
     Duty(DutyId),
 }
@@ -117,6 +127,9 @@ impl SignalEngine {
             ended: Vec::new(),
             answered: Vec::new(),
             overflowed: Vec::new(),
+            left: Vec::new(),
+            lanes: (0..config.signals).map(|_| Lane::default()).collect(),
+            lanes_at: Mono::NEVER,
             sessions: Sessions::new(
                 config.id,
                 config.signals,
@@ -244,7 +257,7 @@ impl SignalEngine {
                     self.counters.sessions_unclaimed += 1;
                     self.end_session(now, session);
                 }
-                Due::Poll(answer) => self.end_poll(answer),
+                Due::Poll((asker, text)) => self.say(asker, text),
             }
         }
         while let Some(waiting) = self.tickets.expired(now.mono) {
@@ -252,6 +265,7 @@ impl SignalEngine {
             self.give_up(now, waiting, error::PluginError::Late);
         }
         self.repeat_duties(now.mono);
+        self.retry_lanes(now.mono);
         while let Some(id) = self.connection_deadlines.due(now.mono) {
             self.give_up_connection(id);
         }
@@ -263,7 +277,7 @@ impl SignalEngine {
         let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
         [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
             .into_iter()
-            .fold(drain, Mono::min)
+            .fold(drain.min(self.lanes_at), Mono::min)
     }
 
     /// A connection that has output or is to be closed: its output is to be taken once its last is written.
@@ -361,10 +375,10 @@ impl SignalEngine {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if let Protocol::Http(http) = &mut connection.protocol
             && let Some(Purpose::Poll(session)) = http.pending.take().map(|pending| pending.purpose)
-            && let Some(Outlet::Poll(polls)) = self.sessions.get_mut(session).map(|session| &mut session.outlet)
         {
-            polls.withdraw(id);
+            self.leave_poll(id, session);
         }
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.fate == Fate::Open {
             self.ended.push(id);
         }
@@ -390,8 +404,10 @@ impl SignalEngine {
             } else if let Some(id) = self.ended.pop() {
                 let sessions = self.connections.get_mut(id).map(|connection| std::mem::take(&mut connection.sessions));
                 for session in sessions.unwrap_or_default() {
-                    self.lose(now, session);
+                    self.leave_session(id, session);
                 }
+            } else if let Some((place, session)) = self.left.pop() {
+                self.lose(now, place, session);
             } else if let Some(session) = self.overflowed.pop() {
                 self.end_session(now, session);
             } else {
@@ -436,6 +452,7 @@ impl SignalEngine {
         match waiting {
             Waiting::Plugin(exchange, step) => self.abandon(now, exchange, step, error),
             Waiting::Scatter(id, shard) => self.gather(now, id, shard, Err(error)),
+            Waiting::Report(id, signal) => self.miss_report(now, id, signal),
             // Duties have no deadline and are not refused.
             Waiting::Duty(_) => {}
         }

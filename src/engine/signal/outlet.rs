@@ -2,21 +2,24 @@
 //! polls. And how that place changes: claims, lost connections, sessions that end.
 
 use super::connection::{Fate, Pending, Protocol};
+use super::relay::Relay;
 use super::{ConnectionId, SignalEngine};
 use crate::id::SessionId;
-use crate::proto::http::{Method, Response};
-use crate::proto::session::poll::{Answer, LongPoll, Overflow, Shape};
-use crate::proto::session::{Asker, NotPolled, Outlet};
+use crate::proto::http::{Method, Response, Status};
+use crate::proto::session::poll::{LongPoll, Overflow, Shape};
+use crate::proto::session::{Asker, NotPolled, Outlet, Place, Session};
 use crate::time::Now;
 use crate::wire::janus::envelope;
 
 impl SignalEngine {
     /// Answers a request.
     pub(super) fn say(&mut self, asker: Asker, text: String) {
-        let Some(connection) = self.connections.get(asker.connection) else { return };
-        match connection.protocol {
-            Protocol::WebSocket(_) => self.send(asker.connection, text),
-            Protocol::Http(_) => self.complete(asker, text),
+        if asker.place.signal != self.config.id {
+            self.relay(asker.place.signal, Relay::Answer(asker, text));
+        } else if asker.is_socket() {
+            self.send(asker.place.connection, text);
+        } else {
+            self.complete(asker, text);
         }
     }
 
@@ -24,13 +27,17 @@ impl SignalEngine {
     pub(super) fn tell(&mut self, id: SessionId, text: String) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         match &mut session.outlet {
-            Outlet::Socket(connection) => {
-                let connection = *connection;
-                self.send(connection, text);
+            Outlet::Socket(place) => {
+                let place = *place;
+                if place.signal == self.config.id {
+                    self.send(place.connection, text);
+                } else {
+                    self.relay(place.signal, Relay::Event(place, id, text));
+                }
             }
             Outlet::Poll(polls) => match polls.push(text) {
                 Ok(None) => {}
-                Ok(Some((asker, text))) => self.complete(asker, text),
+                Ok(Some((asker, text))) => self.say(asker, text),
                 Err(Overflow) => {
                     self.drops.poll_queue_overflow += 1;
                     self.overflowed.push(id);
@@ -41,7 +48,7 @@ impl SignalEngine {
     }
 
     /// Sends a text message; a client that does not read is dropped.
-    fn send(&mut self, id: ConnectionId, text: String) {
+    pub(super) fn send(&mut self, id: ConnectionId, text: String) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Protocol::WebSocket(socket) = &mut connection.protocol else { return };
         if connection.fate != Fate::Open {
@@ -51,31 +58,30 @@ impl SignalEngine {
         self.check_outbox(id);
     }
 
-    /// Answers a request over HTTP, or a poll.
+    /// Answers a request over HTTP, or a poll, of a client of ours.
     fn complete(&mut self, asker: Asker, text: String) {
         let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) else {
             // Given up after its time.
             self.drops.answer_late += 1;
             return;
         };
-        self.respond_json(asker.connection, method, keep_alive, &text);
+        self.respond_json(asker.place.connection, method, keep_alive, &text);
+    }
+
+    /// Answers a poll with a status alone.
+    pub(super) fn refuse_poll(&mut self, asker: Asker, status: Status) {
+        if let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) {
+            self.respond_empty(asker.place.connection, method, keep_alive, status);
+        }
     }
 
     /// The HTTP request that waits for an answer, which it gets now. The next one is read when all else is done.
     pub(super) fn take_pending(&mut self, asker: Asker) -> Option<Pending> {
-        let connection = self.connections.get_mut(asker.connection)?;
+        let connection = self.connections.get_mut(asker.place.connection)?;
         let Protocol::Http(http) = &mut connection.protocol else { return None };
         let pending = http.pending.take_if(|_| http.requests == asker.request)?;
-        self.answered.push(asker.connection);
+        self.answered.push(asker.place.connection);
         Some(pending)
-    }
-
-    /// The place where the asker hears what nobody asked for.
-    pub(super) fn outlet_of(&self, asker: Asker) -> Outlet {
-        match self.connections.get(asker.connection).map(|connection| &connection.protocol) {
-            Some(Protocol::WebSocket(_)) => Outlet::Socket(asker.connection),
-            Some(Protocol::Http(_)) | None => Outlet::Poll(LongPoll::default()),
-        }
     }
 
     /// A long poll.
@@ -88,34 +94,22 @@ impl SignalEngine {
     ) -> Result<(), NotPolled> {
         self.sessions.touch(now.mono, id);
         if let Some((asker, text)) = self.sessions.poll(now.mono, id, asker, shape)? {
-            self.complete(asker, text);
+            self.say(asker, text);
         }
         Ok(())
-    }
-
-    /// A poll that heard nothing.
-    pub(super) fn end_poll(&mut self, (asker, text): Answer) {
-        self.complete(asker, text);
     }
 
     /// Moves a session's events to where the asker hears them, the ones that nobody has fetched included. `answer` is said
     /// before those.
     pub(super) fn claim(&mut self, asker: Asker, id: SessionId, answer: String) {
-        let outlet = self.outlet_of(asker);
-        if let Outlet::Socket(connection) = outlet
-            && let Some(connection) = self.connections.get_mut(connection)
-        {
-            connection.sessions.insert(id);
-        }
         self.counters.sessions_claimed += 1;
-        let before = self.sessions.claim(id, outlet);
+        let before = self.sessions.claim(id, Outlet::of(asker));
+        if asker.is_socket() {
+            self.own(asker.place, id);
+        }
         self.say(asker, answer);
         match before {
-            Some(Outlet::Socket(before)) if before != asker.connection => {
-                if let Some(connection) = self.connections.get_mut(before) {
-                    connection.sessions.remove(&id);
-                }
-            }
+            Some(Outlet::Socket(before)) if before != asker.place || !asker.is_socket() => self.disown(before, id),
             Some(Outlet::Poll(mut polls)) => {
                 self.release_polls(&mut polls);
                 for text in polls.into_queue() {
@@ -128,12 +122,16 @@ impl SignalEngine {
 
     fn release_polls(&mut self, polls: &mut LongPoll) {
         while let Some((asker, text)) = polls.release() {
-            self.complete(asker, text);
+            self.say(asker, text);
         }
     }
 
-    /// The WebSocket that a session belongs to is gone.
-    pub(super) fn lose(&mut self, now: Now, id: SessionId) {
+    /// A WebSocket is gone, and with it the session that was heard there.
+    pub(super) fn lose(&mut self, now: Now, place: Place, id: SessionId) {
+        let is_heard_there = |session: &Session| matches!(session.outlet, Outlet::Socket(outlet) if outlet == place);
+        if !self.sessions.get(id).is_some_and(is_heard_there) {
+            return;
+        }
         if self.drain.is_none() && self.sessions.lose(now.mono, id) {
             self.counters.sessions_lost += 1;
         } else {
@@ -151,11 +149,7 @@ impl SignalEngine {
     pub(super) fn end_session(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.remove(id) else { return };
         match session.outlet {
-            Outlet::Socket(connection) => {
-                if let Some(connection) = self.connections.get_mut(connection) {
-                    connection.sessions.remove(&id);
-                }
-            }
+            Outlet::Socket(place) => self.disown(place, id),
             Outlet::Poll(mut polls) => self.release_polls(&mut polls),
             Outlet::Lost(_) => {}
         }
@@ -169,7 +163,7 @@ impl SignalEngine {
         let fields = self.cors();
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let response = Response {
-            status: crate::proto::http::Status::Ok,
+            status: Status::Ok,
             content_type: "application/json",
             fields: &fields,
             content: text.as_bytes(),

@@ -17,6 +17,8 @@ impl SignalEngine {
             None => self.handle_late_reply(now, from, reply),
             Some(Waiting::Plugin(exchange, step)) => self.advance(now, from, exchange, step, reply),
             Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
+            // Signalling shards do not reply by mail.
+            Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
             Some(Waiting::Duty(id)) => self.duty_done(now.mono, id, reply),
         }
     }

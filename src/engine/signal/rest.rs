@@ -8,12 +8,13 @@ use simd_json::borrowed::Value;
 
 use super::connection::{Fate, Pending, Protocol, Purpose};
 use super::core::is_equal;
+use super::relay::Relay;
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::{Method, Request, Response, Status};
-use crate::proto::session::Asker;
 use crate::proto::session::poll::Shape;
+use crate::proto::session::{Asker, NotPolled};
 use crate::time::{Mono, Now};
 use crate::wire::janus::document::{self, DocumentError};
 use crate::wire::janus::envelope;
@@ -132,7 +133,7 @@ impl SignalEngine {
         fields
     }
 
-    fn respond_empty(&mut self, id: ConnectionId, method: Method, keep_alive: bool, status: Status) {
+    pub(super) fn respond_empty(&mut self, id: ConnectionId, method: Method, keep_alive: bool, status: Status) {
         self.respond_with(id, method, keep_alive, status, &[]);
     }
 
@@ -173,12 +174,13 @@ impl SignalEngine {
         if let Some(connection) = self.connections.get_mut(id)
             && let Protocol::Http(http) = &mut connection.protocol
         {
-            http.requests = http.requests.wrapping_add(1);
+            // 0 is what a WebSocket asks with.
+            http.requests = http.requests.wrapping_add(1).max(1);
             http.pending = Some(Pending { method, keep_alive, purpose });
             request = http.requests;
             self.connection_deadlines.set(id, deadline);
         }
-        Asker { connection: id, request }
+        Asker { place: self.place(id), request }
     }
 
     fn answer_poll(&mut self, now: Now, id: ConnectionId, session: SessionId, request: &Request) {
@@ -192,10 +194,13 @@ impl SignalEngine {
             return self.respond_empty(id, method, keep_alive, Status::Forbidden);
         }
         let shape = Shape::of(request.parameter("maxev").as_deref());
+        // The session's home keeps the time.
         let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Poll(session));
-        if self.poll_session(now, session, asker, shape).is_err() {
-            self.take_pending(asker);
-            self.respond_empty(id, method, keep_alive, Status::NotFound);
+        let home = self.sessions.home(session);
+        if home != self.config.id {
+            self.relay(home, Relay::Poll(asker, session, shape));
+        } else if self.poll_session(now, session, asker, shape) == Err(NotPolled) {
+            self.refuse_poll(asker, Status::NotFound);
         }
     }
 
@@ -257,7 +262,7 @@ impl SignalEngine {
     }
 
     fn note_transaction(&mut self, asker: Asker, session: Option<SessionId>, transaction: Option<&str>) {
-        if let Some(connection) = self.connections.get_mut(asker.connection)
+        if let Some(connection) = self.connections.get_mut(asker.place.connection)
             && let Protocol::Http(http) = &mut connection.protocol
             && let Some(pending) = &mut http.pending
         {

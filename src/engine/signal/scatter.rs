@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::error::PluginError;
 use super::http::HealthCheck;
 use super::plugin::Exchange;
-use super::{SignalEngine, Waiting, message};
-use crate::id::ShardId;
+use super::relay::Relay;
+use super::{SignalEngine, SignalReport, Waiting, message};
+use crate::id::{ShardId, SignalId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::room::command::{Command, Reply, RoomSummary, ShardReport};
 use crate::time::Now;
@@ -24,10 +25,22 @@ pub(super) struct Scatter {
     purpose: Purpose,
     waiting: usize,
     rooms: Vec<RoomSummary>,
-    reports: Vec<ShardReport>,
-    missing: Vec<ShardId>,
+    gathered: Gathered,
     /// Why the first of the missing is missing.
     error: Option<PluginError>,
+}
+
+/// How all shards are, as far as they have said.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// Of media shards.
+    pub reports: Vec<ShardReport>,
+    /// Media shards that have not answered.
+    pub missing: Vec<ShardId>,
+    /// Of signalling shards.
+    pub signals: Vec<SignalReport>,
+    /// Signalling shards that have not answered.
+    pub missing_signals: Vec<SignalId>,
 }
 
 #[derive(Debug)]
@@ -42,39 +55,76 @@ impl SignalEngine {
         self.scatter(now, TICKET_DEADLINE, Purpose::List(exchange), || Command::List { private });
     }
 
-    /// Asks every shard how it is.
+    /// Asks every shard how it is, the signalling shards too.
     pub(super) fn scatter_survey(&mut self, now: Now, check: HealthCheck) {
-        self.scatter(now, SURVEY_DEADLINE, Purpose::Health(check), || Command::Survey);
-    }
-
-    fn scatter(&mut self, now: Now, patience: Duration, purpose: Purpose, command: impl Fn() -> Command) {
-        self.scatters_made += 1;
-        let id = ScatterId(self.scatters_made);
-        let waiting = usize::from(self.config.shards);
-        let (rooms, reports, missing) = (Vec::new(), Vec::new(), Vec::new());
-        self.scatters.insert(id, Scatter { purpose, waiting, rooms, reports, missing, error: None });
-        for shard in (0..self.config.shards).map(ShardId) {
-            self.ask_until(now.mono + patience, shard, command(), Waiting::Scatter(id, shard));
+        let id = self.scatter(now, SURVEY_DEADLINE, Purpose::Health(check), || Command::Survey);
+        let own = self.report();
+        if let Some(scatter) = self.scatters.get_mut(&id) {
+            scatter.gathered.signals.push(own);
+            scatter.waiting += usize::from(self.config.signals) - 1;
+        }
+        let (me, signals) = (self.config.id, self.config.signals);
+        for signal in (0..signals).map(SignalId).filter(|signal| *signal != me) {
+            let ticket = self.tickets.reserve(now.mono + SURVEY_DEADLINE, Waiting::Report(id, signal));
+            self.relay(signal, Relay::Survey(me, ticket));
         }
     }
 
-    /// One shard has answered, or never will.
+    fn scatter(&mut self, now: Now, patience: Duration, purpose: Purpose, command: impl Fn() -> Command) -> ScatterId {
+        self.scatters_made += 1;
+        let id = ScatterId(self.scatters_made);
+        let waiting = usize::from(self.config.shards);
+        let (rooms, gathered) = (Vec::new(), Gathered::default());
+        self.scatters.insert(id, Scatter { purpose, waiting, rooms, gathered, error: None });
+        for shard in (0..self.config.shards).map(ShardId) {
+            self.ask_until(now.mono + patience, shard, command(), Waiting::Scatter(id, shard));
+        }
+        id
+    }
+
+    /// One media shard has answered, or never will.
     pub(super) fn gather(&mut self, now: Now, id: ScatterId, shard: ShardId, reply: Result<Reply, PluginError>) {
         let Some(scatter) = self.scatters.get_mut(&id) else { return };
         match reply {
             Ok(Reply::Rooms(rooms)) => scatter.rooms.extend(rooms),
-            Ok(Reply::Surveyed(report)) => scatter.reports.push(*report),
+            Ok(Reply::Surveyed(report)) => scatter.gathered.reports.push(*report),
             wrong => {
-                scatter.missing.push(shard);
+                scatter.gathered.missing.push(shard);
                 scatter.error.get_or_insert(wrong.err().unwrap_or(PluginError::Unexpected));
             }
         }
+        self.conclude(now, id);
+    }
+
+    /// Another signalling shard has answered.
+    pub(super) fn gather_report(&mut self, now: Now, ticket: Ticket, report: SignalReport) {
+        let Some(Waiting::Report(id, _)) = self.tickets.take(ticket) else {
+            self.drops.reply_late += 1;
+            return;
+        };
+        if let Some(scatter) = self.scatters.get_mut(&id) {
+            scatter.gathered.signals.push(report);
+            self.conclude(now, id);
+        }
+    }
+
+    /// Another signalling shard does not answer.
+    pub(super) fn miss_report(&mut self, now: Now, id: ScatterId, signal: SignalId) {
+        if let Some(scatter) = self.scatters.get_mut(&id) {
+            scatter.gathered.missing_signals.push(signal);
+            self.conclude(now, id);
+        }
+    }
+
+    /// One of those who were asked is done.
+    fn conclude(&mut self, now: Now, id: ScatterId) {
+        let Some(scatter) = self.scatters.get_mut(&id) else { return };
         scatter.waiting -= 1;
         if scatter.waiting > 0 {
             return;
         }
         let Some(scatter) = self.scatters.remove(&id) else { return };
-        let Scatter { purpose, mut rooms, mut reports, missing, error, .. } = scatter;
+        let Scatter { purpose, mut rooms, mut gathered, error, .. } = scatter;
         match purpose {
             Purpose::List(exchange) => {
                 rooms.sort_by(|one, other| one.spec.room.cmp(&other.spec.room));
@@ -83,8 +133,9 @@ impl SignalEngine {
                 self.finish(now, exchange, error.map_or(Ok(answer), Err));
             }
             Purpose::Health(check) => {
-                reports.sort_by_key(|report| report.shard);
-                self.answer_health(&check, &reports, &missing);
+                gathered.reports.sort_by_key(|report| report.shard);
+                gathered.signals.sort_by_key(|report| report.signal);
+                self.answer_health(&check, &gathered);
             }
         }
     }

@@ -102,10 +102,13 @@ impl Handle {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ConnectionId, Place};
     use super::*;
+    use crate::id::SignalId;
 
     fn waiting(transaction: &str) -> Waiting {
-        let asker = Asker { connection: super::super::ConnectionId { slot: 0, generation: 0 }, request: 0 };
+        let connection = ConnectionId { slot: 0, generation: 0 };
+        let asker = Asker { place: Place { signal: SignalId(0), connection }, request: 0 };
         Waiting {
             request: Request::Leave,
             asker,

@@ -27,24 +27,47 @@ pub struct ConnectionId {
     pub generation: u32,
 }
 
+/// A connection of this or another signalling shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The shard.
+    pub signal: SignalId,
+    /// Its connection.
+    pub connection: ConnectionId,
+}
+
 /// Who waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Asker {
     /// On which connection.
-    pub connection: ConnectionId,
+    pub place: Place,
     /// With which of its requests, on HTTP, where an answer belongs to one; 0 on a WebSocket, where the transaction tells.
     pub request: u32,
+}
+
+impl Asker {
+    /// Whether the asker hears by itself, without asking.
+    pub fn is_socket(self) -> bool {
+        self.request == 0
+    }
 }
 
 /// Where what a session hears unasked goes.
 #[derive(Debug)]
 pub enum Outlet {
     /// To the WebSocket that made or claimed it, and that it dies with.
-    Socket(ConnectionId),
+    Socket(Place),
     /// To whoever polls.
     Poll(LongPoll),
     /// Nowhere: its WebSocket is gone, and until then it may be claimed.
     Lost(Mono),
+}
+
+impl Outlet {
+    /// Where an asker hears what nobody asked for.
+    pub fn of(asker: Asker) -> Outlet {
+        if asker.is_socket() { Outlet::Socket(asker.place) } else { Outlet::Poll(LongPoll::default()) }
+    }
 }
 
 /// One session.
@@ -99,9 +122,9 @@ impl Sessions {
         Sessions { sessions: BTreeMap::new(), handles: 0, deadlines: Deadlines::default(), patience, home, homes }
     }
 
-    /// Whether a session with this id would live here.
-    pub fn is_home_of(&self, id: SessionId) -> bool {
-        id.0 % u64::from(self.homes) == u64::from(self.home.0)
+    /// Where a session with this id would live.
+    pub fn home(&self, id: SessionId) -> SignalId {
+        SignalId(u8::try_from(id.0 % u64::from(self.homes)).expect("less than the number of homes"))
     }
 
     /// Makes a session with the wished id, or with a random one. None when the wished id is in use.
@@ -289,7 +312,8 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     const CONNECTION: ConnectionId = ConnectionId { slot: 0, generation: 0 };
-    const OUTLET: Outlet = Outlet::Socket(CONNECTION);
+    const PLACE: Place = Place { signal: SignalId(0), connection: CONNECTION };
+    const OUTLET: Outlet = Outlet::Socket(PLACE);
     const MINUTE: Duration = Duration::from_secs(60);
     const PATIENCE: Patience = Patience { idle: MINUTE, lost: Duration::ZERO };
 
@@ -353,7 +377,7 @@ mod tests {
         let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
         let socket = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         let polled = sessions.create(Mono(0), None, Outlet::Poll(LongPoll::default()), &mut rng).unwrap();
-        let asker = |request| Asker { connection: CONNECTION, request };
+        let asker = |request| Asker { place: PLACE, request };
         assert_eq!(sessions.poll(Mono(0), socket, asker(1), Shape::Object), Err(NotPolled));
         assert_eq!(sessions.poll(Mono(0), polled, asker(2), Shape::Object), Ok(None));
         assert_eq!(sessions.poll(Mono(0), polled, asker(3), Shape::Object), Ok(None));

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Asker, ConnectionId};
+use super::{Asker, Place};
 use crate::time::Mono;
 
 /// A poll that hears nothing is answered after this time.
@@ -96,8 +96,8 @@ impl LongPoll {
     }
 
     /// The poll of a connection that is gone.
-    pub fn withdraw(&mut self, connection: ConnectionId) {
-        self.polls.retain(|poll| poll.asker.connection != connection);
+    pub fn withdraw(&mut self, place: Place) {
+        self.polls.retain(|poll| poll.asker.place != place);
     }
 
     /// The next poll that has waited long enough, with its answer.
@@ -124,10 +124,13 @@ impl LongPoll {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ConnectionId;
     use super::*;
+    use crate::id::SignalId;
 
     fn asker(slot: u32) -> Asker {
-        Asker { connection: ConnectionId { slot, generation: 0 }, request: 1 }
+        let connection = ConnectionId { slot, generation: 0 };
+        Asker { place: Place { signal: SignalId(0), connection }, request: 1 }
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
         assert_eq!(polls.wait(Mono(0), asker(1), Shape::Array(5)), None);
         assert_eq!(polls.wait(Mono(1), asker(2), Shape::Object), None);
         assert_eq!(polls.wait(Mono(2), asker(3), Shape::Object), None);
-        polls.withdraw(asker(2).connection);
+        polls.withdraw(asker(2).place);
         assert_eq!(polls.push("a".into()), Ok(Some((asker(1), "[a]".into()))));
         assert_eq!(polls.push("b".into()), Ok(Some((asker(3), "b".into()))));
         assert_eq!(polls.push("c".into()), Ok(None));

@@ -61,8 +61,8 @@ pub enum CoreError {
     Exhausted(&'static str),
     /// 490: an HTTP request has waited for too long.
     NotAnswered,
-    /// 490: a session id that another signalling shard is the home of.
-    ForeignSession,
+    /// 490: the lane to the session's signalling shard is full.
+    Busy,
 }
 
 impl CoreError {
@@ -88,7 +88,7 @@ impl CoreError {
             CoreError::SessionTaken => 468,
             CoreError::UnexpectedAnswer => 469,
             CoreError::Draining => 472,
-            CoreError::Exhausted(_) | CoreError::NotAnswered | CoreError::ForeignSession => 490,
+            CoreError::Exhausted(_) | CoreError::NotAnswered | CoreError::Busy => 490,
         }
     }
 }
@@ -128,7 +128,7 @@ impl fmt::Display for CoreError {
             CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),
             CoreError::NotAnswered => f.write_str("The request was not answered in time"),
             CoreError::Exhausted(bound) => write!(f, "Out of resources ({bound})"),
-            CoreError::ForeignSession => f.write_str("A session with this ID cannot be created on this connection"),
+            CoreError::Busy => f.write_str("The signalling shard of this session is busy, try again"),
         }
     }
 }
