@@ -159,6 +159,20 @@ fn a_client_that_does_not_read_is_dropped_with_its_sessions() {
 }
 
 #[test]
+fn one_long_answer_is_not_taken_for_a_client_that_does_not_read() {
+    let mut config = SignalConfig::new([3; 32]);
+    config.outbox_bytes = 10_000;
+    config.rooms = (1..=100).map(|id| RoomSpec::new(RoomId::from(id))).collect();
+    let mut world = World::new(config);
+    let (session, handle) = joined(&mut world, 'A');
+    let list = json!({"janus":"message","transaction":"4","session_id":session.0,"handle_id":handle.0,"body":{"request":"list"}});
+    world.say('A', &list.to_string());
+    let heard = json_of(world.hear('A'));
+    assert_eq!(heard["plugindata"]["data"]["list"].as_array().unwrap().len(), 100);
+    assert_eq!((world.clients[&'A'].fate, world.drops("outbox_overflow")), (Fate::Open, 0));
+}
+
+#[test]
 fn pages_and_statuses_are_served_and_connections_are_reused() {
     let mut world = world();
     let all = http(

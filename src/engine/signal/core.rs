@@ -29,9 +29,9 @@ impl SignalEngine {
                 Some(text) => self.handle_text(now, Asker { place: self.place(id), request: 0 }, text.as_bytes()),
                 None => {
                     let closed = socket.is_closed();
-                    let has_output = !socket.output().is_empty();
-                    if has_output {
-                        self.check_outbox(id);
+                    let waiting = socket.output().len();
+                    if waiting > 0 {
+                        self.check_outbox(id, waiting);
                     }
                     if closed {
                         self.end(id, Fate::CloseAfterFlush);
@@ -82,7 +82,9 @@ impl SignalEngine {
                 }
                 self.counters.requests += 1;
                 if let Err(error) = self.execute(now, asker, &request) {
-                    self.refuse(asker, request.session, Some(request.transaction), &error);
+                    // The session that was wished for stands for the one that there is not.
+                    let session = if error == CoreError::SessionTaken { request.id } else { request.session };
+                    self.refuse(asker, session, Some(request.transaction), &error);
                 }
             }
         }
@@ -250,7 +252,9 @@ impl SignalEngine {
                     self.vacate(now.mono, session, handle, state.seat, true);
                 }
             }
-            Verb::Claim | Verb::Attach | Verb::Destroy => return Err(CoreError::Unhandled(request.name.into())),
+            // Janus takes it here, too.
+            Verb::Claim => self.claim(asker, session, envelope::success(session, transaction)),
+            Verb::Attach | Verb::Destroy => return Err(CoreError::Unhandled(request.name.into())),
             Verb::Info | Verb::Ping | Verb::Create | Verb::Unknown => {
                 return Err(CoreError::UnknownVerb(request.name.into()));
             }

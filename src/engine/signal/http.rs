@@ -98,8 +98,9 @@ impl SignalEngine {
         if connection.fate != Fate::Open {
             return;
         }
+        let before = http.output.len();
         response.compose(method, keep_alive, &mut http.output);
-        self.check_outbox(id);
+        self.check_outbox(id, before);
         if !keep_alive {
             self.end(id, Fate::CloseAfterFlush);
         }

@@ -358,10 +358,11 @@ impl SignalEngine {
         &self.drops
     }
 
-    /// After output was added: tells the machine, and drops a client that does not read.
-    fn check_outbox(&mut self, id: ConnectionId) {
+    /// After output was added behind `before` bytes that wait: tells the machine, and drops a client that does not read.
+    /// One long answer, such as a list of many rooms, is no sign of that.
+    fn check_outbox(&mut self, id: ConnectionId, before: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.output().len() > self.config.outbox_bytes {
+        if before > self.config.outbox_bytes {
             connection.output().clear();
             self.drops.outbox_overflow += 1;
             self.end(id, Fate::Drop);

@@ -54,8 +54,9 @@ impl SignalEngine {
         if connection.fate != Fate::Open {
             return;
         }
+        let before = socket.output().len();
         socket.send(text);
-        self.check_outbox(id);
+        self.check_outbox(id, before);
     }
 
     /// Answers a request over HTTP, or a poll, of a client of ours.

@@ -249,7 +249,7 @@ impl SignalEngine {
             Some(Role::Subscriber) => return Err(RoomError::AlreadySubscriber.into()),
             Some(Role::Joining | Role::Finished) => return Err(RoomError::HandleFinished.into()),
         }
-        let room = room::parse_room(body)?;
+        let room = room::parse_join(body)?;
         Ok(self.locate(match request::join(request, body, description) {
             Ok(join) => Located::Join(room, Box::new(join)),
             Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), error),

@@ -69,10 +69,11 @@ fn parse_codecs(list: &str, is_video: bool) -> Option<Vec<Codec>> {
     named.map(|name| Codec::from_janus(name.trim()).filter(|codec| codec.is_video() == is_video)).collect()
 }
 
+/// As a sentence has them: with `or` before the last.
 fn known_codecs(is_video: bool) -> Box<str> {
-    let names: Vec<&str> =
-        Codec::all().filter(|codec| codec.is_video() == is_video).map(|codec| codec.janus()).collect();
-    names.join(", ").into()
+    let codecs = Codec::all().filter(|codec| codec.is_video() == is_video);
+    let names = codecs.map(Codec::janus).collect::<Vec<_>>().join(", ");
+    names.rsplit_once(", ").map_or(names.clone(), |(others, last)| format!("{others} or {last}")).into()
 }
 
 /// A `join` of either role.

@@ -177,9 +177,14 @@ impl<'v> Destroy<'v> {
     }
 }
 
-/// The room of `exists`, `listparticipants` and of the joins.
+/// The room of `exists` and `listparticipants`.
 pub fn parse_room(body: Fields<'_>) -> Result<RoomId, RequestError> {
     required_room(body.check(&[Field::required("room", Kind::Id)])?)
+}
+
+/// The room of the joins. Whether there is a `ptype` is looked at before the room, what it says behind the pin.
+pub fn parse_join(body: Fields<'_>) -> Result<RoomId, RequestError> {
+    required_room(body.check(&[Field::required("room", Kind::Id), Field::required("ptype", Kind::Text)])?)
 }
 
 fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
