@@ -84,10 +84,11 @@ fn send_range(
         turn.desk.drops.add(DropReason::NoPath, range.end - range.start);
         return false;
     };
-    let history = &stream.layers[0].history;
+    let layer = &stream.layers[0];
+    let history = &layer.history;
     let longest = if lane == Lane::Video { longest_payload(history, range.clone()) } else { 0 };
     let stamps = Stamps::at(turn.now.mono, transport_sequence);
-    let mut release = Release { leg, keys, path, streams, history, longest, lane, stamps };
+    let mut release = Release { leg, keys, path, streams, history, began: layer.began, longest, lane, stamps };
     for position in range {
         release.send(turn, position);
     }
@@ -102,6 +103,8 @@ struct Release<'a> {
     path: FourTuple,
     streams: LegStreams,
     history: &'a History,
+    /// Where in it the source began.
+    began: u64,
     /// The longest payload of the range.
     longest: usize,
     lane: Lane,
@@ -130,7 +133,7 @@ impl Release<'_> {
     fn catch_up(&mut self, turn: &mut Turn<'_>, keyframe: u64) {
         let Some((beginning, _)) = self.history.get(keyframe) else { return };
         if beginning.late {
-            for position in keyframe.saturating_sub(HELD_BACK_MAX)..keyframe {
+            for position in keyframe.saturating_sub(HELD_BACK_MAX).max(self.began)..keyframe {
                 if self.history.get(position).is_some_and(|(entry, _)| entry.sequence > beginning.sequence) {
                     self.seal(turn, position);
                 }
