@@ -183,6 +183,11 @@ fn come_and_publish(world: &mut World, prng: &mut Prng) {
     let Some(&room) = prng.pick(&rooms) else { return };
     let browser = browser(world, prng);
     let id = world.join(room, browser);
+    if prng.per_mille(400) {
+        // What comes in disorder leaves in the same disorder: the viewers' own paths show whether all of it does.
+        let address = world.clients[&id].public;
+        world.net.local.insert(address, Weather::FOUL);
+    }
     let lines = match prng.below(4) {
         0 => vec![(MediaKind::Video, true)],
         1 => vec![(MediaKind::Audio, true)],

@@ -109,7 +109,6 @@ pub enum Task {
     Answer { client: u64, browser: u64, sdp: String },
     Offer { client: u64, sdp: String },
     Start { client: u64, sdp: String },
-    Calm { address: SocketAddr },
     Close { client: u64, browser: u64 },
 }
 
@@ -473,7 +472,6 @@ impl World {
                 }
                 self.ledger.pause(id, false);
             }
-            Task::Calm { address } => drop(self.net.local.remove(&address)),
             Task::Close { client, browser } => {
                 let client = self.clients.get_mut(&client).expect("clients stay");
                 if client.browsers == browser {
@@ -745,14 +743,23 @@ impl World {
         }
     }
 
+    /// A NAT gives the address of one peer, which is not heard of any more, to another.
+    pub fn inherit(&mut self, heir: u64, from: u64) {
+        let public = self.clients[&from].public;
+        self.vanish(from);
+        self.clients.get_mut(&from).expect("clients stay").public = shard_address(99);
+        let client = self.clients.get_mut(&heir).expect("clients stay");
+        client.public = public;
+        (client.disturbed, client.exchanged) = (true, true);
+    }
+
     /// For some seconds nothing of the client arrives; then all of it at once.
     pub fn stall(&mut self, id: u64, seconds: u64) {
-        self.ledger.stall(self.clients[&id].feed);
-        let address = self.clients[&id].public;
-        let delay = seconds * 1_000_000;
-        // What is sent while it lasts waits for what was sent first.
-        self.net.local.insert(address, Weather { delay_us: (delay, delay), ..self.net.weather });
-        self.tasks.insert((self.clock.mono() + Duration::from_millis(1), id), Task::Calm { address });
+        let Client { public, room, feed, .. } = self.clients[&id];
+        let rough = self.net.weather.reorder > 0 || self.net.local.contains_key(&public);
+        self.ledger.stall(feed, rough);
+        let to = shard_address(u8::try_from(self.owner(room).expect("it has one")).unwrap());
+        self.net.hold((public, to), self.clock.mono() + Duration::from_secs(seconds));
     }
 
     /// What the shards hold is what the handles know of.
