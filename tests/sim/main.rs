@@ -3,7 +3,9 @@ mod browser;
 mod camera;
 mod checks;
 mod clock;
+mod control;
 mod faults;
+mod handshake;
 mod network;
 mod script;
 mod workload;
@@ -62,7 +64,7 @@ fn heard(world: &World, client: u64, what: impl Fn(&Heard) -> bool) -> usize {
 }
 
 fn script(shard: u8) -> Box<dyn HandshakeFactory + Send> {
-    Box::new(script::ScriptedFactory::new(u64::from(shard)))
+    Box::new(handshake::ScriptedFactory::new(u64::from(shard)))
 }
 
 #[test]

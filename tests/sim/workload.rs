@@ -9,8 +9,9 @@ use portunus::wire::sdp::MediaKind;
 use crate::browser::Browser;
 use crate::checks::{Trace, drops};
 use crate::faults::{Strangers, Weather};
+use crate::handshake::ScriptedFactory;
 use crate::network::Prng;
-use crate::script::{ScriptedBrowser, ScriptedFactory};
+use crate::script::ScriptedBrowser;
 use crate::world::{Client, PEER_TIMEOUT, Role, World};
 
 const ROOMS_MAX: usize = 3;
