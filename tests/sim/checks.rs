@@ -210,6 +210,10 @@ impl Ledger {
             if leg.awaiting_keyframe && !label.keyframe {
                 continue;
             }
+            if late && leg.kind == MediaKind::Audio && leg.base.is_none() {
+                // Numbers begin with the newest there is.
+                continue;
+            }
             let begins = std::mem::take(&mut leg.awaiting_keyframe);
             leg.expect(label, timestamp, marker);
             if begins && late {
