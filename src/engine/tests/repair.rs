@@ -118,7 +118,7 @@ fn head(header: &Header, transport_sequence: u16) -> Vec<u8> {
     head
 }
 
-fn send_rtcp(end: &mut End, world: &mut World, compose: impl FnOnce(&mut [u8]) -> usize) {
+pub fn send_rtcp(end: &mut End, world: &mut World, compose: impl FnOnce(&mut [u8]) -> usize) {
     let (mut plain, mut out) = ([0; 1400], [0; 1500]);
     let len = compose(&mut plain);
     let len = end.outbound.protect_rtcp(&plain[..len], &mut out).unwrap();
