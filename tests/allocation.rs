@@ -14,9 +14,15 @@ mod checks;
 #[path = "sim/clock.rs"]
 #[allow(dead_code)]
 mod clock;
+#[path = "sim/control.rs"]
+#[allow(dead_code)]
+mod control;
 #[path = "sim/faults.rs"]
 #[allow(dead_code)]
 mod faults;
+#[path = "sim/handshake.rs"]
+#[allow(dead_code)]
+mod handshake;
 #[path = "sim/network.rs"]
 #[allow(dead_code)]
 mod network;
@@ -38,7 +44,8 @@ use portunus::wire::sdp::MediaKind;
 
 use camera::Camera;
 use faults::Weather;
-use script::{ScriptedBrowser, ScriptedFactory};
+use handshake::ScriptedFactory;
+use script::ScriptedBrowser;
 use world::World;
 
 /// The system's allocator, which counts what this thread asks for while it is told to.

@@ -141,7 +141,8 @@ impl Leg {
         let same = (self.pt, self.extensions) == (media.pt, media.extensions);
         self.pt = media.pt;
         self.rtx_pt = media.rtx_pt;
-        self.nack = media.nack;
+        // Chromium asks for audio as soon as we offer to repair it, and leaves that out of its answer.
+        self.nack = media.nack || self.spec.kind == MediaKind::Audio;
         self.extensions = media.extensions;
         if !same {
             self.forget_sent();

@@ -49,12 +49,12 @@ pub struct Layer {
     pub losses: Losses,
     /// Its packets.
     pub history: History,
+    /// Where in the history the source began (again): numbers from before it are not to be compared with those behind it.
+    pub began: u64,
     /// When the last packet came.
     pub received: Mono,
     /// The first position of this turn, when the turn has brought packets.
     turn_from: Option<u64>,
-    /// The first position of the source's present numbering: sequence numbers before it say nothing about those behind.
-    pub numbers_from: u64,
 }
 
 impl Stream {
@@ -63,7 +63,7 @@ impl Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
         let (losses, history) = (losses(&media), region.take(media.kind));
-        layers.push(Layer { arrival: None, losses, history, received: Mono(0), turn_from: None, numbers_from: 0 });
+        layers.push(Layer { arrival: None, losses, history, began: 0, received: Mono(0), turn_from: None });
         Stream {
             member,
             media,

@@ -178,6 +178,16 @@ fn two_browsers_on_the_built_in_page_see_each_other() {
 }
 
 #[test]
+fn every_codec_of_chromium_plays_alone_and_together() {
+    Server::start("codecs", &[]).plays("codecs", &[]);
+}
+
+#[test]
+fn media_go_on_through_ice_restarts_and_m_lines_that_come_and_go() {
+    Server::start("restart", &[]).plays("restart", &[]);
+}
+
+#[test]
 fn sigterm_tells_the_peers_and_ends_with_success() {
     let mut server = Server::start("shutdown", &[]);
     server.plays("shutdown", &[]);

@@ -1,7 +1,7 @@
 //! What must be true, held against what is: a small model of who hears what, fed with the commands, the events and the
 //! packets that the engine accepted; and every packet that a browser received is looked up in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use portunus::engine::media::MediaEngine;
 use portunus::limits::VIDEO_MISSING_MAX;
@@ -89,8 +89,9 @@ pub struct Ledger {
     paused: BTreeMap<u64, bool>,
     /// What each line brought last, as it came: a keyframe that comes late has its frame before it.
     recent: BTreeMap<Line, VecDeque<(Label, u32, bool)>>,
-    /// Feeds whose packets came so late that arrival says nothing of their clocks.
-    stalled: BTreeSet<u64>,
+    /// Feeds whose packets came so late that arrival says nothing of their clocks; and whether also in such disorder that
+    /// the engine may take it for a restart of the source (RFC 3550 A.1: two in a row, 100 behind the newest).
+    stalled: BTreeMap<u64, bool>,
     /// Media packets that were received and found right.
     pub received: u64,
 }
@@ -176,8 +177,8 @@ impl Ledger {
         self.settle();
     }
 
-    pub fn stall(&mut self, feed: u64) {
-        self.stalled.insert(feed);
+    pub fn stall(&mut self, feed: u64, in_disorder: bool) {
+        self.stalled.insert(feed, in_disorder);
     }
 
     pub fn mids(&self, client: u64) -> Vec<String> {
@@ -207,6 +208,10 @@ impl Ledger {
                 continue;
             }
             if leg.awaiting_keyframe && !label.keyframe {
+                continue;
+            }
+            if late && leg.kind == MediaKind::Audio && leg.base.is_none() {
+                // Numbers begin with the newest there is.
                 continue;
             }
             let begins = std::mem::take(&mut leg.awaiting_keyframe);
@@ -247,6 +252,11 @@ impl Ledger {
         expected.received = true;
         assert_eq!(packet.marker, expected.marker);
         assert_eq!(packet.payload_type, if kind == MediaKind::Audio { 111 } else { 96 });
+        self.received += 1;
+        leg.newest = Some((now, packet.timestamp));
+        if self.stalled.get(&leg.feed) == Some(&true) {
+            return;
+        }
         let index_offset = packet.index.wrapping_sub(expected.number);
         let known = *leg.index_offset.get_or_insert(index_offset);
         let numbered = index_offset == known || path == Path::Interrupted;
@@ -254,15 +264,13 @@ impl Ledger {
         let timestamp_offset = packet.timestamp.wrapping_sub(expected.timestamp);
         let known = *leg.timestamp_offset.get_or_insert(timestamp_offset);
         assert_eq!(timestamp_offset, known, "client {client} mid {mid}: {label:?} has a wrong timestamp");
-        leg.newest = Some((now, packet.timestamp));
-        self.received += 1;
     }
 
     /// A browser has received a sender report: its pair of clocks must fit the packets, which cameras make in step with
     /// the timestamps that they write (RFC 3550 §6.4.1).
     pub fn sender_report(&mut self, client: u64, ssrc: u32, at: Mono, timestamp: u32) {
         let mine = self.legs.iter_mut().filter(|((of, _), _)| *of == client);
-        for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc) && !self.stalled.contains(&leg.feed)) {
+        for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc) && !self.stalled.contains_key(&leg.feed)) {
             let Some((came, of_packet)) = leg.newest else { continue };
             let rate = if leg.kind == MediaKind::Audio { 48 } else { 90 };
             let between_ms = (at.0.cast_signed() - came.0.cast_signed()) / 1_000_000;

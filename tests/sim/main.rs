@@ -3,7 +3,9 @@ mod browser;
 mod camera;
 mod checks;
 mod clock;
+mod control;
 mod faults;
+mod handshake;
 mod network;
 mod script;
 mod workload;
@@ -62,7 +64,7 @@ fn heard(world: &World, client: u64, what: impl Fn(&Heard) -> bool) -> usize {
 }
 
 fn script(shard: u8) -> Box<dyn HandshakeFactory + Send> {
-    Box::new(script::ScriptedFactory::new(u64::from(shard)))
+    Box::new(handshake::ScriptedFactory::new(u64::from(shard)))
 }
 
 #[test]
@@ -314,5 +316,56 @@ fn publishers_of_whom_nothing_comes_cost_no_wakes() {
     world.run_for(Duration::from_secs(10));
     let wakes = world.wakes - before;
     assert!(wakes < 10 * 9 * 4, "{wakes} wakes in 10 s for nine peers that report once in a second");
+    world.end();
+}
+
+#[test]
+fn a_burst_longer_than_the_history_goes_out_whole() {
+    let mut world = World::new(9, 1, Weather::FAIR, script);
+    world.create_room(1);
+    let publisher = scripted_publisher(&mut world, 1);
+    let subscriber = scripted_subscriber(&mut world, 1, publisher);
+    world.run_for(Duration::from_secs(2));
+    world.stall(publisher, 8);
+    let before = world.ledger.tally(subscriber, "0").0;
+    world.run_for(Duration::from_secs(7));
+    assert!(world.ledger.tally(subscriber, "0").0 - before < 5, "nothing gets through");
+    world.run_for(Duration::from_secs(3));
+    assert!(world.ledger.tally(subscriber, "0").0 - before > 200, "then all of it, in one turn");
+    // Whether all of it has come, in order, is what the end asks.
+    world.end();
+}
+
+#[test]
+fn ice_that_is_restarted_twice_before_a_check_leaves_nothing_behind() {
+    let mut world = World::new(10, 1, Weather::FAIR, script);
+    world.create_room(1);
+    let publisher = scripted_publisher(&mut world, 1);
+    let subscriber = scripted_subscriber(&mut world, 1, publisher);
+    for _ in 0..3 {
+        world.publish(publisher, &AUDIO_VIDEO, true);
+        world.run_until("answered", Duration::from_secs(1), |world| !world.clients[&publisher].negotiating);
+    }
+    world.run_for(Duration::from_secs(3));
+    let engine = &world.shards[0].engine;
+    assert_eq!((gauge(engine, "ufrags"), gauge(engine, "tuples")), (2, 2));
+    assert!(world.ledger.tally(subscriber, "1").1 > 30);
+    world.end();
+}
+
+#[test]
+fn who_inherits_an_address_does_not_inherit_its_media() {
+    let mut world = World::new(11, 1, Weather::FAIR, script);
+    world.create_room(1);
+    let publisher = scripted_publisher(&mut world, 1);
+    let (gone, heir) = (scripted_subscriber(&mut world, 1, publisher), scripted_subscriber(&mut world, 1, publisher));
+    world.run_for(Duration::from_secs(4));
+    world.inherit(heir, gone);
+    // The next check of the heir comes within 2.5 s, and tells.
+    world.run_for(Duration::from_secs(3));
+    let foreign = |world: &World| heard(world, heir, |heard| matches!(heard, Heard::Foreign(_)));
+    let before = foreign(&world);
+    world.run_for(Duration::from_secs(5));
+    assert!(before > 0 && foreign(&world) == before, "{before} packets of another, then {}", foreign(&world));
     world.end();
 }

@@ -124,6 +124,11 @@ impl Network {
         }
     }
 
+    /// Whatever is sent on a path from now on arrives no earlier than this.
+    pub fn hold(&mut self, path: (SocketAddr, SocketAddr), until: Mono) {
+        self.last.insert(path, until);
+    }
+
     /// Puts a datagram under way that nothing happens to.
     pub fn place(&mut self, due: Mono, datagram: Datagram) {
         self.count += 1;

@@ -9,8 +9,9 @@ use portunus::wire::sdp::MediaKind;
 use crate::browser::Browser;
 use crate::checks::{Trace, drops};
 use crate::faults::{Strangers, Weather};
+use crate::handshake::ScriptedFactory;
 use crate::network::Prng;
-use crate::script::{ScriptedBrowser, ScriptedFactory};
+use crate::script::ScriptedBrowser;
 use crate::world::{Client, PEER_TIMEOUT, Role, World};
 
 const ROOMS_MAX: usize = 3;
@@ -183,6 +184,11 @@ fn come_and_publish(world: &mut World, prng: &mut Prng) {
     let Some(&room) = prng.pick(&rooms) else { return };
     let browser = browser(world, prng);
     let id = world.join(room, browser);
+    if prng.per_mille(400) {
+        // What comes in disorder leaves in the same disorder: the viewers' own paths show whether all of it does.
+        let address = world.clients[&id].public;
+        world.net.local.insert(address, Weather::FOUL);
+    }
     let lines = match prng.below(4) {
         0 => vec![(MediaKind::Video, true)],
         1 => vec![(MediaKind::Audio, true)],

@@ -228,6 +228,10 @@ impl<T> Table<T> {
         self.slots.iter().enumerate().filter_map(|(i, slot)| slot.as_ref().map(|value| (i as u32, value)))
     }
 
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten()
+    }
+
     fn drain(&mut self) -> impl Iterator<Item = T> {
         self.used = 0;
         std::mem::take(&mut self.slots).into_iter().flatten()

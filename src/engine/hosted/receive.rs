@@ -1,7 +1,7 @@
 //! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
 
 use super::super::history::Entry;
-use super::super::leg::LegStreams;
+use super::super::leg::{Leg, LegStreams};
 use super::super::peer::{Keys, MediaState, Peer, Source};
 use super::super::stream::{Layer, Stream};
 use super::super::turn::Turn;
@@ -200,7 +200,7 @@ impl HostedRoom {
         };
         let (number, late) = match admission {
             Admission::Newest(number) if begins => {
-                self.begin_source(turn, id);
+                self.begin_source(turn, (id, layer));
                 if let Some(stream) = self.streams.get_mut(id.0) {
                     stream.layers[layer].losses.reset();
                     stream.clock = SenderClock::new(clock_rate);
@@ -210,7 +210,7 @@ impl HostedRoom {
             Admission::Newest(number) => (number, false),
             Admission::Late(number) => (number, true),
             Admission::Restarted(number) => {
-                self.begin_source(turn, id);
+                self.begin_source(turn, (id, layer));
                 if let Some(stream) = self.streams.get_mut(id.0) {
                     stream.layers[layer].losses.restart(number);
                 }
@@ -222,18 +222,14 @@ impl HostedRoom {
     }
 
     /// The numbers of a source begin afresh: what waits goes out with the old ones, and the legs close up behind it.
-    fn begin_source(&mut self, turn: &mut Turn<'_>, id: StreamId) {
+    fn begin_source(&mut self, turn: &mut Turn<'_>, (id, layer): (StreamId, usize)) {
         if self.streams.get(id.0).is_some_and(|stream| stream.layers.iter().any(Layer::is_touched)) {
             self.release(turn);
         }
-        let Some(stream) = self.streams.get_mut(id.0) else { return };
-        for layer in &mut stream.layers {
-            layer.numbers_from = layer.history.next();
-        }
-        for leg in &stream.route {
-            if let Some(leg) = self.legs.get_mut(leg.0) {
-                leg.switch();
-            }
+        self.legs.iter_mut().filter(|leg| leg.source == Some(id)).for_each(Leg::switch);
+        if let Some(stream) = self.streams.get_mut(id.0) {
+            let layer = &mut stream.layers[layer];
+            layer.began = layer.history.next();
         }
     }
 

@@ -88,10 +88,11 @@ fn send_range(
         turn.desk.drops.add(DropReason::NoPath, range.end - range.start);
         return false;
     };
-    let (history, numbers_from) = (&stream.layers[0].history, stream.layers[0].numbers_from);
+    let layer = &stream.layers[0];
+    let history = &layer.history;
     let longest = if lane == Lane::Video { longest_payload(history, range.clone()) } else { 0 };
     let stamps = Stamps::at(turn.now.mono, transport_sequence);
-    let mut release = Release { leg, keys, path, streams, history, numbers_from, longest, lane, stamps };
+    let mut release = Release { leg, keys, path, streams, history, began: layer.began, longest, lane, stamps };
     for position in range {
         release.send(turn, position);
     }
@@ -106,8 +107,8 @@ struct Release<'a> {
     path: FourTuple,
     streams: LegStreams,
     history: &'a History,
-    /// Where the numbers of the history begin to be comparable.
-    numbers_from: u64,
+    /// Where in it the source began.
+    began: u64,
     /// The longest payload of the range.
     longest: usize,
     lane: Lane,
@@ -136,7 +137,7 @@ impl Release<'_> {
     fn catch_up(&mut self, turn: &mut Turn<'_>, keyframe: u64) {
         let Some((beginning, _)) = self.history.get(keyframe) else { return };
         if beginning.late {
-            for position in keyframe.saturating_sub(HELD_BACK_MAX).max(self.numbers_from)..keyframe {
+            for position in keyframe.saturating_sub(HELD_BACK_MAX).max(self.began)..keyframe {
                 if self.history.get(position).is_some_and(|(entry, _)| entry.sequence > beginning.sequence) {
                     self.seal(turn, position);
                 }

@@ -1,9 +1,9 @@
 //! Whose an SSRC is: every peer has its own, a MID may move one between the m-lines of its peer, and a goodbye ends a
 //! source without losing its place (RFC 9143 §9.2, RFC 3550 §6.6).
 
-use super::repair::{Call, Camera, VIDEO_SSRC, Viewer};
+use super::repair::{Call, Camera, VIDEO_SSRC, Viewer, send_rtcp};
 use super::*;
-use crate::wire::rtcp::Bye;
+use crate::wire::rtcp::{Bye, Nack};
 use crate::wire::rtp::{Header, HeaderWriter};
 
 const AUDIO_SSRC: u32 = 3_310_110_520;
@@ -66,6 +66,33 @@ fn an_ssrc_that_nobody_announced_is_bound_by_its_mid_and_to_nothing_else() {
     assert_eq!(audio(&mut camera, &mut world, 5, 5, "0", AUDIO_PT), Verdict::Accepted);
     assert_eq!(audio(&mut camera, &mut world, AUDIO_SSRC, 1, "1", 96), Verdict::Accepted, "its MID moves it");
     assert_eq!(world.counter("sources_rebound"), 1);
+}
+
+#[test]
+fn lost_audio_is_sent_again_to_a_browser_that_asks_although_its_answer_did_not_say_so() {
+    let mut world = World::new(12);
+    let (feed, end) = world.publish(0, chromium_offer());
+    let mut camera = Camera::new(end, true);
+    let (offer, mut end) = world.subscribe(1, feed, |answer| {
+        answer.media[0].payloads[0].feedback.retain(|feedback| **feedback != *"nack");
+    });
+    assert_eq!(audio(&mut camera, &mut world, AUDIO_SSRC, 7, "0", AUDIO_PT), Verdict::Accepted);
+    let media_ssrc = offer.media[0].ssrcs[0].0;
+    let mut heard = Vec::new();
+    for round in 0..60 {
+        for (_, datagram) in world.step().into_iter().filter(|(_, datagram)| classify(datagram) == Protocol::Rtp) {
+            let sequence = [datagram[2], datagram[3]];
+            heard.push(datagram);
+            let entries = [[sequence[0], sequence[1], 0, 0]];
+            if round < 20 {
+                send_rtcp(&mut end, &mut world, |out| {
+                    Nack { sender_ssrc: 1, media_ssrc, entries: &entries }.write(out).unwrap()
+                });
+            }
+        }
+    }
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[0], heard[1], "byte for byte");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub fn offer(lines: &[OfferedMedia], origin_id: u64, origin_version: u64, room_n
 
 fn section(line: &OfferedMedia) -> MediaSection {
     let codec = line.codec;
-    // Who can repair audio may ask for it; browsers leave that line out of their answers.
+    // Chromium asks for lost audio when that is offered, although it does not answer with it.
     let names: &[&str] = if codec.is_video() { &["ccm fir", "nack", "nack pli", "goog-remb"] } else { &["nack"] };
     let transport_cc = line.extensions.transport_cc.map(|_| "transport-cc");
     let payload = Payload {
