@@ -50,7 +50,7 @@ await scenario(async () => {
 
   await bram.click('#leave');
   await until(3000, 'Bram is gone from Ana’s page', async () => (await tiles(ana)).length === 1);
-  check(await bram.isVisible('#join'), 'Bram is not back at the door');
+  await until(3000, 'Bram is back at the door', () => bram.isVisible('#join'));
 
   await bram.fill('#place', '99999');
   await bram.press('#place', 'Enter');
