@@ -201,6 +201,10 @@ impl Ledger {
     /// The engine has accepted a packet and will release it in this turn; `is_up` knows whose connections are up.
     pub fn accepted(&mut self, label: Label, timestamp: u32, marker: bool, is_up: impl Fn(u64) -> bool) {
         let line = (label.feed, label.line);
+        if !self.lines.contains_key(&line) {
+            // Its connection ended in the same turn.
+            return;
+        }
         let recent = self.recent.entry(line).or_default();
         let late = recent.iter().any(|(other, ..)| other.count > label.count);
         for ((client, _), leg) in &mut self.legs {
