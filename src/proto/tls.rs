@@ -6,21 +6,18 @@ use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
 
-use openssl::asn1::{Asn1Integer, Asn1Time};
-use openssl::bn::{BigNum, MsbOption};
-use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
     AlpnError, ErrorCode, Ssl, SslContext, SslMethod, SslOptions, SslSessionCacheMode, SslStream, SslVersion,
     select_next_proto,
 };
+use openssl::x509::X509;
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
 
 use super::memory::Memory;
+use super::self_signed;
 use crate::time::Now;
 
 /// A record's type octet (RFC 8446 §5.1): every connection begins with a handshake record.
@@ -33,7 +30,6 @@ const RECORD_BYTES_MAX: usize = 16 * 1024;
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
     ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
     ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-const DAY: i64 = 24 * 60 * 60;
 
 /// What all connections share: certificate, key and rules. A clone is a reference.
 #[derive(Clone)]
@@ -96,23 +92,7 @@ impl Context {
 
     /// With a certificate made for this run, for clients that are told to trust it. It is valid for a year.
     pub fn self_signed(now: Now, addresses: &[IpAddr], names: &[String]) -> Result<Context, TlsError> {
-        let key = PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?)?)?;
-        let seconds = i64::try_from(now.unix_us / 1_000_000).unwrap_or(i64::MAX / 2);
-        let mut name = X509NameBuilder::new()?;
-        name.append_entry_by_nid(Nid::COMMONNAME, "portunus")?;
-        let name = name.build();
-        // RFC 5280 §4.1.2.2: positive, at most 20 octets; 127 bits stay clear of the sign.
-        let mut serial = BigNum::new()?;
-        serial.rand(127, MsbOption::ONE, false)?;
-
-        let mut builder = X509::builder()?;
-        builder.set_version(2)?; // v3, RFC 5280 §4.1.2.1
-        builder.set_serial_number(&*Asn1Integer::from_bn(&serial)?)?;
-        builder.set_subject_name(&name)?;
-        builder.set_issuer_name(&name)?;
-        builder.set_not_before(&*Asn1Time::from_unix(seconds - DAY)?)?;
-        builder.set_not_after(&*Asn1Time::from_unix(seconds + 365 * DAY)?)?;
-        builder.set_pubkey(&key)?;
+        let (mut builder, key) = self_signed::begin(now)?;
         let mut alternatives = SubjectAlternativeName::new();
         for address in addresses {
             alternatives.ip(&address.to_string());

@@ -2,17 +2,12 @@
 //! Nobody checks its chain or its dates, only its hash against the SDP (RFC 8122).
 
 use super::{DtlsError, Fingerprint};
+use crate::proto::self_signed;
 use crate::time::Now;
-use openssl::asn1::{Asn1Integer, Asn1Time};
-use openssl::bn::{BigNum, MsbOption};
-use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::x509::{X509, X509NameBuilder, X509Ref};
-
-const DAY: i64 = 24 * 60 * 60;
+use openssl::x509::{X509, X509Ref};
 
 /// A certificate with its private key.
 #[derive(Clone)]
@@ -25,23 +20,7 @@ pub struct Certificate {
 impl Certificate {
     /// Makes a self-signed one, valid from a day before `now` to a year after. Key and serial come from the library's generator.
     pub fn generate(now: Now) -> Result<Self, DtlsError> {
-        let key = PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?)?)?;
-        let seconds = i64::try_from(now.unix_us / 1_000_000).unwrap_or(i64::MAX / 2);
-        let mut name = X509NameBuilder::new()?;
-        name.append_entry_by_nid(Nid::COMMONNAME, "portunus")?;
-        let name = name.build();
-        // RFC 5280 §4.1.2.2: positive, at most 20 octets; 127 bits stay clear of the sign.
-        let mut serial = BigNum::new()?;
-        serial.rand(127, MsbOption::ONE, false)?;
-
-        let mut builder = X509::builder()?;
-        builder.set_version(2)?; // v3, RFC 5280 §4.1.2.1
-        builder.set_serial_number(&*Asn1Integer::from_bn(&serial)?)?;
-        builder.set_subject_name(&name)?;
-        builder.set_issuer_name(&name)?;
-        builder.set_not_before(&*Asn1Time::from_unix(seconds - DAY)?)?;
-        builder.set_not_after(&*Asn1Time::from_unix(seconds + 365 * DAY)?)?;
-        builder.set_pubkey(&key)?;
+        let (mut builder, key) = self_signed::begin(now)?;
         builder.sign(&key, MessageDigest::sha256())?;
         Ok(Self::new(builder.build(), key)?)
     }
@@ -78,7 +57,9 @@ pub(super) fn fingerprint_of(x509: &X509Ref) -> Result<Fingerprint, ErrorStack> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::self_signed::DAY;
     use crate::time::Mono;
+    use openssl::asn1::Asn1Time;
 
     const NOW: Now = Now { mono: Mono(0), unix_us: 1_790_000_000_000_000 };
 

@@ -1,7 +1,11 @@
 //! TLS with the library's own client on the other end of two buffers.
 
 use super::*;
+use crate::proto::self_signed::DAY;
 use crate::time::Mono;
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
 use openssl::ssl::SslVerifyMode;
 use std::io::{Read, Write};
 
