@@ -3,6 +3,7 @@
 
 mod attention;
 mod link;
+mod order;
 mod repair;
 mod sources;
 
