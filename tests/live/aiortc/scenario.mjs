@@ -15,7 +15,7 @@ function aiortc(...role) {
   started.push(child);
   let [said, code] = ['', null];
   child.stdout.setEncoding('utf8').on('data', text => { said += text; });
-  child.on('close', status => { code = status; });
+  child.on('close', (status, signal) => { code = status ?? signal; });
   return {
     async report() {
       const line = await until(30000, `aiortc reports as it is to ${role[0]}`, () => {
@@ -72,7 +72,9 @@ async function seen_by_chromium(chromium, room, codec) {
   const pixels = () => chromium.evaluate(() => live.pixels(Object.values(subscriber.videos)[0]));
   const [first, second] = [await pixels(), (await sleep(500), await pixels())];
   check(first.some((value, at) => at % 4 !== 3 && value > 40), 'the picture is black');
-  check(first.some((value, at) => value !== second[at]), 'the picture does not move');
+  // A mean over all colours: what an encoder does to a still picture is less than one.
+  const change = first.reduce((sum, value, at) => sum + Math.abs(value - second[at]), 0) / (first.length * 3 / 4);
+  check(change > 10, `the picture does not move: ${change}`);
 
   publisher.finish();
   const reported = await publisher.report();
@@ -91,10 +93,10 @@ async function seen_by_aiortc(chromium, room, feed, codec) {
   });
   check(configured.audio_codec === 'opus' && configured.video_codec === codec, `the codecs are ${configured.audio_codec} and ${configured.video_codec}`);
   const subscriber = aiortc('subscribe', room, feed);
-  const { kinds, sizes, changes, audio, loudest } = await subscriber.report();
+  const { kinds, sizes, moved, audio, loudest } = await subscriber.report();
   check(String(kinds) === 'audio,video', `aiortc has ${kinds}`);
   check(sizes['640x480'] >= 40, `aiortc has decoded ${JSON.stringify(sizes)}`);
-  check(changes >= 30, `the picture changed ${changes} times only`);
+  check(moved >= 30, `the picture moved ${moved} times only`);
   check(audio >= 50 && loudest >= 500, `${audio} frames of audio with a peak of ${loudest}`);
   await subscriber.left();
 }
