@@ -119,6 +119,32 @@ export async function stats(handle) {
   return [...(await handle.webrtcStuff.pc.getStats()).values()];
 }
 
+/** Plays what a subscriber hears: nothing is decoded of what nobody listens to. */
+export function listen(handle) {
+  for (const { track } of handle.webrtcStuff.pc.getReceivers()) {
+    if (track.kind === 'audio') Object.assign(new Audio(), { autoplay: true, srcObject: new MediaStream([track]) });
+  }
+}
+
+/** What each m-line of a subscriber has received so far, in order. */
+export async function lines(handle) {
+  const all = await stats(handle);
+  const codecs = Object.fromEntries(all.filter(stat => stat.type === 'codec').map(stat => [stat.id, stat]));
+  return all.filter(stat => stat.type === 'inbound-rtp').sort((a, b) => a.mid - b.mid).map(stat => ({
+    mid: stat.mid, kind: stat.kind, codec: codecs[stat.codecId]?.mimeType.split('/')[1].toLowerCase(), pt: codecs[stat.codecId]?.payloadType,
+    packets: stat.packetsReceived, frames: stat.framesDecoded, samples: stat.totalSamplesReceived, energy: stat.totalAudioEnergy }));
+}
+
+/** Whether other pixels come within a second. */
+export async function moves(video) {
+  const first = pixels(video);
+  for (let tries = 0; tries < 10; tries++) {
+    await new Promise(done => setTimeout(done, 100));
+    if (pixels(video).some((value, at) => value !== first[at])) return true;
+  }
+  return false;
+}
+
 /** The visible pixels of a video, small enough to compare. */
 export function pixels(video) {
   const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 48 });
@@ -127,4 +153,4 @@ export function pixels(video) {
   return [...context.getImageData(0, 0, 64, 48).data];
 }
 
-window.live = { connect, destroy, attach, create, join, publish, subscribe, stats, pixels, told };
+window.live = { connect, destroy, attach, create, join, publish, subscribe, stats, listen, lines, moves, pixels, told };

@@ -15,12 +15,14 @@ export const websocket = server.replace(/^http/, 'ws');
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
   '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
-  '--autoplay-policy=no-user-gesture-required', '--disable-features=WebRtcHideLocalIpsWithMdns',
+  // The server may have made its certificate a moment ago.
+  '--ignore-certificate-errors', '--autoplay-policy=no-user-gesture-required', '--disable-features=WebRtcHideLocalIpsWithMdns',
   // Neither a hidden page nor an idle one may be slowed down: that would be our fault in the figures.
   '--disable-renderer-backgrounding', '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows',
 ];
 
-const launched = [];
+/** The processes that were started, and every page that was opened. */
+const [launched, pages] = [[], []];
 
 /** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera. */
 export async function browser({ clip } = {}) {
@@ -29,9 +31,8 @@ export async function browser({ clip } = {}) {
     headless: true,
     args: [...FLAGS, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : [])],
   });
-  const connection = await chromium.connect(host.wsEndpoint());
-  launched.push({ host, connection });
-  return Object.assign(connection, { host });
+  launched.push(host.process());
+  return Object.assign(await chromium.connect(host.wsEndpoint()), { host });
 }
 
 const FILES = {
@@ -56,6 +57,7 @@ await new Promise(done => files.listen(0, '127.0.0.1', done));
 export async function page(browser, name) {
   const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
   const page = await context.newPage();
+  pages.push(page);
   watch(page, name);
   await page.goto(`http://127.0.0.1:${files.address().port}/`);
   await page.waitForFunction('window.live');
@@ -103,7 +105,6 @@ export const openDescriptors = () => readdirSync(`/proc/${pid}/fd`).length;
 export const residentKiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 
 async function overdue() {
-  const pages = launched.flatMap(({ connection }) => connection.contexts().flatMap(context => context.pages()));
   for (const page of pages) {
     const told = await Promise.race([page.evaluate('window.live?.told').catch(() => null), sleep(1000)]);
     console.log(JSON.stringify(told, null, 1)?.slice(0, 8000));
@@ -136,8 +137,8 @@ export async function scenario(body) {
     console.log(error.stack);
     code = 1;
   }
-  for (const { host } of launched) {
-    for (const one of family(host.process().pid)) try { process.kill(one, 'SIGKILL'); } catch { /* already gone */ }
+  for (const { pid } of launched) {
+    for (const one of family(pid)) try { process.kill(one, 'SIGKILL'); } catch { /* already gone */ }
   }
   process.exit(code);
 }

@@ -20,6 +20,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 struct Server {
     child: Child,
     port: u16,
+    tls: bool,
     log: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
@@ -40,7 +41,8 @@ impl Server {
             .stderr(File::options().append(true).open(&log).expect("the log can be written"))
             .spawn()
             .expect("the program starts");
-        let mut server = Server { child, port, log, _turn: turn };
+        let tls = flags.contains(&"--tls-self-signed");
+        let mut server = Server { child, port, tls, log, _turn: turn };
         let deadline = Instant::now() + Duration::from_secs(10);
         while !server.is_healthy() {
             let ended = server.child.try_wait().expect("our child can be asked");
@@ -58,15 +60,17 @@ impl Server {
             let mut head = [0; 12];
             stream.read_exact(&mut head).map(|()| head)
         };
-        ask().is_ok_and(|head| &head == b"HTTP/1.1 200")
+        // A port that speaks TLS says so to those who do not.
+        ask().is_ok_and(|head| &head == if self.tls { b"HTTP/1.1 400" } else { b"HTTP/1.1 200" })
     }
 
     /// Runs `scenario` against this server; its output and the server's log are in the failure.
     fn plays(&self, scenario: &str, options: &[&str]) {
+        let scheme = if self.tls { "https" } else { "http" };
         let output = Command::new("node")
             .current_dir(packages())
             .arg(format!("{scenario}.mjs"))
-            .args([format!("http://{LOCALHOST}:{}", self.port), self.child.id().to_string()])
+            .args([format!("{scheme}://{LOCALHOST}:{}", self.port), self.child.id().to_string()])
             .args(options)
             .env("LIVE_SCRATCH", scratch())
             .stdin(Stdio::null())
@@ -180,6 +184,16 @@ fn two_browsers_on_the_built_in_page_see_each_other() {
 #[test]
 fn every_codec_of_chromium_plays_alone_and_together() {
     Server::start("codecs", &[]).plays("codecs", &[]);
+}
+
+#[test]
+fn every_video_codec_plays_with_opus_over_websockets_and_over_long_polls() {
+    Server::start("transports", &[]).plays("transports", &[]);
+}
+
+#[test]
+fn every_video_codec_plays_with_opus_over_wss_and_over_https() {
+    Server::start("transports-tls", &["--tls-self-signed"]).plays("transports", &[]);
 }
 
 #[test]
