@@ -71,6 +71,12 @@ function settle(turn, message, jsep) {
   else turn.resolve({ message, jsep });
 }
 
+/** A scenario may put something on the way: its `detour(port)` says where the server's port is reached instead. */
+async function detoured(jsep) {
+  const [, port] = window.detour ? /^a=candidate:(?:\S+ ){5}(\d+) typ/m.exec(jsep.sdp) : [];
+  return port ? { ...jsep, sdp: jsep.sdp.replaceAll(` ${port} typ `, ` ${await detour(Number(port))} typ `) } : jsep;
+}
+
 const call = (handle, method, params) => new Promise((success, error) => handle[method]({ ...params, success, error }));
 
 export const create = async (handle, room, spec = {}) =>
@@ -88,7 +94,7 @@ export async function publish(handle, { audio, video }, spec = {}) {
   if (video) tracks.push({ type: 'video', capture: video, recv: false });
   const offer = await call(handle, 'createOffer', { tracks });
   const { message, jsep } = await handle.ask({ request: 'publish', ...spec }, offer, m => m.configured === 'ok');
-  await call(handle, 'handleRemoteJsep', { jsep });
+  await call(handle, 'handleRemoteJsep', { jsep: await detoured(jsep) });
   return message;
 }
 
@@ -109,7 +115,7 @@ export async function subscribe(session, name, room, feeds, more = {}) {
     { request: 'join', ptype: 'subscriber', room, streams: feeds.map(feed => ({ feed })), ...more }, undefined, m => m.videoroom === 'attached');
   handle.attachedTo = message;
   const answer = await call(handle, 'createAnswer', {
-    jsep, tracks: [{ type: 'audio', capture: false, recv: true }, { type: 'video', capture: false, recv: true }] });
+    jsep: await detoured(jsep), tracks: [{ type: 'audio', capture: false, recv: true }, { type: 'video', capture: false, recv: true }] });
   handle.startSent = Date.now();
   await handle.ask({ request: 'start' }, answer, m => m.started === 'ok');
   return handle;

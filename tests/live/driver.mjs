@@ -14,7 +14,7 @@ export const websocket = server.replace(/^http/, 'ws');
 
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
+  '--disable-sync', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
   // The server may have made its certificate a moment ago.
   '--ignore-certificate-errors', '--autoplay-policy=no-user-gesture-required', '--disable-features=WebRtcHideLocalIpsWithMdns',
   // Neither a hidden page nor an idle one may be slowed down: that would be our fault in the figures.
@@ -24,12 +24,12 @@ const FLAGS = [
 /** The processes that were started, and every page that was opened. */
 const [launched, pages] = [[], []];
 
-/** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera. */
-export async function browser({ clip } = {}) {
+/** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera, which else gives up to `fps`. */
+export async function browser({ clip, fps = 20 } = {}) {
   const host = await chromium.launchServer({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
-    args: [...FLAGS, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : [])],
+    args: [...FLAGS, `--use-fake-device-for-media-stream=fps=${fps}`, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : [])],
   });
   launched.push(host.process());
   return Object.assign(await chromium.connect(host.wsEndpoint()), { host });

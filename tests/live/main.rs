@@ -197,6 +197,11 @@ fn every_video_codec_plays_with_opus_over_wss_and_over_https() {
 }
 
 #[test]
+fn a_call_that_loses_a_datagram_in_twenty_each_way_on_both_legs_keeps_its_frames() {
+    Server::start("loss", &[]).plays("loss", &["1"]);
+}
+
+#[test]
 fn media_go_on_through_ice_restarts_and_m_lines_that_come_and_go() {
     Server::start("restart", &[]).plays("restart", &[]);
 }
