@@ -1,7 +1,8 @@
 // What every scenario shares: browsers with fake devices, the page that carries janus.js, waiting, and the server's own figures.
 import { chromium } from 'playwright-core';
 import { createServer, get } from 'node:http';
-import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Where the server is, and its process. */
@@ -21,6 +22,11 @@ const FLAGS = [
   '--disable-renderer-backgrounding', '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows',
 ];
 
+const PREFERENCES = {
+  'media.navigator.streams.fake': true, 'media.navigator.permission.disabled': true, 'media.autoplay.default': 0,
+  'media.peerconnection.ice.obfuscate_host_addresses': false, 'media.gmp-manager.updateEnabled': false,
+};
+
 /** The processes that were started, and every page that was opened. */
 const [launched, pages] = [[], []];
 
@@ -33,6 +39,17 @@ export async function browser({ clip, fps = 20 } = {}) {
   });
   launched.push(host.process());
   return Object.assign(await chromium.connect(host.wsEndpoint()), { host });
+}
+
+/** Firefox, driven over WebDriver BiDi: only its pages differ from those of the other. */
+export async function firefox() {
+  const { launch } = await import('puppeteer-core');
+  const userDataDir = join(scratch, 'firefox');
+  rmSync(userDataDir, { recursive: true, force: true });
+  const host = await launch({
+    browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', userDataDir, extraPrefsFirefox: PREFERENCES });
+  launched.push(host.process());
+  return { newContext: () => host };
 }
 
 const FILES = {

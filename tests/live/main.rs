@@ -1,6 +1,7 @@
 //! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
 //! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
-//! Needs node 18 and Chromium (`CHROMIUM` names another than /usr/bin/chromium); `tests/run` installs both.
+//! Needs node 18, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
+//! /usr/bin/firefox-esr); `tests/run` installs them.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -119,7 +120,7 @@ fn packages() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
-        if !folder.join("node_modules/playwright-core").exists() {
+        if !folder.join("node_modules/puppeteer-core").exists() {
             let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output();
             let npm = npm.expect("npm is installed (tests/run installs it)");
             assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
@@ -128,12 +129,19 @@ fn packages() -> &'static Path {
     })
 }
 
+/// The machine's own address: Firefox has no peer on loopback. Nothing is sent to find it.
+fn own_address() -> String {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+    let local = socket.and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()));
+    local.expect("an address besides loopback").ip().to_string()
+}
+
 /// The first of as many consecutive free UDP ports as there are shards.
 fn free_media_ports() -> u16 {
     loop {
-        let first = UdpSocket::bind((LOCALHOST, 0)).expect("a free port");
+        let first = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
         let base = first.local_addr().expect("it is bound").port();
-        let others = (1..SHARDS).map(|n| UdpSocket::bind((LOCALHOST, base.checked_add(n)?)).ok());
+        let others = (1..SHARDS).map(|n| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, base.checked_add(n)?)).ok());
         if others.collect::<Option<Vec<_>>>().is_some() {
             return base;
         }
@@ -199,6 +207,11 @@ fn every_video_codec_plays_with_opus_over_wss_and_over_https() {
 #[test]
 fn a_call_that_loses_a_datagram_in_twenty_each_way_on_both_legs_keeps_its_frames() {
     Server::start("loss", &[]).plays("loss", &["1"]);
+}
+
+#[test]
+fn firefox_and_chromium_call_each_other() {
+    Server::start("firefox", &["--media-ip", &own_address()]).plays("firefox", &[]);
 }
 
 #[test]
