@@ -129,11 +129,24 @@ fn packages() -> &'static Path {
     })
 }
 
-/// The machine's own address: Firefox has no peer on loopback. Nothing is sent to find it.
+/// The machine's own address, as Firefox has no peer on loopback. A machine without one gets a network namespace with
+/// one, for this thread and what it starts.
 fn own_address() -> String {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
-    let local = socket.and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()));
-    local.expect("an address besides loopback").ip().to_string()
+    let find = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect("192.0.2.1:9").ok()?; // sends nothing
+        Some(socket.local_addr().ok()?.ip().to_string())
+    };
+    let make = || {
+        // SAFETY: only this thread moves, and it ends with its test.
+        let moved = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+        // With a default route, or Firefox looks no further.
+        let commands = "ip link set lo up && ip link add own type veth peer name other && ip link set other up \
+            && ip link set own up && ip addr add 192.0.2.2/24 dev own && ip route add default via 192.0.2.1";
+        let made = moved && Command::new("sh").args(["-c", commands]).status().is_ok_and(|status| status.success());
+        made.then(find).flatten()
+    };
+    find().or_else(make).expect("an address besides loopback, or the right to make one")
 }
 
 /// The first of as many consecutive free UDP ports as there are shards.
