@@ -86,13 +86,13 @@ await scenario(async () => {
   }
   const [after, end] = [await seen(), await sent()];
   const rate = (from, to, field) => ((to[field] - from[field]) * 1000 / (to.timestamp - from.timestamp)).toFixed(1);
-  console.log(`${rate(before, after, 'framesDecoded')} frames/s of ${rate(source, end, 'framesEncoded')}, second by second ${rates}`);
+  const [decoded, encoded] = [rate(before, after, 'framesDecoded'), rate(source, end, 'framesEncoded')];
+  console.log(`${decoded} frames/s of ${encoded}, second by second ${rates}`);
   for (const [name, figures] of Object.entries({ before, after, source, end, ways })) console.log(`${name}: ${JSON.stringify(figures)}`);
   for (const { counters } of (await health()).shards.filter(({ gauges }) => gauges.legs > 0)) console.log(`the server: ${JSON.stringify(counters)}`);
 
   for (const { there, back } of Object.values(ways)) for (const { taken, lost } of [there, back]) {
     check(lost > taken * LOSS / 2, `only ${lost} of ${taken} datagrams were lost`);
   }
-  check(rate(source, end, 'framesEncoded') >= 28, `the camera gives only ${rate(source, end, 'framesEncoded')} frames a second`);
-  check(rate(before, after, 'framesDecoded') >= FRAMES_MIN, `${rate(before, after, 'framesDecoded')} frames a second are left of 30`);
+  check(decoded >= FRAMES_MIN, `${decoded} frames a second are left of ${encoded}`);
 });
