@@ -89,7 +89,9 @@ fn come_in(
             return Err(format!("{}: a newcomer: {fault}", server.name));
         }
         if clock::mono_ns() > began + PATIENCE_NS {
-            return Err(format!("{}: {} of {count} have not come in", server.name, coming.len()));
+            let steps: Vec<_> = coming.iter().map(|number| stage.world.client(*number).step).collect();
+            let of = newcomers.len();
+            return Err(format!("{}: of {of} these have not come in: {steps:?}", server.name));
         }
     }
     let elapsed = (clock::mono_ns() - began) as f64;

@@ -73,6 +73,7 @@ fn answer(question: &str, date: &str, commit: &str, file: &str, server: &str) ->
     unsafe { libc::alarm(if long { LONG_SECONDS_MAX } else { QUICK_SECONDS_MAX }) };
     // SAFETY: no pointer is passed. Timers are to fire when they are due.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+    process::raise_descriptors();
     let options = Options { server: server.into(), window_ms: if long { 5000 } else { 1000 }, rounds: 5 };
     let rows: Vec<Row> = match question {
         "fanout" => compare::fanout(&options),

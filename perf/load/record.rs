@@ -88,10 +88,16 @@ impl Row {
 /// Prints the lines under their columns; a column is as wide as its widest cell.
 pub fn print(rows: &[Row]) {
     let mut columns: Vec<(String, usize)> = Vec::new();
-    for (name, text) in rows.iter().flat_map(Row::cells) {
-        match columns.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, width)) => *width = text.len().max(*width),
-            None => columns.push((name.clone(), name.len().max(text.len()))),
+    for row in rows {
+        // A column that only some rows have stands behind the one that it follows there.
+        let mut behind = 0;
+        for (name, text) in row.cells() {
+            let at = columns.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+                columns.insert(behind, (name.clone(), name.len()));
+                behind
+            });
+            columns[at].1 = text.len().max(columns[at].1);
+            behind = at + 1;
         }
     }
     let line = |cell: &dyn Fn(&str) -> String| {

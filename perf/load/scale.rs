@@ -32,6 +32,9 @@ pub fn scale(options: &Options) -> Result<Vec<Row>, Fault> {
         let health = server.health();
         line.figure("shards with media", 0, false, [health.shards_with("packets_sent") as f64]);
         line.figure("bytes crossing", 0, false, [health.counter("bytes_crossed") as f64]);
+        if line.note.is_empty() {
+            line.note = "one room, one shard: nothing crosses; this CPU counts no instructions for us".into();
+        }
         rows.push(line);
         cast.dismiss(&mut stage.world);
     }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,12 +68,14 @@ pub struct Server {
 impl Server {
     /// Our own, with as many media shards, all on one CPU.
     pub fn portunus(program: &str, network: Network, cpu: usize, shards: usize) -> io::Result<Server> {
-        let port = if network.own { 8188 } else { 28_188 };
-        let signalling = SocketAddr::new(LOOPBACK, port);
+        // Ports of its own: the kernel closes the sockets of a ring some time after its process is gone.
+        static STARTED: AtomicU16 = AtomicU16::new(0);
+        let started = STARTED.fetch_add(1, Ordering::Relaxed);
+        let signalling = SocketAddr::new(LOOPBACK, 28_188 + started);
         let mut command = Command::new(program);
         command
             .args(["--listen", &signalling.to_string(), "--media-ip", &network.ip.to_string()])
-            .args(["--media-port", "24000", "--shards", &shards.to_string()])
+            .args(["--media-port", &(24_000 + 64 * started).to_string(), "--shards", &shards.to_string()])
             .args(["--cpus", &cpu.to_string(), "--log", "warn"]);
         Server::start("portunus", command, cpu, signalling, None)
     }
@@ -104,7 +107,7 @@ impl Server {
         fs::write(folder.join("janus.transport.websockets.jcfg"), transport)?;
         fs::write(folder.join("janus.plugin.videoroom.jcfg"), "general: { }\n")?;
         let mut command = Command::new(JANUS);
-        command.arg("-F").arg(&folder).arg("-C").arg(folder.join("janus.jcfg")).arg("-o");
+        command.arg("-F").arg(&folder).arg("-C").arg(folder.join("janus.jcfg"));
         let signalling = SocketAddr::new(LOOPBACK, 18_188);
         Server::start("janus", command, cpu, signalling, Some(folder)).map(Some)
     }

@@ -10,8 +10,9 @@ use crate::world::{Fault, Voice, World};
 use portunus::proto::srtp::Profile;
 use std::net::SocketAddr;
 
-/// After the last packet.
-const DRAIN_NS: u64 = 80_000_000;
+/// After the last packet: until everything is there, or so long; and then a little for what nobody waits for.
+const DRAIN_MAX_NS: u64 = 400_000_000;
+const REST_NS: u64 = 20_000_000;
 /// The generator was too slow when it had less than a twentieth of its core left,
 const GENERATOR_SHARE_MAX: f64 = 0.95;
 /// or when packets left that much later than they should have.
@@ -99,6 +100,15 @@ impl Before {
     }
 }
 
+/// Takes in what is still on its way.
+fn drain(world: &mut World) {
+    let end = clock::mono_ns() + DRAIN_MAX_NS;
+    while world.meter.packets < world.meter.expected && clock::mono_ns() < end {
+        world.turn(end.min(clock::mono_ns() + REST_NS));
+    }
+    world.run(REST_NS);
+}
+
 /// Has these voices speak on a server for so long.
 pub fn on_server(
     world: &mut World,
@@ -114,7 +124,7 @@ pub fn on_server(
     world.speak(voices);
     world.run(millis * 1_000_000);
     world.speak(&[]);
-    world.run(DRAIN_NS);
+    drain(world);
     let after = Before::look(world, server.pid(), cpu)?;
     let (elapsed, now) = ((after.at - before.at) as f64 / 1e9, server.health());
     let mut sample = before.sample(world, after, millis as f64 / 1000.0);
@@ -144,10 +154,11 @@ pub fn on_floor(
     let before = Before::look(world, floor.pid(), cpu)?;
     world.meter = Meter::new(1);
     floor.begin(profile, millis, sources, to).map_err(say)?;
-    world.run(millis * 1_000_000 + DRAIN_NS);
+    world.run(millis * 1_000_000 + REST_NS);
     let (packets, messages) = floor.sent().map_err(say)?;
-    let after = Before::look(world, floor.pid(), cpu)?;
     world.meter.expected = packets;
+    drain(world);
+    let after = Before::look(world, floor.pid(), cpu)?;
     let mut sample = before.sample(world, after, millis as f64 / 1000.0);
     sample.packets_per_message = Some(packets as f64 / messages.max(1) as f64);
     Ok(sample)
