@@ -16,7 +16,7 @@ const REST_NS: u64 = 20_000_000;
 /// The generator was too slow when it had less than a twentieth of its core left,
 const GENERATOR_SHARE_MAX: f64 = 0.95;
 /// or when packets left that much later than they should have.
-const LATENESS_MAX_NS: u64 = 2_000_000;
+pub const LATENESS_MAX_NS: u64 = 2_000_000;
 
 /// What one window found.
 #[derive(Clone, Debug)]
