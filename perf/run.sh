@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs measurements in a release build, prints their tables and keeps dated records: perf/run.sh QUESTION
-#   path                                                      in one process, without sockets
+#   path loops                                                in one process: the engine without sockets, sockets without the engine
 #   fanout audio meeting saturation join api memory scale     servers and a load generator; floor alone
 #   all                                                       each of them, some eight minutes
 # PERF_LONG=1 measures five times as long. Each question is bounded in time, and its processes go with it.
 set -eu
 cd "$(dirname "$0")/.."
-questions="path fanout audio meeting saturation join api memory scale floor"
+questions="path loops fanout audio meeting saturation join api memory scale floor"
 question=${1:?"which measurement? $questions, or all"}
 [ "$question" = all ] || questions=$question
 
@@ -21,7 +21,7 @@ for question in $questions; do
     echo "== $question"
     record="perf/records/$(date -u -d "$date" +%Y-%m-%d-%H%M)-$question-$commit.json"
     case $question in
-    path) "$target/release/path" "$date" "$commit" "$record" ;;
+    path | loops) "$target/release/$question" "$date" "$commit" "$record" ;;
     *) "$target/release/load" "$question" "$date" "$commit" "$record" "$target/release/portunus" ;;
     esac || failed="$failed $question"
 done
