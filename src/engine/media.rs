@@ -63,6 +63,8 @@ pub struct MediaEngine {
     registrar: Registrar,
     desk: Desk,
     due: Vec<PeerKey>,
+    /// When the shard began.
+    began: Now,
 }
 
 impl MediaEngine {
@@ -92,6 +94,7 @@ impl MediaEngine {
                 touched_rooms: Vec::new(),
             },
             due: Vec::with_capacity(DUE),
+            began: config.now,
         }
     }
 
@@ -379,7 +382,7 @@ impl MediaEngine {
         call: impl FnOnce(&mut HostedRoom, &mut Turn<'_>) -> R,
     ) -> Option<R> {
         let room = self.rooms.get_mut(slot as usize)?;
-        let mut turn = Turn { now, desk: &mut self.desk, tx };
+        let mut turn = Turn { now: self.began.later(now.mono), desk: &mut self.desk, tx };
         let result = catch_unwind(AssertUnwindSafe(|| call(room, &mut turn)));
         match result {
             Ok(value) => Some(value),
