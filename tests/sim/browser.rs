@@ -204,8 +204,7 @@ impl StrBrowser {
                         let payload = &packet[header.header_len..];
                         // The payload of RTX begins with the original sequence number (RFC 4588 §4).
                         let readings = [(MediaKind::Audio, 0), (MediaKind::Video, 0), (MediaKind::Video, 2)];
-                        let label =
-                            readings.iter().find_map(|(kind, from)| camera::read(*kind, payload.get(*from..)?));
+                        let label = readings.iter().find_map(|(kind, from)| camera::read(*kind, payload.get(*from..)?));
                         let sealed = label.map(|label| (*header.ssrc, header.sequence_number, label));
                         self.sealed.extend(sealed);
                     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use portunus::engine::media::MediaEngine;
-use portunus::limits::{HISTORY_AGE, VIDEO_MISSING_MAX};
+use portunus::limits::{AUDIO_SENT_MAX, HISTORY_AGE, VIDEO_MISSING_MAX, VIDEO_SENT_MAX};
 use portunus::time::Mono;
 use portunus::wire::demux::classify;
 use portunus::wire::sdp::MediaKind;
@@ -61,6 +61,7 @@ struct Leg {
     timestamp_offset: Option<u32>,
     /// The newest packet: when it came, with which timestamp.
     newest: Option<(Mono, u32)>,
+    newest_number: u64,
     /// Sender reports that agreed with it.
     reports: usize,
 }
@@ -120,6 +121,12 @@ impl Leg {
         let Some(began) = self.began else { return };
         let mut by_number: Vec<&Expected> = self.expected.iter().filter(|of| of.number >= began).collect();
         by_number.sort_by_key(|of| of.number);
+        // A leg remembers so many packets, and the history of its source hardly more of their bytes.
+        let kept = if self.kind == MediaKind::Audio { AUDIO_SENT_MAX } else { VIDEO_SENT_MAX } as u64 * 3 / 4;
+        let pushed_out = |of: &Expected| {
+            let later = |at: &Expected| at.sent <= of.sent + HISTORY_AGE;
+            self.expected.iter().any(|at| at.number > of.number + kept && later(at))
+        };
         let mut noticed: Option<Mono> = None;
         for of in by_number.into_iter().rev() {
             if let Some(came) = of.received {
@@ -133,6 +140,7 @@ impl Leg {
                     () if outages.within(*client, of.sent, until) => "an outage",
                     () if self.closed.iter().any(|at| of.sent <= *at && *at <= until) => "the gate was closed",
                     () if now < until => "the end",
+                    () if pushed_out(of) => "a burst pushed it out",
                     () => panic!(
                         "client {client} mid {mid}: {:?} was sent at {:?}, missed at {noticed:?}, and never came",
                         of.label, of.sent
@@ -156,8 +164,6 @@ pub struct Ledger {
     pub tally: Tally,
     /// The instant of the step; 0 before the first.
     pub now: Mono,
-    /// By how much the server's wall clock was off at some time, in nanoseconds.
-    wrong: Vec<i64>,
     /// Something holds packets up for longer than a path does.
     pub sluggish: bool,
     paused: BTreeMap<u64, bool>,
@@ -191,11 +197,6 @@ impl Ledger {
         if let Some(uplink) = self.uplinks.get_mut(&(label.feed, label.line)) {
             uplink.send(label, self.now, lost);
         }
-    }
-
-    /// The server's wall clock is off by so much from now on.
-    pub fn clock_is_wrong(&mut self, by_us: i64) {
-        self.wrong.push(by_us * 1000);
     }
 
     pub fn relayed(&self, line: Line) -> Option<bool> {
@@ -247,6 +248,7 @@ impl Ledger {
             index_offset: None,
             timestamp_offset: None,
             newest: None,
+            newest_number: 0,
             reports: 0,
         };
         let before = self.legs.insert((client, mid.into()), leg);
@@ -378,7 +380,11 @@ impl Ledger {
         assert_eq!(packet.marker, expected.marker);
         assert_eq!(packet.payload_type, if kind == MediaKind::Audio { 111 } else { 96 });
         self.received += 1;
-        leg.newest = Some((now, packet.timestamp));
+        if leg.newest_number < expected.number {
+            // What was repaired comes later than its clock says.
+            leg.newest_number = expected.number;
+            leg.newest = Some((now, packet.timestamp));
+        }
         if self.stalled.get(&leg.feed) == Some(&true) {
             return;
         }
@@ -392,19 +398,17 @@ impl Ledger {
     }
 
     /// A browser has received a sender report: its pair of clocks must fit the packets, which cameras make in step with
-    /// the timestamps that they write (RFC 3550 §6.4.1).
+    /// the timestamps that they write (RFC 3550 §6.4.1), whatever was done to the server's wall clock.
     pub fn sender_report(&mut self, client: u64, ssrc: u32, at: Mono, timestamp: u32) {
         let mine = self.legs.iter_mut().filter(|((of, _), _)| *of == client);
         for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc) && !self.stalled.contains_key(&leg.feed)) {
             let Some((came, of_packet)) = leg.newest else { continue };
             let rate = if leg.kind == MediaKind::Audio { 48 } else { 90 };
-            let between = at.0.cast_signed() - came.0.cast_signed();
-            let apart_ms = i64::from(timestamp.wrapping_sub(of_packet).cast_signed()) / rate;
-            // Streams keep the line on which they began, whatever happens to the wall clock.
-            let lines = std::iter::once(&0).chain(&self.wrong);
-            let error_ms = lines.map(|wrong| (apart_ms - (between - wrong) / 1_000_000).abs()).min().expect("one");
+            let between_ms = (at.0.cast_signed() - came.0.cast_signed()) / 1_000_000;
+            let apart = i64::from(timestamp.wrapping_sub(of_packet).cast_signed());
+            let error_ms = apart / rate - between_ms;
             let most_ms = if self.sluggish { 1000 } else { 400 };
-            assert!(error_ms < most_ms, "client {client} mid {mid}: a sender report is off by {error_ms} ms");
+            assert!(error_ms.abs() < most_ms, "client {client} mid {mid}: a sender report is off by {error_ms} ms");
             leg.reports += 1;
         }
     }

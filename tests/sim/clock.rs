@@ -52,7 +52,7 @@ impl Clock {
     }
 
     pub fn mono_of_unix(&self, unix_us: u64) -> Mono {
-        Mono((START.0 + unix_us * 1000).saturating_sub(START_UNIX_US * 1000))
+        Mono(START.0 + unix_us.saturating_sub(START_UNIX_US) * 1000)
     }
 
     pub fn mono_of(&self, instant: Instant) -> Mono {

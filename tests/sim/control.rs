@@ -398,7 +398,6 @@ impl World {
     /// Somebody sets the wall clock of the server.
     pub fn set_clock(&mut self, wrong_us: i64) {
         self.clock.set_wrong(wrong_us);
-        self.ledger.clock_is_wrong(wrong_us);
     }
 
     /// For a while the machine does not let the server run; datagrams wait in its sockets.

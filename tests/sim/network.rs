@@ -69,6 +69,15 @@ pub struct Datagram {
     pub strange: bool,
 }
 
+/// What becomes of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    UnderWay,
+    Lost,
+    /// There were too many before a narrow place of its path.
+    Crowded,
+}
+
 /// Which media packet of which stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
@@ -110,15 +119,18 @@ impl Network {
         }
     }
 
-    /// Whether it is under way; or else it is lost.
-    pub fn send(&mut self, now: Mono, datagram: Datagram) -> bool {
+    /// Puts a datagram under way, unless it is lost.
+    pub fn send(&mut self, now: Mono, datagram: Datagram) -> Fate {
         let path = (datagram.from, datagram.to);
         let weather = *self.local.get(&path.0).or(self.local.get(&path.1)).unwrap_or(&self.weather);
-        let through = self.pass(now, path, &weather, datagram.bytes.len());
-        let Some(through) = through.filter(|_| !self.prng.per_mille(weather.loss)) else {
+        let Some(through) = self.pass(now, path, &weather, datagram.bytes.len()) else {
             self.lost += 1;
-            return false;
+            return Fate::Crowded;
         };
+        if self.prng.per_mille(weather.loss) {
+            self.lost += 1;
+            return Fate::Lost;
+        }
         let copies = 1 + u64::from(self.prng.per_mille(weather.duplicate));
         for _ in 0..copies {
             let delay = Duration::from_micros(self.prng.between(weather.delay_us.0, weather.delay_us.1));
@@ -132,7 +144,7 @@ impl Network {
             self.count += 1;
             self.flying.insert((due, self.count), datagram.clone());
         }
-        true
+        Fate::UnderWay
     }
 
     /// When a datagram is through the narrow place of its path. None when too many wait there.

@@ -49,7 +49,8 @@ impl Seeds {
         });
         let failed = failed.into_inner().unwrap();
         self.keep(&failed);
-        let named: Vec<String> = failed.iter().map(|(seed, why)| format!("SEED='{}': {why}", self.line(*seed))).collect();
+        let named: Vec<String> =
+            failed.iter().map(|(seed, why)| format!("SEED='{}': {why}", self.line(*seed))).collect();
         assert!(named.is_empty(), "{} of {} failed:\n{}", named.len(), seeds.len(), named.join("\n"));
         played.into_inner().unwrap()
     }

@@ -17,7 +17,7 @@ use crate::world::{Client, PEER_TIMEOUT, Role, World};
 
 const ROOMS_MAX: usize = 3;
 const CLIENTS_MAX: usize = 10;
-const DEEDS: u64 = 60;
+const DEEDS: u64 = 25;
 pub const AUDIO_VIDEO: [(MediaKind, bool); 2] = [(MediaKind::Audio, true), (MediaKind::Video, true)];
 
 /// What a seed came to.
@@ -65,7 +65,7 @@ pub fn play(seed: u64) -> Played {
     }
     let silent = |client: &Client| client.has_peer && (client.vanished || client.closed);
     let missed = world.clients.values().any(silent);
-    world.run_for(if missed { PEER_TIMEOUT + Duration::from_secs(6) } else { Duration::from_secs(2) });
+    world.run_for(if missed { PEER_TIMEOUT + Duration::from_secs(3) } else { Duration::from_secs(2) });
     for (id, client) in world.clients.iter().filter(|(_, client)| client.vanished || client.closed) {
         assert!(!client.has_peer, "client {id} is gone and nobody noticed");
     }
@@ -186,7 +186,7 @@ fn deed(world: &mut World, prng: &mut Prng) {
             }
         }
         25 => {
-            for _ in 0..10 {
+            for _ in 0..4 {
                 if let Some(id) = any(world, prng, |c| c.up && !c.vanished) {
                     world.rebind(id);
                 }

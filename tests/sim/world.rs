@@ -21,7 +21,7 @@ use crate::camera::Camera;
 use crate::checks::{Ledger, Path, Trace};
 use crate::clock::Clock;
 use crate::faults::{Strangers, Weather};
-use crate::network::{Datagram, Network, Prng};
+use crate::network::{Datagram, Fate, Network, Prng};
 
 /// A peer that is not heard for so long is gone.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -284,7 +284,11 @@ impl World {
             self.trace.note(self.clock.mono(), to.remote.port(), &bytes, 0);
             self.notice(to.remote, &bytes);
             let datagram = Datagram { from: address, to: to.remote, bytes, label: None, strange: false };
-            self.net.send(self.clock.mono(), datagram);
+            let now = self.clock.mono();
+            if self.net.send(now, datagram) == Fate::Crowded {
+                let crowded = self.clients.iter().find(|(_, client)| client.public == to.remote);
+                crowded.into_iter().for_each(|(id, _)| self.ledger.outages.add(*id, now, now));
+            }
         }
     }
 
@@ -323,9 +327,12 @@ impl World {
             }
             while let Some(Sent { to, bytes, label }) = client.browser.transmit() {
                 let datagram = Datagram { from: client.public, to, bytes, label, strange: false };
-                let under_way = self.net.send(now, datagram);
+                let fate = self.net.send(now, datagram);
+                if fate == Fate::Crowded {
+                    self.ledger.outages.add(id, now, now);
+                }
                 if let Some(label) = label {
-                    self.ledger.sent(&label, !under_way);
+                    self.ledger.sent(&label, fate != Fate::UnderWay);
                 }
             }
             while let Some(heard) = client.browser.heard() {

@@ -89,15 +89,13 @@ impl ScriptedBrowser {
                         None => Heard::Foreign(format!("PLI for {}", pli.media_ssrc)),
                     }
                 }
-                rtcp::Packet::Nack(nack) => {
-                    match self.lines.iter().position(|line| line.ssrc == nack.media_ssrc) {
-                        Some(line) if self.habits.repairs(self.lines[line].kind) => {
-                            nack.lost().for_each(|sequence| self.send_again(clock, line, sequence));
-                            continue;
-                        }
-                        _ => Heard::Foreign(format!("NACK for {}", nack.media_ssrc)),
+                rtcp::Packet::Nack(nack) => match self.lines.iter().position(|line| line.ssrc == nack.media_ssrc) {
+                    Some(line) if self.habits.repairs(self.lines[line].kind) => {
+                        nack.lost().for_each(|sequence| self.send_again(clock, line, sequence));
+                        continue;
                     }
-                }
+                    _ => Heard::Foreign(format!("NACK for {}", nack.media_ssrc)),
+                },
                 rtcp::Packet::ReceiverReport(report) => {
                     for block in report.report_blocks() {
                         assert!(self.lines.iter().any(|line| line.ssrc == block.ssrc), "a report about nobody");
@@ -248,8 +246,7 @@ impl ScriptedBrowser {
 
 fn write_header(packet: &MediaPacket, line: &SendLine, pt: u8, ssrc: u32, transport_sequence: &mut u16) -> Vec<u8> {
     let mut header = [0; 40];
-    let fields =
-        Header { marker: packet.marker, payload_type: pt, sequence: 0, timestamp: packet.timestamp, ssrc };
+    let fields = Header { marker: packet.marker, payload_type: pt, sequence: 0, timestamp: packet.timestamp, ssrc };
     let mut writer = HeaderWriter::new(&mut header, &fields).unwrap();
     if packet.label.count < 20 || !line.announced {
         writer.push(MID_ID, packet.label.line.to_string().as_bytes()).unwrap();

@@ -219,7 +219,6 @@ impl ScriptedBrowser {
             self.after_handshake(clock);
         }
     }
-
 }
 
 impl Browser for ScriptedBrowser {
