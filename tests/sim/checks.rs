@@ -134,11 +134,15 @@ impl Leg {
                 noticed = Some(noticed.map_or(came, |at| at.min(came)));
             } else if let Some(noticed) = noticed {
                 let until = of.sent + HISTORY_AGE;
+                let closed = |until: Mono| self.closed.iter().any(|at| of.sent <= *at && *at <= until);
+                // Where nothing follows, as when its publisher is not heard, nothing is missed.
+                let is_out = |who: u64, until: Mono| outages.within(who, of.sent, until);
+                let interrupted = |until: Mono| is_out(*client, until) || is_out(self.feed, until) || closed(until);
                 let why = match () {
                     () if !self.repairable => "not repairable",
-                    () if noticed.since(of.sent) > FRESH => "too old when it was missed",
-                    () if outages.within(*client, of.sent, until) => "an outage",
-                    () if self.closed.iter().any(|at| of.sent <= *at && *at <= until) => "the gate was closed",
+                    () if noticed.since(of.sent) > FRESH && interrupted(noticed) => "too old when it was missed",
+                    () if is_out(*client, until) => "an outage",
+                    () if closed(until) => "the gate was closed",
                     () if now < until => "the end",
                     () if pushed_out(of) => "a burst pushed it out",
                     () => panic!(

@@ -79,7 +79,9 @@ fn two_hundred_seeds_of_scripted_peers_keep_every_promise() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    assert_eq!(workload::play(4).trace, workload::play(4).trace);
+    for seed in 3..=5 {
+        assert_eq!(workload::play(seed).trace, workload::play(seed).trace);
+    }
 }
 
 /// 1 % of the frames would be missing with one NACK each that nobody repeats.

@@ -95,11 +95,11 @@ impl Uplink {
             let Some(taken) = sent.taken else {
                 if let Some((noticed, behind)) = noticed {
                     let room = if self.kind == MediaKind::Audio { AUDIO_MISSING_MAX } else { VIDEO_MISSING_MAX };
-                    let until = noticed + HISTORY_AGE;
+                    let (until, stale) = (noticed + HISTORY_AGE, noticed.since(sent.at) > FRESH);
                     let why = match () {
                         () if !self.repairable => "not repairable",
                         () if keyframe.is_some_and(|at| at <= until) => "moot: a keyframe came",
-                        () if noticed.since(sent.at) > FRESH => "its sender may have forgotten it",
+                        () if stale && outages.within(publisher, sent.at, noticed) => "its sender has forgotten it",
                         () if behind - count >= room as u64 => "one of too many",
                         () if outages.within(publisher, noticed, until) => "an outage",
                         () if now < until => "the end",
