@@ -84,7 +84,7 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
-/// 1 % of the frames would be missing with one NACK each that nobody repeats.
+/// Some hundred packets are lost each way, and so are some of the NACKs and of their answers: nothing is excused.
 #[test]
 fn with_two_percent_of_loss_each_way_and_fifty_milliseconds_of_round_trip_no_frame_is_lost_for_good() {
     for (seed, rtx) in [(1, true), (2, false)] {
