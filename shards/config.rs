@@ -99,6 +99,9 @@ struct Settings {
     /// Seconds for which the sessions of a lost WebSocket may be claimed; 0 ends them with it [default: 0]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_RECLAIM_SESSION_TIMEOUT", global = true)]
     reclaim_session_timeout: Option<u64>,
+    /// Seconds between looks at a WebSocket: one without a frame is pinged, two drop it; 0 is never [default: 20]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PING_INTERVAL", global = true)]
+    ping_interval: Option<u64>,
     /// Origin whose pages may use the API over HTTP [default: any]
     #[arg(long, value_name = "ORIGIN", env = "PORTUNUS_ALLOW_ORIGIN", global = true)]
     allow_origin: Option<String>,
@@ -182,6 +185,8 @@ pub struct Config {
     pub session_timeout: Duration,
     /// For how long lost sessions may be claimed.
     pub reclaim_session_timeout: Duration,
+    /// Silence after which a WebSocket is pinged; zero is never.
+    pub ping_interval: Duration,
     /// Whose pages may use the API; none is anybody's.
     pub allow_origin: Option<String>,
     /// Whether others are refused.
@@ -262,6 +267,7 @@ impl Settings {
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
             reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
+            ping_interval: self.ping_interval.or(those.ping_interval),
             allow_origin: self.allow_origin.or(those.allow_origin),
             enforce_cors: self.enforce_cors.or(those.enforce_cors),
             server_name: self.server_name.or(those.server_name),
@@ -285,6 +291,7 @@ impl Settings {
             signals: Some(1),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),
+            ping_interval: Some(20),
             enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
@@ -367,6 +374,7 @@ impl Config {
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
             reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
+            ping_interval: Duration::from_secs(all.ping_interval.unwrap_or_default()),
             allow_origin,
             enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),

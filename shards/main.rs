@@ -147,6 +147,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 tls: tls.clone(),
                 session_timeout: config.session_timeout,
                 reclaim_session_timeout: config.reclaim_session_timeout,
+                ping_interval: config.ping_interval,
                 allow_origin: config.allow_origin.clone(),
                 enforce_cors: config.enforce_cors,
                 api_secret: config.api_secret.clone(),

@@ -70,11 +70,12 @@ impl Server {
         Health(serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
-    /// Waits until the gauges are these again.
+    /// Waits until these gauges are as they were.
     pub fn wait_for_gauges(&self, gauges: &BTreeMap<String, u64>) {
         let mut last = BTreeMap::new();
         for _ in 0..100 {
-            last = self.health().gauges();
+            last = self.health().every_gauge();
+            last.retain(|name, _| gauges.contains_key(name));
             if last == *gauges {
                 return;
             }
@@ -88,6 +89,11 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
         line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// Open descriptors, those of connections included.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
     }
 
     /// Asks it to end in good order.
@@ -160,9 +166,19 @@ impl Health {
         self.all("drops").into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Every gauge.
+    pub fn every_gauge(&self) -> BTreeMap<String, u64> {
+        self.all("gauges")
+    }
+
+    /// A counter of signalling.
+    pub fn signalled(&self, name: &str) -> u64 {
+        self.0["signal"]["counters"][name].as_u64().unwrap_or_else(|| panic!("nothing is called {name}"))
+    }
+
     /// Every gauge, without those of rooms: rooms stay when everybody has left.
     pub fn gauges(&self) -> BTreeMap<String, u64> {
-        let mut all = self.all("gauges");
+        let mut all = self.every_gauge();
         all.retain(|name, _| !name.ends_with("rooms"));
         all
     }

@@ -29,6 +29,7 @@ impl SignalEngine {
                 Some(text) => self.handle_text(now, Asker { place: self.place(id), request: 0 }, text.as_bytes()),
                 None => {
                     let closed = socket.is_closed();
+                    self.drops.websocket_violation += u64::from(socket.is_violated());
                     let waiting = socket.output().len();
                     if waiting > 0 {
                         self.check_outbox(id, waiting);
