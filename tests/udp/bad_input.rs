@@ -241,7 +241,7 @@ fn misbehave(at: SocketAddr) -> Vec<(&'static str, u64)> {
             refusals(|refusal| !matches!(refusal, Refusal::Plugin(..)))
                 + outcomes(|outcome| matches!(outcome, Outcome::Api(_))),
         ),
-        ("http_request_malformed", 1 + outcomes(|outcome| matches!(outcome, Outcome::Malformed(_) | Outcome::Dropped))),
+        ("http_request_malformed", outcomes(|outcome| matches!(outcome, Outcome::Malformed(_) | Outcome::Dropped))),
         ("websocket_refused", outcomes(|outcome| matches!(outcome, Outcome::NoWebSocket(_)))),
         ("websocket_violation", count(frames.len())),
     ]
