@@ -16,8 +16,8 @@ pub fn parse(kind: DescriptionKind, text: &str) -> Result<Description, SdpError>
         return Err(SdpError::Size);
     }
     let session = Session::parse(text.as_bytes())?;
-    // Janus cannot do without an m-line either; the library can do without all three.
-    for letter in ['o', 's', 'm'] {
+    // The library can do without them.
+    for letter in ['o', 's'] {
         if !text.lines().any(|line| line.strip_prefix(letter).is_some_and(|rest| rest.starts_with('='))) {
             return Err(SdpError::Missing(letter));
         }
@@ -436,10 +436,8 @@ mod tests {
         assert_eq!(with(TRANSPORT, &AUDIO.repeat(MEDIA_LINES_MAX + 1)), SdpError::MediaLineCount);
         assert_eq!(offer(&"v=0\r\n".repeat(SDP_BYTES_MAX)).unwrap_err(), SdpError::Size);
         assert_eq!(offer("").unwrap_err().to_string(), "Error processing SDP: No version line");
-        let heads = ["v=0\r\n", "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n", &small("", "")];
-        for (head, letter) in heads.into_iter().zip(['o', 's', 'm']) {
-            assert_eq!(offer(head).unwrap_err(), SdpError::Missing(letter), "{head:?}");
-        }
+        assert_eq!(offer("v=0\r\n").unwrap_err(), SdpError::Missing('o'));
+        assert_eq!(offer("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n").unwrap_err(), SdpError::Missing('s'));
     }
 
     #[test]
