@@ -3,12 +3,13 @@
 use crate::clock::wait_for;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::fs::{self, DirEntry};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -86,14 +87,33 @@ impl Server {
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
         line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
     }
 
-    /// Open descriptors, those of connections included.
-    pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
+    /// What the open descriptors are, sorted, once that has not changed for a second: connections that have ended take
+    /// a moment to be closed.
+    pub fn descriptors(&self) -> Vec<String> {
+        let kind = |entry: io::Result<DirEntry>| {
+            let target = entry.and_then(|entry| fs::read_link(entry.path())).ok()?;
+            // Numbers tell nothing of what it is.
+            Some(target.to_string_lossy().split('[').next().unwrap_or_default().to_owned())
+        };
+        let look = || {
+            let all = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+            let mut kinds: Vec<_> = all.filter_map(kind).collect();
+            kinds.sort();
+            kinds
+        };
+        let (mut last, mut since) = (look(), Instant::now());
+        wait_for(Duration::from_secs(10), "descriptors that stay", || {
+            let now = look();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            (since.elapsed() > Duration::from_secs(1)).then(|| last.clone())
+        })
     }
 
     /// Asks it to end in good order.
