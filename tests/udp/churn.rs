@@ -10,7 +10,7 @@ use crate::media::Speech;
 use crate::peer::{Order, Peer};
 use crate::server::Server;
 use serde_json::json;
-use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 use tungstenite::Message;
@@ -25,8 +25,8 @@ const SUBSCRIBERS: usize = 20;
 const _: () = assert!(ROUND == 2000);
 /// Rooms that a party uses in turn; they stay.
 const ROOMS: usize = 2;
-/// How many waves those who have vanished are waited for, more than the peer timeout.
-const MISSED_WAVES: usize = 6;
+/// In every so-manyth wave all vanish, and are missed before the next one begins: the timeout costs time.
+const VANISHING: usize = 10;
 /// What the second round may add to the memory of the first.
 const GROWTH_KIB_MAX: u64 = 2048;
 
@@ -43,11 +43,9 @@ enum Way {
     Goodbye,
     /// The WebSocket breaks; the peer goes on for a while.
     Loss,
-    /// The peer is silent from now on; the WebSocket stays.
-    Vanish,
 }
 
-const WAYS: [Way; 6] = [Way::Leave, Way::Detach, Way::Destroy, Way::Goodbye, Way::Loss, Way::Vanish];
+const WAYS: [Way; 5] = [Way::Leave, Way::Detach, Way::Destroy, Way::Goodbye, Way::Loss];
 
 /// Someone in a room.
 struct Guest {
@@ -56,32 +54,23 @@ struct Guest {
     peer: Peer,
 }
 
-impl Guest {
-    fn hung_up(&mut self, reason: &str) {
-        let hangup = self.client.event(self.handle, "hangup", SOON);
-        assert_eq!(hangup["reason"], reason, "{hangup}");
-    }
-}
-
 /// One group of people with a thread of its own, and a crew for their peers.
 struct Party<'s> {
     server: &'s Server,
     number: usize,
     crew: Crew,
     host: Host,
-    /// Who has vanished, by wave.
-    missed: VecDeque<(usize, Client, u64)>,
+    /// How many waves of all parties have been complete.
+    gathered: &'s AtomicUsize,
 }
 
 impl Party<'_> {
-    fn celebrate(server: &Server, number: usize) {
+    fn celebrate(server: &Server, number: usize, gathered: &AtomicUsize) {
         let (crew, host) = (Crew::new(), Host::new(server));
-        let mut party = Party { server, number, crew, host, missed: VecDeque::new() };
+        let mut party = Party { server, number, crew, host, gathered };
         for wave in 0..WAVES {
             party.wave(wave);
-            party.miss(wave.checked_sub(MISSED_WAVES));
         }
-        party.miss(Some(WAVES));
     }
 
     fn wave(&mut self, wave: usize) {
@@ -93,10 +82,22 @@ impl Party<'_> {
             self.host.create(room);
         }
         let mut guests = self.wave_in(room);
+        // All parties are complete at the same time, so that every round holds as much at once as the other.
+        self.gathered.fetch_add(1, Ordering::Relaxed);
+        let all = (wave + 1) * PARTIES;
+        wait_for(SOON, "the other parties", || (self.gathered.load(Ordering::Relaxed) >= all).then_some(()));
         if ends {
             self.host.destroy(room);
-            for mut guest in guests {
-                guest.hung_up("Close PC");
+            for Guest { client, handle, .. } in &mut guests {
+                hung_up(client, *handle, "Close PC");
+            }
+            return;
+        }
+        if wave % VANISHING == VANISHING - 2 {
+            // Their peers are silent from now on; the WebSockets stay.
+            let missed: Vec<_> = guests.into_iter().map(|Guest { client, handle, .. }| (client, handle)).collect();
+            for (mut client, handle) in missed {
+                hung_up(&mut client, handle, "ICE failed");
             }
             return;
         }
@@ -104,7 +105,7 @@ impl Party<'_> {
             guests.reverse();
         }
         for (n, guest) in guests.into_iter().enumerate() {
-            self.leave(wave, WAYS[(wave + n) % WAYS.len()], guest);
+            leave(WAYS[(wave + n) % WAYS.len()], guest);
         }
     }
 
@@ -139,40 +140,35 @@ impl Party<'_> {
         let subscribers = subscribers.into_iter().map(|Subscriber { client, handle, peer }| (client, handle, peer));
         publishers.chain(subscribers).map(|(client, handle, peer)| Guest { client, handle, peer }).collect()
     }
+}
 
-    fn leave(&mut self, wave: usize, way: Way, mut guest: Guest) {
-        let handle = guest.handle;
-        match way {
-            Way::Leave => {
-                let left = guest.client.message(handle, json!({ "request": "leave" }));
-                assert!(left["left"] == "ok" || left["leaving"] == "ok", "{left}");
-                guest.client.send(Message::Close(None)).expect("the server reads");
-            }
-            Way::Detach => {
-                let gone = guest.client.ask(json!({ "janus": "detach", "handle_id": handle }));
-                assert_eq!(gone["janus"], "success", "{gone}");
-            }
-            Way::Destroy => {
-                let gone = guest.client.ask(json!({ "janus": "destroy" }));
-                assert_eq!(gone["janus"], "success", "{gone}");
-            }
-            Way::Goodbye => {
-                guest.peer.tell(Order::CloseDtls);
-                guest.hung_up("DTLS alert");
-            }
-            Way::Loss => drop(guest.client),
-            Way::Vanish => self.missed.push_back((wave, guest.client, handle)),
+fn leave(way: Way, mut guest: Guest) {
+    let handle = guest.handle;
+    match way {
+        Way::Leave => {
+            let left = guest.client.message(handle, json!({ "request": "leave" }));
+            assert!(left["left"] == "ok" || left["leaving"] == "ok", "{left}");
+            guest.client.send(Message::Close(None)).expect("the server reads");
         }
+        Way::Detach => {
+            let gone = guest.client.ask(json!({ "janus": "detach", "handle_id": handle }));
+            assert_eq!(gone["janus"], "success", "{gone}");
+        }
+        Way::Destroy => {
+            let gone = guest.client.ask(json!({ "janus": "destroy" }));
+            assert_eq!(gone["janus"], "success", "{gone}");
+        }
+        Way::Goodbye => {
+            guest.peer.tell(Order::CloseDtls);
+            hung_up(&mut guest.client, handle, "DTLS alert");
+        }
+        Way::Loss => drop(guest.client),
     }
+}
 
-    /// Those who have vanished until a wave are found out.
-    fn miss(&mut self, until: Option<usize>) {
-        let Some(until) = until else { return };
-        while let Some((_, mut client, handle)) = self.missed.pop_front_if(|(wave, ..)| *wave <= until) {
-            let hangup = client.event(handle, "hangup", SOON);
-            assert_eq!(hangup["reason"], "ICE failed", "{hangup}");
-        }
-    }
+fn hung_up(client: &mut Client, handle: u64, reason: &str) {
+    let hangup = client.event(handle, "hangup", SOON);
+    assert_eq!(hangup["reason"], reason, "{hangup}");
 }
 
 fn room(party: usize, n: usize) -> usize {
@@ -182,7 +178,7 @@ fn room(party: usize, n: usize) -> usize {
 #[test]
 fn two_thousand_come_and_go_twice_and_nothing_of_them_stays() {
     let _alone = alone();
-    let mut server = Server::start(31_800, 2, &["--peer-timeout", "3"]);
+    let mut server = Server::start(31_800, 2, &["--peer-timeout", "4"]);
     let mut host = Host::new(&server);
     for n in 0..PARTIES * ROOMS {
         host.create(u64::try_from(room(0, n)).expect("a small number"));
@@ -196,10 +192,11 @@ fn two_thousand_come_and_go_twice_and_nothing_of_them_stays() {
     let mut resident = vec![];
     for round in 1..=2_u64 {
         let since = Instant::now();
+        let gathered = AtomicUsize::new(0);
         thread::scope(|scope| {
             for number in 0..PARTIES {
-                let server = &server;
-                scope.spawn(move || Party::celebrate(server, number));
+                let (server, gathered) = (&server, &gathered);
+                scope.spawn(move || Party::celebrate(server, number, gathered));
             }
         });
         println!("round {round}: {ROUND} people in {:?}", since.elapsed());
