@@ -60,7 +60,7 @@ struct Party<'s> {
     number: usize,
     crew: Crew,
     host: Host,
-    /// How many waves of all parties have been complete.
+    /// How often a party was complete or had left.
     gathered: &'s AtomicUsize,
 }
 
@@ -70,7 +70,16 @@ impl Party<'_> {
         let mut party = Party { server, number, crew, host, gathered };
         for wave in 0..WAVES {
             party.wave(wave);
+            party.together(2 * wave + 2);
         }
+    }
+
+    /// Waits for the other parties: they are complete at the same time, and have left before anybody comes again, so
+    /// that one round holds as much at once as the other.
+    fn together(&self, times: usize) {
+        self.gathered.fetch_add(1, Ordering::Relaxed);
+        let all = || (self.gathered.load(Ordering::Relaxed) >= times * PARTIES).then_some(());
+        wait_for(3 * SOON, "the other parties", all);
     }
 
     fn wave(&mut self, wave: usize) {
@@ -82,10 +91,7 @@ impl Party<'_> {
             self.host.create(room);
         }
         let mut guests = self.wave_in(room);
-        // All parties are complete at the same time, so that every round holds as much at once as the other.
-        self.gathered.fetch_add(1, Ordering::Relaxed);
-        let all = (wave + 1) * PARTIES;
-        wait_for(SOON, "the other parties", || (self.gathered.load(Ordering::Relaxed) >= all).then_some(()));
+        self.together(2 * wave + 1);
         if ends {
             self.host.destroy(room);
             for Guest { client, handle, .. } in &mut guests {
@@ -178,7 +184,7 @@ fn room(party: usize, n: usize) -> usize {
 #[test]
 fn two_thousand_come_and_go_twice_and_nothing_of_them_stays() {
     let _alone = alone();
-    let mut server = Server::start(31_800, 2, &["--peer-timeout", "4"]);
+    let mut server = Server::start(31_800, 2, &["--peer-timeout", "6"]);
     let mut host = Host::new(&server);
     for n in 0..PARTIES * ROOMS {
         host.create(u64::try_from(room(0, n)).expect("a small number"));
