@@ -13,9 +13,10 @@ use crate::wire::rtp::sequence::sequence_plus;
 /// and when.
 ///
 /// Every number from the first to the highest is reported once. What comes after it was reported missing is skipped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FeedbackRecorder {
     /// Arrival by number modulo the window, in steps of 250 us; [`MISSING`] unless received and not yet reported.
+    /// Empty before the first packet: who only listens never sends one.
     arrivals: Box<[u64]>,
     /// The first number that is not yet reported and the highest received.
     range: Option<(ExtSeq, ExtSeq)>,
@@ -32,20 +33,9 @@ pub struct FeedbackRecorder {
 }
 
 impl FeedbackRecorder {
-    /// Allocates the window; nothing else ever is.
-    #[expect(clippy::new_without_default, reason = "a default that allocates invites `mem::take` on the packet path")]
+    /// Nothing is recorded yet.
     pub fn new() -> Self {
-        FeedbackRecorder {
-            arrivals: vec![MISSING; WINDOW].into_boxed_slice(),
-            range: None,
-            expected_after_jump: None,
-            due: Mono::NEVER,
-            reported_at: 0,
-            feedback_count: 0,
-            interval: limits::TWCC_INTERVAL,
-            received: 0,
-            since: None,
-        }
+        FeedbackRecorder { due: Mono::NEVER, interval: limits::TWCC_INTERVAL, ..FeedbackRecorder::default() }
     }
 
     /// Counts a datagram from the peer, numbered or not: the interval follows its bitrate.
@@ -54,8 +44,10 @@ impl FeedbackRecorder {
     }
 
     /// Records a packet and when the kernel received it. When more than the window waits to be reported, the oldest never is.
+    /// The first one takes the window's memory; nothing else ever does.
     pub fn record(&mut self, sequence: u16, at: Mono) {
         let Some((next, highest)) = self.range else {
+            self.arrivals = vec![MISSING; WINDOW].into_boxed_slice();
             let first = ExtSeq::first(sequence);
             self.range = Some((first, first));
             return self.insert(first, at);
