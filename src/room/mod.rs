@@ -12,11 +12,13 @@ pub mod negotiate;
 pub mod placement;
 pub mod playout;
 mod publisher;
+pub mod request;
 pub mod rewrite;
 #[expect(clippy::module_inception, reason = "the file is called for what it holds")]
 pub mod room;
 pub mod spec;
 mod subscriber;
+pub mod summary;
 mod table;
 pub mod talking;
 #[cfg(test)]
