@@ -83,6 +83,15 @@ pub enum Command {
         /// Needed when the room has one.
         secret: Option<Box<str>>,
     },
+    /// To the owner: what the room's secret is for.
+    Administer {
+        /// Which.
+        room: RoomId,
+        /// Needed when the room has one.
+        secret: Option<Box<str>>,
+        /// What.
+        request: Box<Administration>,
+    },
     /// To the owner: is it there?
     Exists(RoomId),
     /// To the owner: would this pin open the room? Asked for a join that is wrong in itself, because a client hears of
@@ -152,6 +161,18 @@ pub enum Reply {
     Created(RoomId),
     /// To `Destroy`.
     Destroyed(RoomId),
+    /// To `edit`.
+    Edited(RoomId),
+    /// To `allowed`: the tokens, unless they are not looked at any more.
+    Allowed(RoomId, Option<Vec<Box<str>>>),
+    /// To `kick`.
+    Kicked,
+    /// To `moderate`.
+    Moderated,
+    /// To `enable_recording`.
+    Recording(bool),
+    /// To `listforwarders`: there are none.
+    Forwarders(RoomId),
     /// To `Exists`.
     Exists(RoomId, bool),
     /// To `Knock`: it would.
@@ -172,6 +193,12 @@ pub enum Reply {
     PublisherLeft(RoomId),
     /// To a subscriber's `leave` (rendered as `left: "ok"`).
     SubscriberLeft(RoomId),
+    /// To `subscribe`, `unsubscribe` and `update`.
+    Updated(Box<Updated>),
+    /// To the same: an offer is outstanding, another one follows its answer.
+    Updating(RoomId),
+    /// To `switch`.
+    Switched(Box<Switched>),
     /// To `start`.
     Started(RoomId),
     /// To `pause`.
@@ -211,6 +238,21 @@ pub enum Event {
         mid: Mid,
         /// Begins or stops, and how loudly.
         change: TalkChange,
+    },
+    /// Somebody was thrown out; nothing else is told of its end.
+    Kicked(RoomId, FeedId),
+    /// The same, to the one concerned.
+    Expelled(RoomId),
+    /// A moderator has muted a stream, or says that it may be heard again; the publisher hears it too.
+    Moderated {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        feed: FeedId,
+        /// Which m-line.
+        mid: Mid,
+        /// Muted or heard.
+        muted: bool,
     },
     /// The room is gone.
     Destroyed(RoomId),
@@ -258,7 +300,7 @@ pub enum Event {
 pub enum HangupReason {
     /// The client said `hangup`.
     JanusApi,
-    /// The plugin closed it: `unpublish`, `leave` of a subscriber, room destroyed.
+    /// The plugin closed it: `unpublish`, `leave`, `kick`, room destroyed.
     ClosePc,
     /// No valid check in time, or consent lapsed.
     IceFailed,

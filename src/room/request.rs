@@ -24,6 +24,10 @@ pub enum MemberRequest {
     Pause,
     /// `configure` of a subscriber.
     ConfigureSubscriber(ConfigureSubscriber),
+    /// `subscribe`, `unsubscribe` and `update`.
+    Update(Update),
+    /// `switch`
+    Switch(Switch),
 }
 
 /// `join` with `ptype: "publisher"`.
@@ -37,6 +41,8 @@ pub struct JoinPublisher {
     pub metadata: Option<Metadata>,
     /// The room's pin when it has one.
     pub pin: Option<Box<str>>,
+    /// One of the room's `allowed` when it checks them.
+    pub token: Option<Box<str>>,
     /// When it counts as talking.
     pub talk: TalkWish,
     /// `joinandconfigure`.
@@ -132,7 +138,7 @@ pub struct SubscribeStream {
     pub delay: Option<PlayoutDelay>,
 }
 
-/// The legacy form of a subscriber's `join`.
+/// The legacy form of a subscriber's `join` and `switch`.
 #[derive(Debug, Clone)]
 pub struct LegacyFeed {
     /// Whose.
@@ -156,4 +162,115 @@ pub struct ConfigureSubscriber {
     pub restart: bool,
     /// A new offer.
     pub update: bool,
+}
+
+/// `subscribe`, `unsubscribe` and `update`: what goes goes before what comes.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// What else to subscribe to, in order.
+    pub subscribe: Vec<Subscribe>,
+    /// What to subscribe to no more.
+    pub unsubscribe: Vec<Unsubscribe>,
+}
+
+/// One entry of `subscribe`.
+#[derive(Debug, Clone)]
+pub struct Subscribe {
+    /// What.
+    pub stream: SubscribeStream,
+    /// Relay it? Read only where one m-line is named.
+    pub send: bool,
+}
+
+/// One entry of `unsubscribe`. What names nothing that is subscribed to is passed over.
+#[derive(Debug, Clone, Default)]
+pub struct Unsubscribe {
+    /// Whose.
+    pub feed: Option<FeedId>,
+    /// Which m-line of the feed; none means all.
+    pub mid: Option<Mid>,
+    /// Or the subscriber's own m-line.
+    pub sub_mid: Option<Mid>,
+}
+
+/// `switch`
+#[derive(Debug)]
+pub enum Switch {
+    /// Line by line.
+    Streams(Vec<SwitchStream>),
+    /// As many m-lines as fit to another feed.
+    Feed(LegacyFeed),
+}
+
+/// One entry of `switch`.
+#[derive(Debug, Clone)]
+pub struct SwitchStream {
+    /// Whose.
+    pub feed: FeedId,
+    /// Which m-line of the feed.
+    pub mid: Mid,
+    /// On which m-line of the subscriber.
+    pub sub_mid: Mid,
+}
+
+/// What whoever has the room's secret can ask.
+#[derive(Debug)]
+pub enum Administration {
+    /// `edit`
+    Edit(Edit),
+    /// `allowed`
+    Allow(Allow),
+    /// `kick`
+    Kick(FeedId),
+    /// `moderate`
+    Moderate {
+        /// Whose.
+        feed: FeedId,
+        /// Which m-line.
+        mid: Mid,
+        /// No more, or again?
+        mute: bool,
+    },
+    /// `enable_recording`
+    Record(bool),
+    /// `listforwarders`
+    ListForwarders,
+    /// `rtp_forward` of this feed.
+    Forward(FeedId),
+    /// `stop_rtp_forward` of this feed.
+    StopForward(FeedId),
+}
+
+/// `edit`: what is not given stays.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// Shown in lists.
+    pub description: Option<Box<str>>,
+    /// Needed for requests like this one.
+    pub secret: Option<Box<str>>,
+    /// Needed to join.
+    pub pin: Option<Box<str>>,
+    /// Hidden from `list`.
+    pub is_private: Option<bool>,
+    /// Subscribers must present a `private_id`.
+    pub require_pvtid: Option<bool>,
+    /// Bits per second, for those who join from now on.
+    pub bitrate: Option<u64>,
+    /// Seconds between keyframes asked for.
+    pub fir_freq: Option<u32>,
+    /// Simultaneous publishers.
+    pub publishers: Option<usize>,
+}
+
+/// `allowed`
+#[derive(Debug)]
+pub enum Allow {
+    /// Look at tokens from now on.
+    Enable,
+    /// Look at them no more.
+    Disable,
+    /// These too.
+    Add(Vec<Box<str>>),
+    /// These no more.
+    Remove(Vec<Box<str>>),
 }

@@ -48,6 +48,28 @@ pub struct Configured {
     pub offer: Option<Description>,
 }
 
+/// `updated`
+#[derive(Debug)]
+pub struct Updated {
+    /// The room.
+    pub room: RoomId,
+    /// The subscriber's m-lines and our offer; none when nothing has changed.
+    pub offered: Option<(Vec<SubscriptionSummary>, Description)>,
+}
+
+/// `switched`
+#[derive(Debug)]
+pub struct Switched {
+    /// The room.
+    pub room: RoomId,
+    /// M-lines that have another source now.
+    pub changes: usize,
+    /// The subscriber's m-lines.
+    pub streams: Vec<SubscriptionSummary>,
+    /// Our offer, when an m-line was inactive before.
+    pub offer: Option<Description>,
+}
+
 /// `attached`
 #[derive(Debug)]
 pub struct Attached {
@@ -106,6 +128,8 @@ pub struct StreamSummary {
     pub dtx: bool,
     /// Audio with its level: whether it is talking; only where that is asked for.
     pub talking: Option<bool>,
+    /// A moderator has muted it.
+    pub moderated: bool,
     /// `profile-level-id` of H264.
     pub h264_profile: Option<Box<str>>,
     /// `profile-id` of VP9.
