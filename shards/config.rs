@@ -1,18 +1,18 @@
-//! What the operator says, in four layers: a flag beats an environment variable (`PORTUNUS_*`), that beats the file,
-//! that beats the default. One list of settings serves all layers; every one of them is read by somebody.
+//! What the settings mean: the merged layers checked, by name and sentence, and as the shards are told them. Every setting
+//! is read by somebody.
 
-use crate::affinity::{self, CpuList, Plan};
+use crate::affinity::{self, Plan};
 use crate::interface;
 use crate::rooms::RoomTable;
+use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
-use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use std::{fmt, fs, io};
+use std::{fmt, io};
 use tracing_subscriber::EnvFilter;
 
 /// Media addresses: each takes a socket and receive buffers on every shard, and their completions one queue of the
@@ -23,129 +23,8 @@ const MEDIA_ADDRESSES_MAX: usize = 32;
 /// a second.
 const SIGNALS_MAX: u8 = 16;
 
-/// A WebRTC media server for Janus clients.
-#[derive(Parser)]
-#[command(name = "portunus", version, about)]
-struct CommandLine {
-    /// Settings file (TOML; every setting by its name with underscores, rooms as [[room]])
-    #[arg(long, value_name = "FILE", env = "PORTUNUS_CONFIG", global = true)]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    settings: Settings,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Validates the settings and prints them as they take effect
-    Check,
-}
-
-/// One layer of settings: what it does not say is none.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// Address of HTTP and WebSocket; repeatable [default: 127.0.0.1:8188]
-    #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_LISTEN", value_delimiter = ',', global = true)]
-    listen: Option<Vec<SocketAddr>>,
-    /// Certificate chain of HTTPS and WSS (PEM); all --listen addresses then speak TLS
-    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_CERT", global = true)]
-    tls_cert: Option<PathBuf>,
-    /// Private key of --tls-cert (PEM, without a passphrase)
-    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_KEY", global = true)]
-    tls_key: Option<PathBuf>,
-    /// Serve TLS with a certificate made at start, which browsers ask about [default: false]
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "PORTUNUS_TLS_SELF_SIGNED",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        global = true
-    )]
-    tls_self_signed: Option<bool>,
-    /// Address of media, bound and advertised; repeatable [default: those of all interfaces but container bridges]
-    #[arg(long, value_name = "IP", env = "PORTUNUS_MEDIA_IP", value_delimiter = ',', global = true)]
-    media_ip: Option<Vec<IpAddr>>,
-    /// Interface of media (eth*), or with a leading ! one to leave out; repeatable
-    #[arg(long, value_name = "NAME", env = "PORTUNUS_MEDIA_INTERFACE", value_delimiter = ',', global = true)]
-    media_interface: Option<Vec<String>>,
-    /// UDP port of the first media shard; the others follow [default: 20000]
-    #[arg(long, value_name = "PORT", env = "PORTUNUS_MEDIA_PORT", global = true)]
-    media_port: Option<u16>,
-    /// Address to advertise instead of the bound ones of its family (1:1 NAT); repeatable
-    #[arg(long, value_name = "IP", env = "PORTUNUS_PUBLIC_IP", value_delimiter = ',', global = true)]
-    public_ip: Option<Vec<IpAddr>>,
-    /// Media shards [default: allowed CPUs minus one, at least 1]
-    #[arg(long, value_name = "N", env = "PORTUNUS_SHARDS", global = true)]
-    shards: Option<u8>,
-    /// Signalling shards; sessions are spread over them [default: 1]
-    #[arg(long, value_name = "N", env = "PORTUNUS_SIGNALS", global = true)]
-    signals: Option<u8>,
-    /// CPUs to use, such as 0-3,6: the first carry media, the last signalling [default: all allowed]
-    #[arg(long, value_name = "LIST", env = "PORTUNUS_CPUS", global = true)]
-    cpus: Option<CpuList>,
-    /// Secret that every Janus request must carry
-    #[arg(long, value_name = "SECRET", env = "PORTUNUS_API_SECRET", hide_env_values = true, global = true)]
-    api_secret: Option<String>,
-    /// Log filter, such as info or portunus=debug [default: info]
-    #[arg(long, value_name = "LEVEL", env = "PORTUNUS_LOG", global = true)]
-    log: Option<String>,
-    /// Seconds of silence after which a session ends; 0 is never [default: 60]
-    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_SESSION_TIMEOUT", global = true)]
-    session_timeout: Option<u64>,
-    /// Seconds for which the sessions of a lost WebSocket may be claimed; 0 ends them with it [default: 0]
-    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_RECLAIM_SESSION_TIMEOUT", global = true)]
-    reclaim_session_timeout: Option<u64>,
-    /// Origin whose pages may use the API over HTTP [default: any]
-    #[arg(long, value_name = "ORIGIN", env = "PORTUNUS_ALLOW_ORIGIN", global = true)]
-    allow_origin: Option<String>,
-    /// Refuse requests and WebSockets that name another origin than --allow-origin [default: false]
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "PORTUNUS_ENFORCE_CORS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        global = true
-    )]
-    enforce_cors: Option<bool>,
-    /// Name that `info` shows [default: Portunus]
-    #[arg(long, value_name = "NAME", env = "PORTUNUS_SERVER_NAME", global = true)]
-    server_name: Option<String>,
-    /// Room and participant ids are texts instead of numbers [default: false]
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "PORTUNUS_STRING_IDS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        global = true
-    )]
-    string_ids: Option<bool>,
-    /// Key that creating a room needs
-    #[arg(long, value_name = "KEY", env = "PORTUNUS_ADMIN_KEY", hide_env_values = true, global = true)]
-    admin_key: Option<String>,
-    /// Seconds without an authenticated check after which a peer is dropped [default: 15]
-    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
-    peer_timeout: Option<u64>,
-    /// Packets of one m-line lost in a second that clients are told of as a slow link; 0 is never [default: 0]
-    #[arg(long, value_name = "PACKETS", env = "PORTUNUS_SLOWLINK_THRESHOLD", global = true)]
-    slowlink_threshold: Option<u32>,
-    /// SRTP profiles, the preferred first [default: AEAD_AES_128_GCM,AES_CM_128_HMAC_SHA1_80,AEAD_AES_256_GCM]
-    #[arg(long, value_name = "NAMES", env = "PORTUNUS_SRTP_PROFILES", value_delimiter = ',', global = true)]
-    srtp_profiles: Option<Vec<String>>,
-    /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
-    #[arg(long, value_name = "DSCP", env = "PORTUNUS_DSCP", global = true)]
-    dscp: Option<u8>,
-    /// Rooms, in the file only.
-    #[arg(skip)]
-    room: Option<Vec<RoomTable>>,
-}
+/// Microseconds that video may be held: what a listener would not see yet, and far from what a round trip takes.
+const COALESCE_MAX: u64 = 5000;
 
 /// Where the certificate of HTTPS comes from.
 pub enum Tls {
@@ -198,6 +77,8 @@ pub struct Config {
     pub slowlink_threshold: u32,
     /// SRTP profiles in order of preference.
     pub srtp_profiles: Vec<Profile>,
+    /// How long video may wait for more video.
+    pub coalesce: Duration,
     /// DSCP of media.
     pub dscp: u8,
     /// The rooms to begin with.
@@ -230,71 +111,12 @@ pub enum ConfigError {
 /// Reads the command line, the environment and the file. Wrong flags and `--help` end the program here.
 pub fn load() -> Result<Task, ConfigError> {
     let line = CommandLine::parse();
-    let file = line.config.as_deref().map(read).transpose()?.unwrap_or_default();
+    let file = line.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let config = Config::new(line.settings.or(file))?;
     Ok(match line.command {
         None => Task::Serve(Box::new(config)),
         Some(Command::Check) => Task::Show(config.to_string()),
     })
-}
-
-fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
-    toml::from_str(&text).map_err(|error| ConfigError::Toml(path.to_owned(), Box::new(error)))
-}
-
-impl Settings {
-    /// These, and where they say nothing, those.
-    fn or(self, those: Settings) -> Settings {
-        Settings {
-            listen: self.listen.or(those.listen),
-            tls_cert: self.tls_cert.or(those.tls_cert),
-            tls_key: self.tls_key.or(those.tls_key),
-            tls_self_signed: self.tls_self_signed.or(those.tls_self_signed),
-            media_ip: self.media_ip.or(those.media_ip),
-            media_interface: self.media_interface.or(those.media_interface),
-            media_port: self.media_port.or(those.media_port),
-            public_ip: self.public_ip.or(those.public_ip),
-            shards: self.shards.or(those.shards),
-            signals: self.signals.or(those.signals),
-            cpus: self.cpus.or(those.cpus),
-            api_secret: self.api_secret.or(those.api_secret),
-            log: self.log.or(those.log),
-            session_timeout: self.session_timeout.or(those.session_timeout),
-            reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
-            allow_origin: self.allow_origin.or(those.allow_origin),
-            enforce_cors: self.enforce_cors.or(those.enforce_cors),
-            server_name: self.server_name.or(those.server_name),
-            string_ids: self.string_ids.or(those.string_ids),
-            admin_key: self.admin_key.or(those.admin_key),
-            peer_timeout: self.peer_timeout.or(those.peer_timeout),
-            slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
-            srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
-            dscp: self.dscp.or(those.dscp),
-            room: self.room.or(those.room),
-        }
-    }
-
-    fn defaults() -> Settings {
-        let profiles = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"];
-        Settings {
-            listen: Some(vec![([127, 0, 0, 1], 8188).into()]),
-            media_port: Some(20_000),
-            log: Some("info".into()),
-            tls_self_signed: Some(false),
-            signals: Some(1),
-            session_timeout: Some(60),
-            reclaim_session_timeout: Some(0),
-            enforce_cors: Some(false),
-            server_name: Some("Portunus".into()),
-            string_ids: Some(false),
-            peer_timeout: Some(15),
-            slowlink_threshold: Some(0),
-            srtp_profiles: Some(profiles.map(Into::into).into()),
-            dscp: Some(0),
-            ..Settings::default()
-        }
-    }
 }
 
 impl Config {
@@ -337,6 +159,10 @@ impl Config {
         if dscp > 63 {
             return Err(ConfigError::Value("dscp", format!("{dscp} is more than 63")));
         }
+        let coalesce = all.coalesce.unwrap_or_default();
+        if coalesce > COALESCE_MAX {
+            return Err(ConfigError::Value("coalesce", format!("{coalesce} is more than {COALESCE_MAX} microseconds")));
+        }
         let peer_timeout = all.peer_timeout.unwrap_or_default();
         if peer_timeout == 0 {
             return Err(ConfigError::Value("peer_timeout", "0 would drop every peer".into()));
@@ -375,6 +201,7 @@ impl Config {
             peer_timeout: Duration::from_secs(peer_timeout),
             slowlink_threshold: all.slowlink_threshold.unwrap_or_default(),
             srtp_profiles: profiles(all.srtp_profiles.as_deref().unwrap_or_default())?,
+            coalesce: Duration::from_micros(coalesce),
             dscp,
             rooms,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
@@ -510,54 +337,6 @@ mod tests {
         Config::new(toml::from_str(text).unwrap())
     }
 
-    fn flags(flags: &[&str]) -> Settings {
-        CommandLine::try_parse_from([&["portunus"], flags].concat()).unwrap().settings
-    }
-
-    #[test]
-    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
-        let file = || toml::from_str("media_port = 30000\nsession_timeout = 5\nlisten = [\"127.0.0.1:1\"]").unwrap();
-        let config = Config::new(flags(&["--session-timeout", "7"]).or(file())).unwrap();
-        assert_eq!(config.session_timeout, Duration::from_secs(7));
-        assert_eq!(config.media_port, 30_000);
-        assert_eq!(config.peer_timeout, Duration::from_secs(15));
-        assert_eq!(config.listen, ["127.0.0.1:1".parse().unwrap()]);
-    }
-
-    #[test]
-    fn an_environment_variable_lies_between_flag_and_file() {
-        // SAFETY: only tests of this file look at the environment, through the library that locks it, and none of the
-        // others looks at this variable.
-        unsafe { std::env::set_var("PORTUNUS_SERVER_NAME", "environment") };
-        let file = || Settings { server_name: Some("file".into()), ..Settings::default() };
-        assert_eq!(flags(&[]).or(file()).server_name.as_deref(), Some("environment"));
-        assert_eq!(flags(&["--server-name", "flag"]).or(file()).server_name.as_deref(), Some("flag"));
-    }
-
-    #[test]
-    fn lists_are_repeated_or_separated_by_commas_and_serve_the_subcommand_too() {
-        let given = flags(&[
-            "--listen",
-            "127.0.0.1:1",
-            "--listen",
-            "[::1]:2,[::1]:3",
-            "check",
-            "--string-ids",
-            "--cpus",
-            "0-1",
-        ]);
-        assert_eq!(given.listen.map(|list| list.len()), Some(3));
-        assert_eq!((given.string_ids, given.cpus), (Some(true), Some("0,1".parse().unwrap())));
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_that_names_key_and_line() {
-        let error = toml::from_str::<Settings>("shards = 1\nlisen = []\n").unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("lisen"), "{error}");
-        let error = toml::from_str::<Settings>("[[room]]\nroom = 1\npublisher = 3\n").unwrap_err().to_string();
-        assert!(error.contains("line 3") && error.contains("publisher"), "{error}");
-    }
-
     #[test]
     fn without_arguments_it_serves_a_demo_room_to_this_host() {
         let config = config("").unwrap();
@@ -579,6 +358,7 @@ mod tests {
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),
             ("public_ip = [\"::\"]", "public_ip"),
+            ("coalesce = 5001", "coalesce"),
             ("dscp = 64", "dscp"),
             ("peer_timeout = 0", "peer_timeout"),
             ("log = \"=,=\"", "log"),

@@ -15,6 +15,7 @@ mod media;
 mod ring;
 mod rlimit;
 mod rooms;
+mod settings;
 mod signal;
 mod socket;
 mod tcp;
@@ -102,7 +103,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             socket::warn_of_small_buffers(&sockets.sockets[0]);
         }
         advertised.push(config.advertised(&sockets.addresses));
-        let config = MediaConfig {
+        let engine = MediaConfig {
             shard: ShardId(shard),
             shards,
             signals: signals_count,
@@ -113,7 +114,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             seed: seed()?,
             now: clock.read().now,
         };
-        parts.push(media::MediaParts { cpu, clock, config, sockets, post });
+        parts.push(media::MediaParts { cpu, clock, coalesce: config.coalesce, config: engine, sockets, post });
     }
     // Everything is bound before the first thread runs.
     for parts in parts {

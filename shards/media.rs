@@ -12,6 +12,7 @@ use io_uring::{opcode, types};
 use portunus::engine::media::{MediaConfig, MediaEngine};
 use portunus::id::SignalId;
 use portunus::limits::COMMANDS_PER_TURN;
+use portunus::time::Mono;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -20,6 +21,9 @@ use tracing::warn;
 
 /// Completions taken in one turn, so that mail and timers are never kept waiting by a flood.
 const TURN_BATCH: usize = 256;
+
+/// Completions that end the wait for more video before its time: by then messages are as full as they get.
+const LINGER_BATCH: u32 = 64;
 
 /// How soon mail is tried again that found its lane full.
 const LANE_RETRY: Duration = Duration::from_millis(1);
@@ -30,6 +34,8 @@ pub struct MediaParts {
     pub cpu: usize,
     /// The shared clock.
     pub clock: Clock,
+    /// How long video may wait for more of it.
+    pub coalesce: Duration,
     /// Its engine's configuration.
     pub config: MediaConfig,
     /// Its sockets, in the order of the configuration's.
@@ -65,12 +71,15 @@ struct MediaShard {
     batch: Vec<Completion>,
     sockets: MediaSockets,
     signals: u8,
+    coalesce: Duration,
+    /// Until when the video that waits may wait for more.
+    linger: Option<Mono>,
 }
 
 impl MediaShard {
     /// Takes its memory, on the thread and CPU that will use it.
     fn new(parts: MediaParts) -> Result<MediaShard, RingError> {
-        let MediaParts { clock, config, sockets, post, .. } = parts;
+        let MediaParts { clock, coalesce, config, sockets, post, .. } = parts;
         let count = u8::try_from(sockets.sockets.len()).expect("the configuration allows no more");
         let mut ring = Ring::new(Inbox::completions(count))?;
         let mut files: Vec<_> = sockets.sockets.iter().map(|socket| socket.as_raw_fd()).collect();
@@ -81,7 +90,7 @@ impl MediaShard {
         let engine = MediaEngine::new(config);
         let batch = Vec::with_capacity(TURN_BATCH);
         let udp = Udp::new(ring, &sockets.sockets).map_err(RingError::Use)?;
-        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals };
+        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals, coalesce, linger: None };
         shard.listen()?;
         Ok(shard)
     }
@@ -122,7 +131,10 @@ impl MediaShard {
         if self.engine.deadline() <= now.mono {
             self.engine.handle_timeout(now, &mut self.udp);
         }
-        self.engine.release(now, &mut self.udp);
+        self.linger = self.lingers(now.mono);
+        if self.linger.is_none() {
+            self.engine.release(now, &mut self.udp);
+        }
         for to in (0..self.signals).map(SignalId) {
             while let Some(mail) = self.engine.poll_mail(to) {
                 if let Err(mail) = self.post.put(to.0, mail) {
@@ -137,16 +149,25 @@ impl MediaShard {
         Ok(())
     }
 
-    /// The one wait of a turn: until something completes, somebody rings, or the engine's next deadline.
+    /// Until when what this turn leaves to be sent waits for more; none means that it goes now.
+    fn lingers(&self, now: Mono) -> Option<Mono> {
+        let may = !self.coalesce.is_zero() && self.engine.may_linger();
+        may.then(|| self.linger.unwrap_or(now + self.coalesce)).filter(|&until| now < until)
+    }
+
+    /// The one wait of a turn: until something completes, somebody rings, or the engine's next deadline. While video
+    /// lingers, one completion is not enough.
     fn sleep(&mut self) -> io::Result<()> {
-        let mut timeout = self.clock.until(self.engine.deadline());
+        let deadline = self.engine.deadline();
+        let (wanted, deadline) = self.linger.map_or((1, deadline), |until| (LINGER_BATCH, deadline.min(until)));
+        let mut timeout = self.clock.until(deadline);
         if self.engine.has_mail() {
             // A lane is full; its reader does not ring when it has made room.
             timeout = Some(timeout.map_or(LANE_RETRY, |timeout| timeout.min(LANE_RETRY)));
         }
         self.post.door().doze();
         let idle = self.post.is_empty();
-        let outcome = self.udp.ring.wait(if idle { timeout } else { Some(Duration::ZERO) });
+        let outcome = self.udp.ring.wait(wanted, if idle { timeout } else { Some(Duration::ZERO) });
         self.post.door().rise();
         outcome
     }

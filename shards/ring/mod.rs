@@ -117,15 +117,15 @@ impl Ring {
         Ok(())
     }
 
-    /// Submits what is queued and sleeps until something completes or `timeout` has passed; none means no limit. With
-    /// completions unread, or a zero timeout, it only lets the kernel do its work.
-    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Submits what is queued and sleeps until `wanted` things have completed or `timeout` has passed; none means no limit.
+    /// With completions unread, or a zero timeout, it only lets the kernel do its work.
+    pub fn wait(&mut self, wanted: u32, timeout: Option<Duration>) -> io::Result<()> {
         let idle = self.kept.is_empty() && self.uring.completion().is_empty();
         let entered = match timeout {
-            None if idle => self.uring.submit_and_wait(1),
+            None if idle => self.uring.submit_and_wait(wanted as usize),
             Some(timeout) if idle && !timeout.is_zero() => {
                 let timespec = types::Timespec::from(timeout);
-                self.uring.submitter().submit_with_args(1, &types::SubmitArgs::new().timespec(&timespec))
+                self.uring.submitter().submit_with_args(wanted as usize, &types::SubmitArgs::new().timespec(&timespec))
             }
             _ => {
                 let queued = u32::try_from(self.uring.submission().len()).unwrap_or(u32::MAX);

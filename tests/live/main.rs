@@ -183,6 +183,11 @@ fn every_codec_of_chromium_plays_alone_and_together() {
 }
 
 #[test]
+fn aiortc_and_chromium_see_and_hear_each_other() {
+    Server::start("aiortc", &[]).plays("aiortc/scenario", &[]);
+}
+
+#[test]
 fn media_go_on_through_ice_restarts_and_m_lines_that_come_and_go() {
     Server::start("restart", &[]).plays("restart", &[]);
 }

@@ -30,6 +30,8 @@ pub struct HostedRoom {
     touched_streams: Vec<StreamId>,
     /// Peers with something in their outbox.
     touched_peers: Vec<MemberId>,
+    /// Releases so far.
+    releases: usize,
 }
 
 impl HostedRoom {
@@ -43,6 +45,7 @@ impl HostedRoom {
             legs: Table::default(),
             touched_streams: Vec::new(),
             touched_peers: Vec::new(),
+            releases: 0,
         }
     }
 

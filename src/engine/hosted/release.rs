@@ -21,6 +21,12 @@ impl HostedRoom {
     pub fn release(&mut self, turn: &mut Turn<'_>) {
         self.route();
         let mut peers = std::mem::take(&mut self.touched_peers);
+        if !peers.is_empty() {
+            // A full socket refuses what comes last, and that is not to be the same subscriber's every time.
+            let first = self.releases % peers.len();
+            peers.rotate_left(first);
+            self.releases = self.releases.wrapping_add(1);
+        }
         for member in peers.drain(..) {
             for lane in [Lane::Audio, Lane::Video] {
                 self.release_lane(turn, member, lane);

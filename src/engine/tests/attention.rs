@@ -17,14 +17,14 @@ const LEVEL_ID: u8 = 1;
 const DELAY_ID: u8 = 12;
 
 /// A publisher's microphone.
-struct Microphone {
+pub struct Microphone {
     end: End,
     stream: OutboundStream,
     next: u64,
 }
 
 impl Microphone {
-    fn new(mut end: End) -> Microphone {
+    pub fn new(mut end: End) -> Microphone {
         let stream = end.outbound.open(AUDIO_SSRC, 0);
         Microphone { end, stream, next: 1 }
     }
@@ -32,20 +32,25 @@ impl Microphone {
     /// So many packets of one level; the highest bit says that it is voice.
     fn speak(&mut self, world: &mut World, level: u8, packets: u64) {
         for _ in 0..packets {
-            let sequence = u16::try_from(self.next).unwrap();
-            let timestamp = u32::from(sequence) * 960;
-            let header = Header { marker: false, payload_type: AUDIO_PT, sequence, timestamp, ssrc: AUDIO_SSRC };
-            let mut head = [0; 40];
-            let mut writer = HeaderWriter::new(&mut head, &header).unwrap();
-            writer.push(LEVEL_ID, &[0x80 | level]).unwrap();
-            let len = writer.finish().unwrap();
-            let mut out = [0; 200];
-            let outbound = &mut self.end.outbound;
-            let sealed = outbound.seal_at(self.stream, self.next, &mut head[..len], &[7; 30], 0, &mut out).unwrap();
-            assert_eq!(world.deliver(self.end.member, &mut out[..sealed.len]), Verdict::Accepted);
-            self.next += 1;
+            self.packet(world, 0x80 | level);
             world.step();
         }
+    }
+
+    /// One packet with its audio level as it is on the wire; the turn goes on.
+    pub fn packet(&mut self, world: &mut World, level: u8) {
+        let sequence = u16::try_from(self.next).unwrap();
+        let timestamp = u32::from(sequence) * 960;
+        let header = Header { marker: false, payload_type: AUDIO_PT, sequence, timestamp, ssrc: AUDIO_SSRC };
+        let mut head = [0; 40];
+        let mut writer = HeaderWriter::new(&mut head, &header).unwrap();
+        writer.push(LEVEL_ID, &[level]).unwrap();
+        let len = writer.finish().unwrap();
+        let mut out = [0; 200];
+        let outbound = &mut self.end.outbound;
+        let sealed = outbound.seal_at(self.stream, self.next, &mut head[..len], &[7; 30], 0, &mut out).unwrap();
+        assert_eq!(world.deliver(self.end.member, &mut out[..sealed.len]), Verdict::Accepted);
+        self.next += 1;
     }
 }
 

@@ -4,6 +4,7 @@
 mod attention;
 mod exchange;
 mod link;
+mod order;
 mod repair;
 mod sources;
 

@@ -1,0 +1,252 @@
+//! What the operator may say, and the four layers of saying it: a flag beats an environment variable (`PORTUNUS_*`), that
+//! beats the file, that beats the default. One list of settings serves all layers; what it means is checked in `config`.
+
+use crate::affinity::CpuList;
+use crate::config::ConfigError;
+use crate::rooms::RoomTable;
+use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// A WebRTC media server for Janus clients.
+#[derive(Parser)]
+#[command(name = "portunus", version, about)]
+pub struct CommandLine {
+    /// Settings file (TOML; every setting by its name with underscores, rooms as [[room]])
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Validates the settings and prints them as they take effect
+    Check,
+}
+
+/// One layer of settings: what it does not say is none.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address of HTTP and WebSocket; repeatable [default: 127.0.0.1:8188]
+    #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_LISTEN", value_delimiter = ',', global = true)]
+    pub listen: Option<Vec<SocketAddr>>,
+    /// Certificate chain of HTTPS and WSS (PEM); all --listen addresses then speak TLS
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_CERT", global = true)]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert (PEM, without a passphrase)
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_TLS_KEY", global = true)]
+    pub tls_key: Option<PathBuf>,
+    /// Serve TLS with a certificate made at start, which browsers ask about [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_TLS_SELF_SIGNED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub tls_self_signed: Option<bool>,
+    /// Address of media, bound and advertised; repeatable [default: those of all interfaces but container bridges]
+    #[arg(long, value_name = "IP", env = "PORTUNUS_MEDIA_IP", value_delimiter = ',', global = true)]
+    pub media_ip: Option<Vec<IpAddr>>,
+    /// Interface of media (eth*), or with a leading ! one to leave out; repeatable
+    #[arg(long, value_name = "NAME", env = "PORTUNUS_MEDIA_INTERFACE", value_delimiter = ',', global = true)]
+    pub media_interface: Option<Vec<String>>,
+    /// UDP port of the first media shard; the others follow [default: 20000]
+    #[arg(long, value_name = "PORT", env = "PORTUNUS_MEDIA_PORT", global = true)]
+    pub media_port: Option<u16>,
+    /// Address to advertise instead of the bound ones of its family (1:1 NAT); repeatable
+    #[arg(long, value_name = "IP", env = "PORTUNUS_PUBLIC_IP", value_delimiter = ',', global = true)]
+    pub public_ip: Option<Vec<IpAddr>>,
+    /// Media shards [default: allowed CPUs minus one, at least 1]
+    #[arg(long, value_name = "N", env = "PORTUNUS_SHARDS", global = true)]
+    pub shards: Option<u8>,
+    /// Signalling shards; sessions are spread over them [default: 1]
+    #[arg(long, value_name = "N", env = "PORTUNUS_SIGNALS", global = true)]
+    pub signals: Option<u8>,
+    /// CPUs to use, such as 0-3,6: the first carry media, the last signalling [default: all allowed]
+    #[arg(long, value_name = "LIST", env = "PORTUNUS_CPUS", global = true)]
+    pub cpus: Option<CpuList>,
+    /// Secret that every Janus request must carry
+    #[arg(long, value_name = "SECRET", env = "PORTUNUS_API_SECRET", hide_env_values = true, global = true)]
+    pub api_secret: Option<String>,
+    /// Log filter, such as info or portunus=debug [default: info]
+    #[arg(long, value_name = "LEVEL", env = "PORTUNUS_LOG", global = true)]
+    pub log: Option<String>,
+    /// Seconds of silence after which a session ends; 0 is never [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_SESSION_TIMEOUT", global = true)]
+    pub session_timeout: Option<u64>,
+    /// Seconds for which the sessions of a lost WebSocket may be claimed; 0 ends them with it [default: 0]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_RECLAIM_SESSION_TIMEOUT", global = true)]
+    pub reclaim_session_timeout: Option<u64>,
+    /// Origin whose pages may use the API over HTTP [default: any]
+    #[arg(long, value_name = "ORIGIN", env = "PORTUNUS_ALLOW_ORIGIN", global = true)]
+    pub allow_origin: Option<String>,
+    /// Refuse requests and WebSockets that name another origin than --allow-origin [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_ENFORCE_CORS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub enforce_cors: Option<bool>,
+    /// Name that `info` shows [default: Portunus]
+    #[arg(long, value_name = "NAME", env = "PORTUNUS_SERVER_NAME", global = true)]
+    pub server_name: Option<String>,
+    /// Room and participant ids are texts instead of numbers [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_STRING_IDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub string_ids: Option<bool>,
+    /// Key that creating a room needs
+    #[arg(long, value_name = "KEY", env = "PORTUNUS_ADMIN_KEY", hide_env_values = true, global = true)]
+    pub admin_key: Option<String>,
+    /// Seconds without an authenticated check after which a peer is dropped [default: 15]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
+    pub peer_timeout: Option<u64>,
+    /// Packets of one m-line lost in a second that clients are told of as a slow link; 0 is never [default: 0]
+    #[arg(long, value_name = "PACKETS", env = "PORTUNUS_SLOWLINK_THRESHOLD", global = true)]
+    pub slowlink_threshold: Option<u32>,
+    /// SRTP profiles, the preferred first [default: AEAD_AES_128_GCM,AES_CM_128_HMAC_SHA1_80,AEAD_AES_256_GCM]
+    #[arg(long, value_name = "NAMES", env = "PORTUNUS_SRTP_PROFILES", value_delimiter = ',', global = true)]
+    pub srtp_profiles: Option<Vec<String>>,
+    /// Microseconds that a shard may wait for more video before it sends what it has; 0 to 5000 [default: 0]
+    #[arg(long, value_name = "MICROSECONDS", env = "PORTUNUS_COALESCE", global = true)]
+    pub coalesce: Option<u64>,
+    /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
+    #[arg(long, value_name = "DSCP", env = "PORTUNUS_DSCP", global = true)]
+    pub dscp: Option<u8>,
+    /// Rooms, in the file only.
+    #[arg(skip)]
+    pub room: Option<Vec<RoomTable>>,
+}
+
+impl Settings {
+    /// A file's settings.
+    pub fn read(path: &Path) -> Result<Settings, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
+        toml::from_str(&text).map_err(|error| ConfigError::Toml(path.to_owned(), Box::new(error)))
+    }
+
+    /// These, and where they say nothing, those.
+    pub fn or(self, those: Settings) -> Settings {
+        Settings {
+            listen: self.listen.or(those.listen),
+            tls_cert: self.tls_cert.or(those.tls_cert),
+            tls_key: self.tls_key.or(those.tls_key),
+            tls_self_signed: self.tls_self_signed.or(those.tls_self_signed),
+            media_ip: self.media_ip.or(those.media_ip),
+            media_interface: self.media_interface.or(those.media_interface),
+            media_port: self.media_port.or(those.media_port),
+            public_ip: self.public_ip.or(those.public_ip),
+            shards: self.shards.or(those.shards),
+            signals: self.signals.or(those.signals),
+            cpus: self.cpus.or(those.cpus),
+            api_secret: self.api_secret.or(those.api_secret),
+            log: self.log.or(those.log),
+            session_timeout: self.session_timeout.or(those.session_timeout),
+            reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
+            allow_origin: self.allow_origin.or(those.allow_origin),
+            enforce_cors: self.enforce_cors.or(those.enforce_cors),
+            server_name: self.server_name.or(those.server_name),
+            string_ids: self.string_ids.or(those.string_ids),
+            admin_key: self.admin_key.or(those.admin_key),
+            peer_timeout: self.peer_timeout.or(those.peer_timeout),
+            slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
+            srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
+            coalesce: self.coalesce.or(those.coalesce),
+            dscp: self.dscp.or(those.dscp),
+            room: self.room.or(those.room),
+        }
+    }
+
+    /// The last layer.
+    pub fn defaults() -> Settings {
+        let profiles = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"];
+        Settings {
+            listen: Some(vec![([127, 0, 0, 1], 8188).into()]),
+            media_port: Some(20_000),
+            log: Some("info".into()),
+            tls_self_signed: Some(false),
+            signals: Some(1),
+            session_timeout: Some(60),
+            reclaim_session_timeout: Some(0),
+            enforce_cors: Some(false),
+            server_name: Some("Portunus".into()),
+            string_ids: Some(false),
+            peer_timeout: Some(15),
+            slowlink_threshold: Some(0),
+            srtp_profiles: Some(profiles.map(Into::into).into()),
+            coalesce: Some(0),
+            dscp: Some(0),
+            ..Settings::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(flags: &[&str]) -> Settings {
+        CommandLine::try_parse_from([&["portunus"], flags].concat()).unwrap().settings
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let file = || toml::from_str("media_port = 30000\nsession_timeout = 5\nlisten = [\"127.0.0.1:1\"]").unwrap();
+        let all = flags(&["--session-timeout", "7"]).or(file()).or(Settings::defaults());
+        assert_eq!((all.session_timeout, all.media_port, all.peer_timeout), (Some(7), Some(30_000), Some(15)));
+        assert_eq!(all.listen, Some(vec!["127.0.0.1:1".parse().unwrap()]));
+    }
+
+    #[test]
+    fn an_environment_variable_lies_between_flag_and_file() {
+        // SAFETY: only tests of this file look at the environment, through the library that locks it, and none of the
+        // others looks at this variable.
+        unsafe { std::env::set_var("PORTUNUS_SERVER_NAME", "environment") };
+        let file = || Settings { server_name: Some("file".into()), ..Settings::default() };
+        assert_eq!(flags(&[]).or(file()).server_name.as_deref(), Some("environment"));
+        assert_eq!(flags(&["--server-name", "flag"]).or(file()).server_name.as_deref(), Some("flag"));
+    }
+
+    #[test]
+    fn lists_are_repeated_or_separated_by_commas_and_serve_the_subcommand_too() {
+        let given = flags(&[
+            "--listen",
+            "127.0.0.1:1",
+            "--listen",
+            "[::1]:2,[::1]:3",
+            "check",
+            "--string-ids",
+            "--cpus",
+            "0-1",
+        ]);
+        assert_eq!(given.listen.map(|list| list.len()), Some(3));
+        assert_eq!((given.string_ids, given.cpus), (Some(true), Some("0,1".parse().unwrap())));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_key_and_line() {
+        let error = toml::from_str::<Settings>("shards = 1\nlisen = []\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("lisen"), "{error}");
+        let error = toml::from_str::<Settings>("[[room]]\nroom = 1\npublisher = 3\n").unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("publisher"), "{error}");
+    }
+}
