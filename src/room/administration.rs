@@ -3,7 +3,7 @@
 use super::command::{Administration, Allow, Edit, Event, Reply};
 use super::effect::Effect;
 use super::error::RoomError;
-use super::room::{Role, Room, Seat, tell};
+use super::room::{Role, Room, tell};
 use super::secret;
 use crate::id::{FeedId, LegId, MemberId};
 use crate::wire::sdp::Mid;
@@ -50,25 +50,21 @@ impl Room {
             }
             Allow::Add(tokens) => self.allowed.add(tokens)?,
             Allow::Remove(tokens) => self.allowed.remove(&tokens),
+            Allow::Unreadable => return Err(RoomError::NotAString("allowed")),
         }
         Ok(Reply::Allowed(self.room(), Some(self.allowed.tokens())))
     }
 
-    /// The participant is out at once. Others hear `kicked` alone and subscribers get no offer, as after `leave`. Who was
-    /// thrown out already cannot be again, and that is no error.
+    /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
     fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
-        let Some(&member) = self.feeds.get(&feed) else {
-            let before = |seat: &Seat| matches!(seat, Seat::Kicked(kicked) if *kicked == feed);
-            let is_out = self.seats.values().any(before);
-            return if is_out { Ok(Reply::Kicked) } else { Err(RoomError::NoSuchUser(feed, self.room())) };
-        };
+        let member = self.participant(&feed)?;
         self.withdraw(member, effects);
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
         tell(effects, vec![self.members[member].address], Event::Expelled(self.room()));
-        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed.clone()));
-        self.finish(member, Seat::Kicked(feed), effects);
+        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
+        self.finish(member, effects);
         Ok(Reply::Kicked)
     }
 
@@ -92,9 +88,7 @@ impl Room {
 
     /// Everybody is told, the publisher too, and also of what was so before.
     fn moderate(&mut self, feed: FeedId, mid: Mid, mute: bool, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
-        let Some(&member) = self.feeds.get(&feed) else {
-            return Err(RoomError::NoSuchUser(feed, self.room()));
-        };
+        let member = self.participant(&feed)?;
         let line = self.publisher_mut(member).lines.iter_mut().find(|line| line.media.mid == mid);
         let line = line.ok_or(RoomError::NoSuchStream(mid))?;
         line.muted = mute;
@@ -104,6 +98,10 @@ impl Room {
         let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
         tell(effects, self.participants_except(None), event);
         Ok(Reply::Moderated)
+    }
+
+    fn participant(&self, feed: &FeedId) -> Result<MemberId, RoomError> {
+        self.feeds.get(feed).copied().ok_or_else(|| RoomError::NoSuchUser(feed.clone(), self.room()))
     }
 
     /// Who is there can be told already.

@@ -36,6 +36,8 @@ pub enum RoomError {
     Missing(&'static str),
     /// 430: several stream entries, one of them without `mid`.
     MidNeeded,
+    /// 430: a list with something in it that is no string; carries the element's name.
+    NotAString(&'static str),
     /// 430
     AudioCodecUnavailable,
     /// 430
@@ -50,7 +52,7 @@ pub enum RoomError {
     PrivateIdNeeded,
     /// 433: the room looks at tokens, and this is none of them.
     NotAllowed,
-    /// 433
+    /// 433: the participant that the subscriber belongs to was thrown out.
     Kicked,
     /// 434
     AlreadyPublished,
@@ -81,7 +83,10 @@ impl RoomError {
             | RoomError::NoSuchUser(..)
             | RoomError::NoSuchStream(_) => 428,
             RoomError::Missing(_) => 429,
-            RoomError::MidNeeded | RoomError::AudioCodecUnavailable | RoomError::VideoCodecUnavailable => 430,
+            RoomError::MidNeeded
+            | RoomError::NotAString(_)
+            | RoomError::AudioCodecUnavailable
+            | RoomError::VideoCodecUnavailable => 430,
             RoomError::OnlyPublishersOffer => 431,
             RoomError::PublishersFull(_) => 432,
             RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded | RoomError::NotAllowed | RoomError::Kicked => 433,
@@ -111,6 +116,7 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchStream(mid) => write!(f, "No such stream {mid}"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
             RoomError::MidNeeded => f.write_str("Invalid value (mid can't be null in a streams array)"),
+            RoomError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
             RoomError::AudioCodecUnavailable => f.write_str("Audio codec unavailable in this room"),
             RoomError::VideoCodecUnavailable => f.write_str("Video codec unavailable in this room"),
             RoomError::OnlyPublishersOffer => f.write_str("Only publishers send offers"),

@@ -152,7 +152,7 @@ impl Room {
     pub(super) fn leave_publisher(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
         self.withdraw(member, effects);
         self.tell_leaving(member, effects);
-        self.finish(member, Seat::Finished, effects);
+        self.finish(member, effects);
         Reply::PublisherLeft(self.room())
     }
 
@@ -419,6 +419,7 @@ impl Room {
         for &leg in &legs {
             orphans.insert(self.legs[leg].subscriber);
             self.legs[leg].source = None;
+            self.legs[leg].accepted = false;
         }
         self.settle(&legs, effects);
         effects.extend(legs.into_iter().map(|leg| Effect::SetSource { leg, source: None }));

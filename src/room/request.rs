@@ -273,4 +273,6 @@ pub enum Allow {
     Add(Vec<Box<str>>),
     /// These no more.
     Remove(Vec<Box<str>>),
+    /// Something that is no list of texts: told to those alone who know the secret.
+    Unreadable,
 }

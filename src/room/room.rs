@@ -54,14 +54,12 @@ pub struct RoomGauges {
 }
 
 /// What a handle is to the room.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Seat {
     /// It has joined.
     Member(MemberId),
-    /// It has left; kept so that it cannot join again, until it is detached.
+    /// It has left or was thrown out; kept so that it cannot join again, until it is detached.
     Finished,
-    /// It was thrown out while it had this id; likewise.
-    Kicked(FeedId),
 }
 
 #[derive(Debug)]
@@ -106,9 +104,8 @@ impl Room {
         let reply = match self.seats.get(&from) {
             None => self.admit(from, request, effects),
             Some(&Seat::Member(member)) => self.serve(member, request, effects),
-            Some(_) if is_join(&request) => Err(RoomError::HandleFinished),
-            Some(Seat::Kicked(_)) if matches!(request, MemberRequest::Configure(_)) => Err(RoomError::Kicked),
-            Some(_) => Err(self.not_here()),
+            Some(Seat::Finished) if is_join(&request) => Err(RoomError::HandleFinished),
+            Some(Seat::Finished) => Err(self.not_here()),
         };
         reply.unwrap_or_else(Reply::Refused)
     }
@@ -116,12 +113,12 @@ impl Room {
     /// Ends the peer connection or the membership of a handle; one that has none is left as it is.
     pub fn teardown(&mut self, from: HandleAddress, kind: Teardown, effects: &mut Vec<Effect>) {
         match (kind, self.seats.get(&from)) {
+            (_, None) | (Teardown::Hangup, Some(Seat::Finished)) => {}
             (Teardown::Hangup, Some(&Seat::Member(member))) => {
                 self.peer_down(member, HangupReason::JanusApi, effects);
             }
-            (_, None) | (Teardown::Hangup, Some(_)) => {}
-            (Teardown::Detach, Some(seat)) => {
-                if let &Seat::Member(member) = seat {
+            (Teardown::Detach, Some(&seat)) => {
+                if let Seat::Member(member) = seat {
                     self.detach(member, effects);
                 }
                 self.seats.remove(&from);
@@ -272,7 +269,7 @@ impl Room {
     pub fn member(&self, handle: HandleAddress) -> Option<MemberId> {
         match self.seats.get(&handle) {
             Some(&Seat::Member(member)) => Some(member),
-            Some(Seat::Finished | Seat::Kicked(_)) | None => None,
+            Some(Seat::Finished) | None => None,
         }
     }
 
@@ -365,13 +362,13 @@ impl Room {
     }
 
     /// Ends the membership, but not the handle's place in the room: it can do nothing more in any room.
-    pub(super) fn finish(&mut self, member: MemberId, seat: Seat, effects: &mut Vec<Effect>) {
+    pub(super) fn finish(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let address = self.members[member].address;
         if self.close_peer(member, effects) {
             tell(effects, vec![address], Event::Hangup(HangupReason::ClosePc));
         }
         self.remove_member(member);
-        self.seats.insert(address, seat);
+        self.seats.insert(address, Seat::Finished);
     }
 
     /// Closes the peer connection if there is one, and says whether there was.

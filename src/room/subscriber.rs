@@ -199,7 +199,7 @@ impl Room {
 
     pub(super) fn leave_subscriber(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
         self.remove_legs(member, effects);
-        self.finish(member, Seat::Finished, effects);
+        self.finish(member, effects);
         Reply::SubscriberLeft(self.room())
     }
 

@@ -58,6 +58,7 @@ impl Room {
         let changes = !dropped.is_empty() || !wanted.is_empty() || self.is_outdated(member);
         for leg in dropped {
             self.legs[leg].delay = None;
+            self.legs[leg].accepted = false;
             self.wire(leg, None, effects);
         }
         self.occupy(member, wanted, places, effects);

@@ -180,6 +180,7 @@ pub(super) fn administration(
             administration::Allow::Disable => command::Allow::Disable,
             administration::Allow::Add(tokens) => command::Allow::Add(boxed(tokens)),
             administration::Allow::Remove(tokens) => command::Allow::Remove(boxed(tokens)),
+            administration::Allow::Unreadable => command::Allow::Unreadable,
         }),
         Deed::Kick(feed) => command::Administration::Kick(feed),
         Deed::Moderate { feed, mid, mute } => command::Administration::Moderate { feed, mid, mute },

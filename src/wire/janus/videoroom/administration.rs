@@ -51,27 +51,28 @@ pub enum Deed<'v> {
     StopForward(FeedId),
 }
 
-const ROOM: &[Field] = &[Field::required("room", Kind::Id)];
-
 impl<'v> Administration<'v> {
     /// Reads one of the requests that [`Request::is_administration`] names.
     pub fn parse(request: Request, body: Fields<'v>) -> Result<Administration<'v>, RequestError> {
-        let fields = body.check(ROOM)?;
+        // Where in its table each has the room is Janus' order.
         let deed = match request {
-            Request::Edit => Deed::Edit(Edit::parse(fields)?),
-            Request::Allowed => Deed::Allow(Allow::parse(fields)?),
-            Request::Kick => Deed::Kick(required_feed(fields.check(KICK)?, "id")?),
-            Request::Moderate => parse_moderate(fields)?,
+            Request::Edit => Deed::Edit(Edit::parse(body)?),
+            Request::Allowed => Deed::Allow(Allow::parse(body)?),
+            Request::Kick => Deed::Kick(required_feed(body.check(KICK)?, "id")?),
+            Request::Moderate => parse_moderate(body)?,
             Request::EnableRecording => {
-                Deed::Record(fields.check(RECORD)?.flag("record").ok_or(FieldError::Missing("record"))?)
+                Deed::Record(body.check(RECORD)?.flag("record").ok_or(FieldError::Missing("record"))?)
             }
-            Request::ListForwarders => Deed::ListForwarders,
-            Request::RtpForward => Deed::Forward(required_feed(fields.check(FORWARD)?, "publisher_id")?),
-            Request::StopRtpForward => Deed::StopForward(required_feed(fields.check(STOP_FORWARD)?, "publisher_id")?),
+            Request::ListForwarders => {
+                body.check(LIST_FORWARDERS)?;
+                Deed::ListForwarders
+            }
+            Request::RtpForward => Deed::Forward(required_feed(body.check(FORWARD)?, "publisher_id")?),
+            Request::StopRtpForward => Deed::StopForward(required_feed(body.check(STOP_FORWARD)?, "publisher_id")?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };
         // The type of `secret` matters only to a room that has one, and to that one it is missing then.
-        Ok(Administration { room: required_room(fields)?, secret: filled(fields.text("secret")), deed })
+        Ok(Administration { room: required_room(body)?, secret: filled(body.text("secret")), deed })
     }
 }
 
@@ -90,6 +91,7 @@ pub struct Edit<'v> {
 }
 
 const EDIT: &[Field] = &[
+    Field::required("room", Kind::Id),
     Field::optional("new_description", Kind::Label),
     Field::optional("new_is_private", Kind::Flag),
     Field::optional("new_secret", Kind::Label),
@@ -134,29 +136,39 @@ pub enum Allow<'v> {
     Add(Vec<&'v str>),
     /// `remove`
     Remove(Vec<&'v str>),
+    /// One of these with something in the list that is no string.
+    Unreadable,
 }
 
-const ALLOWED: &[Field] = &[Field::required("action", Kind::Text), Field::optional("allowed", Kind::Array)];
+const ALLOWED: &[Field] = &[
+    Field::required("room", Kind::Id),
+    Field::required("action", Kind::Text),
+    Field::optional("allowed", Kind::Array),
+];
 
 impl<'v> Allow<'v> {
     fn parse(fields: Fields<'v>) -> Result<Allow<'v>, RequestError> {
         let fields = fields.check(ALLOWED)?;
-        let tokens = || strings(fields, "allowed")?.ok_or(RequestError::Field(FieldError::Missing("allowed")));
+        let tokens = strings(fields, "allowed").map(Option::unwrap_or_default);
         let action = fields.text("action").unwrap_or_default();
         Ok(match &*action.to_ascii_lowercase() {
             "enable" => Allow::Enable,
             "disable" => Allow::Disable,
-            "add" => Allow::Add(tokens()?),
-            "remove" => Allow::Remove(tokens()?),
+            "add" => tokens.map_or(Allow::Unreadable, Allow::Add),
+            "remove" => tokens.map_or(Allow::Unreadable, Allow::Remove),
             _ => return Err(RequestError::Action(action.into())),
         })
     }
 }
 
-const KICK: &[Field] = &[Field::required("id", Kind::Id)];
+const KICK: &[Field] = &[Field::required("id", Kind::Id), Field::required("room", Kind::Id)];
 
-const MODERATE: &[Field] =
-    &[Field::required("id", Kind::Id), Field::required("mid", Kind::Text), Field::required("mute", Kind::Flag)];
+const MODERATE: &[Field] = &[
+    Field::required("id", Kind::Id),
+    Field::required("mid", Kind::Text),
+    Field::required("mute", Kind::Flag),
+    Field::required("room", Kind::Id),
+];
 
 fn parse_moderate<'v>(fields: Fields<'v>) -> Result<Deed<'v>, RequestError> {
     let fields = fields.check(MODERATE)?;
@@ -165,16 +177,22 @@ fn parse_moderate<'v>(fields: Fields<'v>) -> Result<Deed<'v>, RequestError> {
     Ok(Deed::Moderate { feed: required_feed(fields, "id")?, mid, mute })
 }
 
-const RECORD: &[Field] = &[Field::required("record", Kind::Flag)];
+const RECORD: &[Field] = &[Field::required("record", Kind::Flag), Field::required("room", Kind::Id)];
+
+const LIST_FORWARDERS: &[Field] = &[Field::required("room", Kind::Id)];
 
 const FORWARD: &[Field] = &[
-    Field::required("publisher_id", Kind::Id),
     Field::required("host", Kind::Text),
     Field::optional("streams", Kind::Array),
+    Field::required("room", Kind::Id),
+    Field::required("publisher_id", Kind::Id),
 ];
 
-const STOP_FORWARD: &[Field] =
-    &[Field::required("publisher_id", Kind::Id), Field::required("stream_id", Kind::Natural)];
+const STOP_FORWARD: &[Field] = &[
+    Field::required("room", Kind::Id),
+    Field::required("publisher_id", Kind::Id),
+    Field::required("stream_id", Kind::Natural),
+];
 
 fn required_feed(fields: Fields<'_>, name: &'static str) -> Result<FeedId, RequestError> {
     fields.id(name).map(FeedId).ok_or(RequestError::Field(FieldError::Missing(name)))

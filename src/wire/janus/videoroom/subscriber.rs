@@ -248,8 +248,8 @@ impl Switch {
     /// Reads a `switch`.
     pub fn parse(body: Fields<'_>) -> Result<Switch, RequestError> {
         let fields = body.check(SWITCH)?;
-        if fields.value("streams").is_some() {
-            let entries = listed(fields, "streams", "switch")?;
+        let entries = bounded(fields.objects("streams")?, "streams")?;
+        if !entries.is_empty() {
             return Ok(Switch::Streams(entries.into_iter().map(SwitchStream::parse).collect::<Result<_, _>>()?));
         }
         // Janus takes a number that is not given for 0, which is nobody's.
