@@ -1,12 +1,28 @@
 #!/bin/sh
-# Runs one measurement in a release build, prints its table and keeps a dated record: perf/run.sh path
+# Runs measurements in a release build, prints their tables and keeps dated records: perf/run.sh QUESTION
+#   path loops                                                in one process: the engine without sockets, sockets without the engine
+#   fanout audio meeting saturation join api memory scale     servers and a load generator; floor alone
+#   all                                                       each of them, some eight minutes
+# PERF_LONG=1 measures five times as long. Each question is bounded in time, and its processes go with it.
 set -eu
 cd "$(dirname "$0")/.."
-program=${1:?"which measurement? path"}
+questions="path loops fanout audio meeting saturation join api memory scale floor"
+question=${1:?"which measurement? $questions, or all"}
+[ "$question" = all ] || questions=$question
+
 date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 commit=$(git rev-parse --short=12 HEAD)
-git diff --quiet HEAD -- src perf Cargo.lock Cargo.toml || commit="$commit-dirty"
-cargo build --quiet --release --package portunus-perf --bin "$program"
+git diff --quiet HEAD -- src shards perf Cargo.lock Cargo.toml || commit="$commit-dirty"
+target=${CARGO_TARGET_DIR:-target}
+cargo build --quiet --release --package portunus-perf --package portunus --bins
 mkdir -p perf/records
-exec "${CARGO_TARGET_DIR:-target}/release/$program" "$date" "$commit" \
-    "perf/records/$(date -u -d "$date" +%Y-%m-%d-%H%M)-$program-$commit.json"
+failed=
+for question in $questions; do
+    echo "== $question"
+    record="perf/records/$(date -u -d "$date" +%Y-%m-%d-%H%M)-$question-$commit.json"
+    case $question in
+    path | loops) "$target/release/$question" "$date" "$commit" "$record" ;;
+    *) "$target/release/load" "$question" "$date" "$commit" "$record" "$target/release/portunus" ;;
+    esac || failed="$failed $question"
+done
+[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -61,6 +61,8 @@ pub struct Config {
     pub session_timeout: Duration,
     /// For how long lost sessions may be claimed.
     pub reclaim_session_timeout: Duration,
+    /// Silence after which a WebSocket is pinged; zero is never.
+    pub ping_interval: Duration,
     /// Whose pages may use the API; none is anybody's.
     pub allow_origin: Option<String>,
     /// Whether others are refused.
@@ -193,6 +195,7 @@ impl Config {
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
             reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
+            ping_interval: Duration::from_secs(all.ping_interval.unwrap_or_default()),
             allow_origin,
             enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),

@@ -8,6 +8,7 @@ mod config;
 mod doorbell;
 mod fault;
 mod headroom;
+mod heap;
 mod inbox;
 mod interface;
 mod mailbox;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: Config) -> Result<(), StartError> {
+    heap::settle();
     let colours = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(&config.log).with_writer(io::stderr).with_ansi(colours).init();
     ring::require()?;
@@ -148,6 +150,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 tls: tls.clone(),
                 session_timeout: config.session_timeout,
                 reclaim_session_timeout: config.reclaim_session_timeout,
+                ping_interval: config.ping_interval,
                 allow_origin: config.allow_origin.clone(),
                 enforce_cors: config.enforce_cors,
                 api_secret: config.api_secret.clone(),

@@ -86,6 +86,9 @@ pub struct Settings {
     /// Seconds for which the sessions of a lost WebSocket may be claimed; 0 ends them with it [default: 0]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_RECLAIM_SESSION_TIMEOUT", global = true)]
     pub reclaim_session_timeout: Option<u64>,
+    /// Seconds between looks at a WebSocket: one without a frame is pinged, two drop it; 0 is never [default: 20]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PING_INTERVAL", global = true)]
+    pub ping_interval: Option<u64>,
     /// Origin whose pages may use the API over HTTP [default: any]
     #[arg(long, value_name = "ORIGIN", env = "PORTUNUS_ALLOW_ORIGIN", global = true)]
     pub allow_origin: Option<String>,
@@ -162,6 +165,7 @@ impl Settings {
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
             reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
+            ping_interval: self.ping_interval.or(those.ping_interval),
             allow_origin: self.allow_origin.or(those.allow_origin),
             enforce_cors: self.enforce_cors.or(those.enforce_cors),
             server_name: self.server_name.or(those.server_name),
@@ -187,6 +191,7 @@ impl Settings {
             signals: Some(1),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),
+            ping_interval: Some(20),
             enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),

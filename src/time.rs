@@ -42,9 +42,25 @@ pub struct Now {
     pub unix_us: u64,
 }
 
+impl Now {
+    /// A later instant on a wall clock that nobody has set since this one. Round trips and lip-sync are measured on the
+    /// clock of sender reports, which must not jump when the machine's does (RFC 3550 §6.4.1).
+    pub fn later(self, mono: Mono) -> Now {
+        let elapsed_us = mono.0.saturating_sub(self.mono.0) / 1000;
+        Now { mono, unix_us: self.unix_us.saturating_add(elapsed_us) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_steady_wall_clock_goes_on_by_the_time_that_went_by() {
+        let began = Now { mono: Mono(7_000), unix_us: 100 };
+        assert_eq!(began.later(Mono(3_007_000)), Now { mono: Mono(3_007_000), unix_us: 3_100 });
+        assert_eq!(began.later(Mono(0)).unix_us, 100);
+    }
 
     #[test]
     fn instants_saturate_instead_of_wrapping() {

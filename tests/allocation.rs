@@ -26,9 +26,12 @@ mod handshake;
 #[path = "sim/network.rs"]
 #[allow(dead_code)]
 mod network;
-#[path = "sim/script.rs"]
+#[path = "sim/script/mod.rs"]
 #[allow(dead_code)]
 mod script;
+#[path = "sim/uplink.rs"]
+#[allow(dead_code)]
+mod uplink;
 #[path = "sim/world.rs"]
 #[allow(dead_code)]
 mod world;

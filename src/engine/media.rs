@@ -63,6 +63,8 @@ pub struct MediaEngine {
     registrar: Registrar,
     desk: Desk,
     due: Vec<PeerKey>,
+    /// When the shard began.
+    began: Now,
 }
 
 impl MediaEngine {
@@ -93,6 +95,7 @@ impl MediaEngine {
                 touched_audio: false,
             },
             due: Vec::with_capacity(DUE),
+            began: config.now,
         }
     }
 
@@ -399,7 +402,7 @@ impl MediaEngine {
         call: impl FnOnce(&mut HostedRoom, &mut Turn<'_>) -> R,
     ) -> Option<R> {
         let room = self.rooms.get_mut(slot as usize)?;
-        let mut turn = Turn { now, desk: &mut self.desk, tx };
+        let mut turn = Turn { now: self.began.later(now.mono), desk: &mut self.desk, tx };
         let result = catch_unwind(AssertUnwindSafe(|| call(room, &mut turn)));
         match result {
             Ok(value) => Some(value),

@@ -188,6 +188,11 @@ impl Http {
         self.deadline
     }
 
+    /// Whether nothing has come yet at all.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
     /// Whether a part of a request is there: giving up is then worth a response.
     pub fn is_partial(&self) -> bool {
         !self.inbox.is_empty() || self.reading.is_some()

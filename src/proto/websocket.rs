@@ -7,7 +7,7 @@ use tungstenite::error::Error;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Message, Utf8Bytes};
+use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use super::http::{Response, Status, Upgrade};
 use super::memory::Memory;
@@ -21,6 +21,7 @@ pub struct WebSocket {
     context: WebSocketContext,
     memory: Memory,
     state: State,
+    pulse: Pulse,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,19 @@ enum State {
     Closing,
     /// Nothing more will be read.
     Closed,
+    /// The same, for what the peer has sent.
+    Violated,
+}
+
+/// What was heard of the peer since [`WebSocket::feel_pulse`] was called last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pulse {
+    /// A frame.
+    Felt,
+    /// Nothing.
+    Missed,
+    /// Nothing, and we have asked.
+    Asked,
 }
 
 /// Why the connection is closed by us.
@@ -101,27 +115,32 @@ impl WebSocket {
             context: WebSocketContext::from_partially_read(rest, Role::Server, Some(config)),
             memory: Memory::new(output),
             state: State::Open,
+            pulse: Pulse::Felt,
         }
     }
 
     /// Takes bytes from the socket.
     pub fn receive(&mut self, bytes: &[u8]) {
-        if self.state != State::Closed {
+        if !self.is_closed() {
             self.memory.input.extend_from_slice(bytes);
         }
     }
 
     /// The next text message. Pings are answered and closes echoed on the way.
     pub fn poll(&mut self) -> Option<Utf8Bytes> {
-        while self.state != State::Closed {
-            match self.context.read(&mut self.memory) {
+        while !self.is_closed() {
+            let read = self.context.read(&mut self.memory);
+            if read.is_ok() {
+                self.pulse = Pulse::Felt;
+            }
+            match read {
                 Ok(Message::Text(text)) if self.state == State::Open => return Some(text),
-                Ok(Message::Binary(_)) if self.state == State::Open => self.fail(CloseReason::Binary),
+                Ok(Message::Binary(_)) if self.state == State::Open => self.violated(CloseReason::Binary),
                 Ok(_) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(Error::Capacity(_)) => self.fail(CloseReason::TooBig),
-                Err(Error::Utf8(_)) => self.fail(CloseReason::NotUtf8),
-                Err(Error::Protocol(_)) => self.fail(CloseReason::Protocol),
+                Err(Error::Capacity(_)) => self.violated(CloseReason::TooBig),
+                Err(Error::Utf8(_)) => self.violated(CloseReason::NotUtf8),
+                Err(Error::Protocol(_)) => self.violated(CloseReason::Protocol),
                 // The close handshake is complete, or the connection is beyond use.
                 Err(_) => self.state = State::Closed,
             }
@@ -149,15 +168,45 @@ impl WebSocket {
         }
     }
 
+    /// To be called in even intervals. A peer of which nothing was heard in one is pinged (RFC 6455 §5.5.2); when nothing
+    /// comes in the next, not even the end of a frame that trickles in, it is false: the peer is gone. So it is for one
+    /// that does not answer our close.
+    pub fn feel_pulse(&mut self) -> bool {
+        if self.state != State::Open {
+            return false;
+        }
+        self.pulse = match self.pulse {
+            Pulse::Felt => Pulse::Missed,
+            Pulse::Missed => {
+                if self.context.write(&mut self.memory, Message::Ping(Bytes::new())).is_err() {
+                    self.state = State::Closed;
+                }
+                Pulse::Asked
+            }
+            Pulse::Asked => return false,
+        };
+        true
+    }
+
     /// After a violation nothing more of the peer's is read (RFC 6455 §7.1.7).
-    fn fail(&mut self, reason: CloseReason) {
+    fn violated(&mut self, reason: CloseReason) {
         self.close(reason);
-        self.state = State::Closed;
+        self.state = State::Violated;
     }
 
     /// Whether the connection ends once its output is written.
     pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        matches!(self.state, State::Closed | State::Violated)
+    }
+
+    /// Whether that is because of what the peer has sent.
+    pub fn is_violated(&self) -> bool {
+        self.state == State::Violated
+    }
+
+    /// Whether messages pass.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
     }
 
     /// What is to be written.
@@ -234,7 +283,7 @@ mod tests {
             socket.receive(&bytes);
             assert_eq!(socket.poll(), None);
             assert_eq!(close_code(&mut socket), code);
-            assert!(socket.is_closed());
+            assert!(socket.is_closed() && socket.is_violated());
             socket.receive(&frame(1, true, b"more"));
             assert_eq!(socket.poll(), None);
         }
@@ -257,6 +306,24 @@ mod tests {
         assert_eq!(socket.poll(), None);
         assert_eq!(close_code(&mut socket), 3504);
         assert!(socket.is_closed());
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_once_and_gone_unless_a_whole_frame_comes() {
+        let mut socket = socket();
+        assert!(socket.feel_pulse() && socket.output().is_empty());
+        assert!(socket.feel_pulse());
+        assert_eq!(std::mem::take(socket.output()), b"\x89\x00");
+        socket.receive(&frame(10, true, b""));
+        assert_eq!(socket.poll(), None);
+        assert!(socket.feel_pulse() && socket.feel_pulse());
+        assert_eq!(std::mem::take(socket.output()), b"\x89\x00");
+        // A frame that trickles in is no sign of life.
+        for byte in &frame(1, true, b"{}")[..7] {
+            socket.receive(&[*byte]);
+            assert_eq!(socket.poll(), None);
+        }
+        assert!(!socket.feel_pulse() && !socket.is_violated());
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub struct Client {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame {
     Text(String),
+    Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16),
 }
@@ -88,6 +89,7 @@ impl Client {
         self.bytes.drain(..head + length);
         Some(match first {
             0x81 => Frame::Text(String::from_utf8(payload).unwrap()),
+            0x89 => Frame::Ping(payload),
             0x8a => Frame::Pong(payload),
             0x88 => Frame::Close(u16::from_be_bytes([payload[0], payload[1]])),
             other => panic!("the server sent a frame that starts with {other:#x}"),

@@ -98,7 +98,7 @@ fn a_violation_ends_its_own_connection_and_sessions_and_no_other() {
         world.write('A', &bytes);
         assert_eq!(world.hear('A'), Some(Frame::Close(code)));
         assert_eq!(world.clients[&'A'].fate, Fate::CloseAfterFlush);
-        assert_eq!(world.gauge("sessions"), 1);
+        assert_eq!((world.gauge("sessions"), world.drops("websocket_violation")), (1, 1));
         let unpublished = json_of(world.hear('B'))["plugindata"]["data"]["unpublished"].clone();
         assert!(unpublished.is_u64());
         assert_eq!(json_of(world.hear('B'))["plugindata"]["data"]["leaving"], unpublished);
@@ -135,6 +135,31 @@ fn a_request_that_is_never_complete_is_given_up() {
     world.connect('B');
     world.wait(Duration::from_secs(10));
     assert_eq!((world.clients[&'B'].bytes.len(), world.clients[&'B'].fate), (0, Fate::CloseAfterFlush));
+    assert_eq!((world.drops("http_request_timeout"), world.drops("connection_silent")), (1, 1));
+}
+
+#[test]
+fn a_websocket_that_does_not_answer_a_ping_is_dropped_and_one_that_does_stays() {
+    let mut config = SignalConfig::new([3; 32]);
+    config.ping_interval = Duration::from_secs(20);
+    config.session_timeout = Duration::ZERO;
+    config.rooms = vec![RoomSpec::new(RoomId::from(1))];
+    let mut world = World::new(config);
+    joined(&mut world, 'A');
+    joined(&mut world, 'B');
+    for n in 0..30 {
+        // B sends the beginning of a frame, byte after byte.
+        world.write('B', &frame(1, true, &[b' '; 100])[n..=n]);
+        world.wait(Duration::from_secs(2));
+        while let Some(frame_heard) = world.hear('A') {
+            if frame_heard == Frame::Ping(vec![]) {
+                world.write('A', &frame(10, true, b""));
+            }
+        }
+    }
+    assert_eq!((world.clients[&'A'].fate, world.clients[&'B'].fate), (Fate::Open, Fate::Drop));
+    assert_eq!((world.drops("websocket_silent"), world.gauge("sessions"), world.gauge("connections")), (1, 1, 1));
+    assert_eq!(world.shards[0].teardowns, [Teardown::Detach]);
 }
 
 #[test]
@@ -178,10 +203,10 @@ fn pages_and_statuses_are_served_and_connections_are_reused() {
     let all = http(
         &mut world,
         "GET / HTTP/1.1\r\nHost: h\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n\
-         GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\nDELETE / HTTP/1.1\r\nHost: h\r\n\r\n",
+         GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\nDELETE / HTTP/1.1\r\nHost: h\r\n\r\nPOST /nowhere HTTP/1.1\r\nHost: h\r\n\r\n",
     );
     let statuses: Vec<&str> = all.split("HTTP/1.1 ").skip(1).map(|response| &response[..3]).collect();
-    assert_eq!(statuses, ["200", "200", "200", "404", "405"]);
+    assert_eq!(statuses, ["200", "200", "200", "404", "405", "404"]);
     assert!(all.contains("Content-Security-Policy: default-src 'none'") && all.contains("Cache-Control: no-store"));
     assert_eq!(all.matches("<!doctype html>").count(), 1);
     assert!(all.contains("Allow: GET, HEAD\r\n"));

@@ -71,6 +71,12 @@ function settle(turn, message, jsep) {
   else turn.resolve({ message, jsep });
 }
 
+/** A scenario may put something on the way: its `detour(port)` says where the server's port is reached instead. */
+async function detoured(jsep) {
+  const [, port] = window.detour ? /^a=candidate:(?:\S+ ){5}(\d+) typ/m.exec(jsep.sdp) : [];
+  return port ? { ...jsep, sdp: jsep.sdp.replaceAll(` ${port} typ `, ` ${await detour(Number(port))} typ `) } : jsep;
+}
+
 const call = (handle, method, params) => new Promise((success, error) => handle[method]({ ...params, success, error }));
 
 export const create = async (handle, room, spec = {}) =>
@@ -88,7 +94,7 @@ export async function publish(handle, { audio, video }, spec = {}) {
   if (video) tracks.push({ type: 'video', capture: video, recv: false });
   const offer = await call(handle, 'createOffer', { tracks });
   const { message, jsep } = await handle.ask({ request: 'publish', ...spec }, offer, m => m.configured === 'ok');
-  await call(handle, 'handleRemoteJsep', { jsep });
+  await call(handle, 'handleRemoteJsep', { jsep: await detoured(jsep) });
   return message;
 }
 
@@ -109,7 +115,7 @@ export async function subscribe(session, name, room, feeds, more = {}) {
     { request: 'join', ptype: 'subscriber', room, streams: feeds.map(feed => ({ feed })), ...more }, undefined, m => m.videoroom === 'attached');
   handle.attachedTo = message;
   const answer = await call(handle, 'createAnswer', {
-    jsep, tracks: [{ type: 'audio', capture: false, recv: true }, { type: 'video', capture: false, recv: true }] });
+    jsep: await detoured(jsep), tracks: [{ type: 'audio', capture: false, recv: true }, { type: 'video', capture: false, recv: true }] });
   handle.startSent = Date.now();
   await handle.ask({ request: 'start' }, answer, m => m.started === 'ok');
   return handle;
@@ -117,6 +123,32 @@ export async function subscribe(session, name, room, feeds, more = {}) {
 
 export async function stats(handle) {
   return [...(await handle.webrtcStuff.pc.getStats()).values()];
+}
+
+/** Plays what a subscriber hears: nothing is decoded of what nobody listens to. */
+export function listen(handle) {
+  for (const { track } of handle.webrtcStuff.pc.getReceivers()) {
+    if (track.kind === 'audio') Object.assign(new Audio(), { autoplay: true, srcObject: new MediaStream([track]) });
+  }
+}
+
+/** What each m-line of a subscriber has received so far, in order. */
+export async function lines(handle) {
+  const all = await stats(handle);
+  const codecs = Object.fromEntries(all.filter(stat => stat.type === 'codec').map(stat => [stat.id, stat]));
+  return all.filter(stat => stat.type === 'inbound-rtp').sort((a, b) => a.mid - b.mid).map(stat => ({
+    mid: stat.mid, kind: stat.kind, codec: codecs[stat.codecId]?.mimeType.split('/')[1].toLowerCase(), pt: codecs[stat.codecId]?.payloadType,
+    packets: stat.packetsReceived, frames: stat.framesDecoded, samples: stat.totalSamplesReceived, energy: stat.totalAudioEnergy }));
+}
+
+/** Whether other pixels come within a second. */
+export async function moves(video) {
+  const first = pixels(video);
+  for (let tries = 0; tries < 10; tries++) {
+    await new Promise(done => setTimeout(done, 100));
+    if (pixels(video).some((value, at) => value !== first[at])) return true;
+  }
+  return false;
 }
 
 /** The visible pixels of a video, small enough to compare. */
@@ -127,4 +159,4 @@ export function pixels(video) {
   return [...context.getImageData(0, 0, 64, 48).data];
 }
 
-window.live = { connect, destroy, attach, create, join, publish, subscribe, stats, pixels, told };
+window.live = { connect, destroy, attach, create, join, publish, subscribe, stats, listen, lines, moves, pixels, told };

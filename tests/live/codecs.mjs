@@ -4,14 +4,7 @@ import { browser, page, scenario, check, until, websocket } from './driver.mjs';
 const PAIRS = [['vp8', 'opus'], ['vp9', 'pcmu'], ['h264', 'pcma'], ['av1', 'g722']];
 const MIXED = 7100;
 
-/** What each m-line has decoded so far, in order. */
-const decoded = viewer => viewer.evaluate(async () => {
-  const stats = await live.stats(subscriber);
-  const byId = Object.fromEntries(stats.map(stat => [stat.id, stat]));
-  return stats.filter(stat => stat.type === 'inbound-rtp').sort((a, b) => a.mid - b.mid).map(stat => ({
-    mid: stat.mid, kind: stat.kind, codec: byId[stat.codecId]?.mimeType.split('/')[1].toLowerCase(), pt: byId[stat.codecId]?.payloadType,
-    frames: stat.framesDecoded, samples: stat.totalSamplesReceived, energy: stat.totalAudioEnergy }));
-});
+const decoded = viewer => viewer.evaluate(() => live.lines(subscriber));
 const plays = line => (line.kind === 'video' ? line.frames >= 20 : line.energy > 0 && line.samples > 24000);
 
 /** Waits until every m-line of the viewer plays in the codec that its feed has. */
@@ -43,10 +36,7 @@ await scenario(async () => {
     window.session = await live.connect(websocket);
     window.receives = async (name, room, feeds) => {
       window.subscriber = await live.subscribe(session, name, room, feeds);
-      // Nothing is decoded of what nobody listens to.
-      for (const { track } of subscriber.webrtcStuff.pc.getReceivers()) {
-        if (track.kind === 'audio') Object.assign(new Audio(), { autoplay: true, srcObject: new MediaStream([track]) });
-      }
+      live.listen(subscriber);
     };
   }, websocket);
 

@@ -1,7 +1,8 @@
 // What every scenario shares: browsers with fake devices, the page that carries janus.js, waiting, and the server's own figures.
 import { chromium } from 'playwright-core';
 import { createServer, get } from 'node:http';
-import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Where the server is, and its process. */
@@ -14,24 +15,41 @@ export const websocket = server.replace(/^http/, 'ws');
 
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
-  '--autoplay-policy=no-user-gesture-required', '--disable-features=WebRtcHideLocalIpsWithMdns',
+  '--disable-sync', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
+  // The server may have made its certificate a moment ago.
+  '--ignore-certificate-errors', '--autoplay-policy=no-user-gesture-required', '--disable-features=WebRtcHideLocalIpsWithMdns',
   // Neither a hidden page nor an idle one may be slowed down: that would be our fault in the figures.
   '--disable-renderer-backgrounding', '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows',
 ];
 
-const launched = [];
+const PREFERENCES = {
+  'media.navigator.streams.fake': true, 'media.navigator.permission.disabled': true, 'media.autoplay.default': 0,
+  'media.peerconnection.ice.obfuscate_host_addresses': false, 'media.gmp-manager.updateEnabled': false,
+};
 
-/** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera. */
-export async function browser({ clip } = {}) {
+/** The processes that were started, and every page that was opened. */
+const [launched, pages] = [[], []];
+
+/** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera, which else gives up to `fps`. */
+export async function browser({ clip, fps = 20 } = {}) {
   const host = await chromium.launchServer({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
-    args: [...FLAGS, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : [])],
+    args: [...FLAGS, `--use-fake-device-for-media-stream=fps=${fps}`, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : [])],
   });
-  const connection = await chromium.connect(host.wsEndpoint());
-  launched.push({ host, connection });
-  return Object.assign(connection, { host });
+  launched.push(host.process());
+  return Object.assign(await chromium.connect(host.wsEndpoint()), { host });
+}
+
+/** Firefox, driven over WebDriver BiDi: only its pages differ from those of the other. */
+export async function firefox() {
+  const { launch } = await import('puppeteer-core');
+  const userDataDir = join(scratch, 'firefox');
+  rmSync(userDataDir, { recursive: true, force: true });
+  const host = await launch({
+    browser: 'firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr', userDataDir, extraPrefsFirefox: PREFERENCES });
+  launched.push(host.process());
+  return { newContext: () => host };
 }
 
 const FILES = {
@@ -56,6 +74,7 @@ await new Promise(done => files.listen(0, '127.0.0.1', done));
 export async function page(browser, name) {
   const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
   const page = await context.newPage();
+  pages.push(page);
   watch(page, name);
   await page.goto(`http://127.0.0.1:${files.address().port}/`);
   await page.waitForFunction('window.live');
@@ -103,7 +122,6 @@ export const openDescriptors = () => readdirSync(`/proc/${pid}/fd`).length;
 export const residentKiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 
 async function overdue() {
-  const pages = launched.flatMap(({ connection }) => connection.contexts().flatMap(context => context.pages()));
   for (const page of pages) {
     const told = await Promise.race([page.evaluate('window.live?.told').catch(() => null), sleep(1000)]);
     console.log(JSON.stringify(told, null, 1)?.slice(0, 8000));
@@ -136,8 +154,8 @@ export async function scenario(body) {
     console.log(error.stack);
     code = 1;
   }
-  for (const { host } of launched) {
-    for (const one of family(host.process().pid)) try { process.kill(one, 'SIGKILL'); } catch { /* already gone */ }
+  for (const { pid } of launched) {
+    for (const one of family(pid)) try { process.kill(one, 'SIGKILL'); } catch { /* already gone */ }
   }
   process.exit(code);
 }

@@ -1,6 +1,7 @@
 //! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
 //! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
-//! Needs node 18 and Chromium (`CHROMIUM` names another than /usr/bin/chromium); `tests/run` installs both.
+//! Needs node 18, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
+//! /usr/bin/firefox-esr); `tests/run` installs them.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,6 +21,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 struct Server {
     child: Child,
     port: u16,
+    tls: bool,
     log: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
@@ -40,7 +42,8 @@ impl Server {
             .stderr(File::options().append(true).open(&log).expect("the log can be written"))
             .spawn()
             .expect("the program starts");
-        let mut server = Server { child, port, log, _turn: turn };
+        let tls = flags.contains(&"--tls-self-signed");
+        let mut server = Server { child, port, tls, log, _turn: turn };
         let deadline = Instant::now() + Duration::from_secs(10);
         while !server.is_healthy() {
             let ended = server.child.try_wait().expect("our child can be asked");
@@ -58,15 +61,17 @@ impl Server {
             let mut head = [0; 12];
             stream.read_exact(&mut head).map(|()| head)
         };
-        ask().is_ok_and(|head| &head == b"HTTP/1.1 200")
+        // A port that speaks TLS says so to those who do not.
+        ask().is_ok_and(|head| &head == if self.tls { b"HTTP/1.1 400" } else { b"HTTP/1.1 200" })
     }
 
     /// Runs `scenario` against this server; its output and the server's log are in the failure.
     fn plays(&self, scenario: &str, options: &[&str]) {
+        let scheme = if self.tls { "https" } else { "http" };
         let output = Command::new("node")
             .current_dir(packages())
             .arg(format!("{scenario}.mjs"))
-            .args([format!("http://{LOCALHOST}:{}", self.port), self.child.id().to_string()])
+            .args([format!("{scheme}://{LOCALHOST}:{}", self.port), self.child.id().to_string()])
             .args(options)
             .env("LIVE_SCRATCH", scratch())
             .stdin(Stdio::null())
@@ -115,7 +120,7 @@ fn packages() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
-        if !folder.join("node_modules/playwright-core").exists() {
+        if !folder.join("node_modules/puppeteer-core").exists() {
             let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output();
             let npm = npm.expect("npm is installed (tests/run installs it)");
             assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
@@ -124,12 +129,32 @@ fn packages() -> &'static Path {
     })
 }
 
+/// The machine's own address, as Firefox has no peer on loopback. A machine without one gets a network namespace with
+/// one, for this thread and what it starts.
+fn own_address() -> String {
+    let find = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect("192.0.2.1:9").ok()?; // sends nothing
+        Some(socket.local_addr().ok()?.ip().to_string())
+    };
+    let make = || {
+        // SAFETY: only this thread moves, and it ends with its test.
+        let moved = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+        // With a default route, or Firefox looks no further.
+        let commands = "ip link set lo up && ip link add own type veth peer name other && ip link set other up \
+            && ip link set own up && ip addr add 192.0.2.2/24 dev own && ip route add default via 192.0.2.1";
+        let made = moved && Command::new("sh").args(["-c", commands]).status().is_ok_and(|status| status.success());
+        made.then(find).flatten()
+    };
+    find().or_else(make).expect("an address besides loopback, or the right to make one")
+}
+
 /// The first of as many consecutive free UDP ports as there are shards.
 fn free_media_ports() -> u16 {
     loop {
-        let first = UdpSocket::bind((LOCALHOST, 0)).expect("a free port");
+        let first = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
         let base = first.local_addr().expect("it is bound").port();
-        let others = (1..SHARDS).map(|n| UdpSocket::bind((LOCALHOST, base.checked_add(n)?)).ok());
+        let others = (1..SHARDS).map(|n| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, base.checked_add(n)?)).ok());
         if others.collect::<Option<Vec<_>>>().is_some() {
             return base;
         }
@@ -185,6 +210,26 @@ fn every_codec_of_chromium_plays_alone_and_together() {
 #[test]
 fn aiortc_and_chromium_see_and_hear_each_other() {
     Server::start("aiortc", &[]).plays("aiortc/scenario", &[]);
+}
+
+#[test]
+fn every_video_codec_plays_with_opus_over_websockets_and_over_long_polls() {
+    Server::start("transports", &[]).plays("transports", &[]);
+}
+
+#[test]
+fn every_video_codec_plays_with_opus_over_wss_and_over_https() {
+    Server::start("transports-tls", &["--tls-self-signed"]).plays("transports", &[]);
+}
+
+#[test]
+fn a_call_that_loses_a_datagram_in_twenty_each_way_on_both_legs_keeps_its_frames() {
+    Server::start("loss", &[]).plays("loss", &["1"]);
+}
+
+#[test]
+fn firefox_and_chromium_call_each_other() {
+    Server::start("firefox", &["--media-ip", &own_address()]).plays("firefox", &[]);
 }
 
 #[test]

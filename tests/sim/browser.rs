@@ -1,7 +1,7 @@
 //! Peers of the simulation: the seam that both kinds share, and the kind that is str0m: an independent WebRTC stack with
 //! its own ICE, DTLS, SRTP and SDP. The other kind, which is the same every time, is in `script`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,15 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
-use crate::camera::MediaPacket;
+use crate::camera::{self, MediaPacket};
 use crate::clock::Clock;
 use crate::network::Label;
+use crate::script::repair::KEPT;
 
 /// One peer connection as its owner sees it.
 pub trait Browser {
+    /// Whether it asks for what it misses of such m-lines, and answers who asks.
+    fn repairs(&self, kind: MediaKind) -> bool;
     /// Where it believes to be: behind a NAT the world sees another address.
     fn local(&self) -> SocketAddr;
     /// An offer to send `lines`; the second and later ones renegotiate. `restart`: with fresh ICE credentials.
@@ -93,6 +96,8 @@ pub struct Received {
     /// The MID header extension.
     pub mid: Option<String>,
     pub payload: Vec<u8>,
+    /// It had come before, and is sent again for nothing.
+    pub again: bool,
 }
 
 /// A str0m peer.
@@ -100,8 +105,11 @@ pub struct StrBrowser {
     rtc: Rtc,
     local: SocketAddr,
     pending: Option<SdpPendingOffer>,
-    /// The m-lines that it sends.
+    /// The m-lines that it sends, and those of them that have sent.
     mids: Vec<Mid>,
+    started: BTreeSet<u8>,
+    /// SSRC and sequence number of what was sealed, and whose packet it is.
+    sealed: VecDeque<(u32, u16, Label)>,
     next: Instant,
     out: VecDeque<Sent>,
     heard: VecDeque<Heard>,
@@ -123,6 +131,8 @@ impl StrBrowser {
             local,
             pending: None,
             mids: Vec::new(),
+            started: BTreeSet::new(),
+            sealed: VecDeque::new(),
             next: clock.instant(),
             out: VecDeque::new(),
             heard: VecDeque::new(),
@@ -136,7 +146,7 @@ impl StrBrowser {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.next = at;
-                    return;
+                    return self.label();
                 }
                 Ok(Output::Transmit(sent)) => {
                     self.out.push_back(Sent { to: sent.destination, bytes: sent.contents.to_vec(), label: None });
@@ -148,6 +158,19 @@ impl StrBrowser {
                 }
             }
         }
+    }
+
+    /// The header of a packet is in the clear: this is how the world knows which one a datagram carries.
+    fn label(&mut self) {
+        for sent in self.out.iter_mut().filter(|sent| sent.label.is_none()) {
+            if let (Protocol::Rtp, Some(head)) = (classify(&sent.bytes), sent.bytes.first_chunk::<12>()) {
+                let sequence = u16::from_be_bytes([head[2], head[3]]);
+                let ssrc = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+                let of = self.sealed.iter().find(|sealed| (sealed.0, sealed.1) == (ssrc, sequence));
+                sent.label = of.map(|(_, _, label)| *label);
+            }
+        }
+        self.sealed.clear();
     }
 
     fn note(&mut self, event: Event) {
@@ -164,6 +187,7 @@ impl StrBrowser {
                 payload_type: *packet.header.payload_type,
                 mid: packet.header.ext_vals.mid.map(|mid| mid.to_string()),
                 payload: packet.payload.to_vec(),
+                again: false,
             })),
             Event::KeyframeRequest(request) => {
                 if let Some(line) = self.mids.iter().position(|mid| *mid == request.mid) {
@@ -174,8 +198,17 @@ impl StrBrowser {
                 self.heard.push_back(Heard::Closed);
             }
             Event::RawPacket(raw) => {
-                if let RawPacket::RtcpRx(rtcp) = *raw {
-                    self.note_rtcp(rtcp);
+                match *raw {
+                    RawPacket::RtcpRx(rtcp) => self.note_rtcp(rtcp),
+                    RawPacket::RtpTx(header, packet) => {
+                        let payload = &packet[header.header_len..];
+                        // The payload of RTX begins with the original sequence number (RFC 4588 §4).
+                        let readings = [(MediaKind::Audio, 0), (MediaKind::Video, 0), (MediaKind::Video, 2)];
+                        let label = readings.iter().find_map(|(kind, from)| camera::read(*kind, payload.get(*from..)?));
+                        let sealed = label.map(|label| (*header.ssrc, header.sequence_number, label));
+                        self.sealed.extend(sealed);
+                    }
+                    _ => {}
                 }
             }
             _ => {}
@@ -205,6 +238,11 @@ impl StrBrowser {
 }
 
 impl Browser for StrBrowser {
+    /// It repairs what has RTX.
+    fn repairs(&self, kind: MediaKind) -> bool {
+        kind == MediaKind::Video
+    }
+
     fn local(&self) -> SocketAddr {
         self.local
     }
@@ -295,18 +333,14 @@ impl Browser for StrBrowser {
         let pt = params.expect("the codec was agreed").pt();
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(mid, None) else { return };
-        let ssrc = *stream.ssrc();
+        if self.started.insert(packet.label.line) {
+            // As much as a browser keeps; and nobody here asks for more than is lost.
+            stream.set_rtx_cache(1024, KEPT, None);
+        }
         let write = RtpWrite::new(pt, packet.sequence.into(), packet.timestamp, clock.instant(), &packet.payload[..]);
         stream.write_rtp(write.marker(packet.marker).nackable(codec == Codec::Vp8));
         self.rtc.handle_input(Input::Timeout(clock.instant())).expect("time passes");
         self.drain();
-        // The header is in the clear: this is how the world knows which packet the datagram carries.
-        let wire = [&(packet.sequence as u16).to_be_bytes()[..], &packet.timestamp.to_be_bytes(), &ssrc.to_be_bytes()];
-        for sent in &mut self.out {
-            if classify(&sent.bytes) == Protocol::Rtp && sent.bytes.get(2..12) == Some(&wire.concat()[..]) {
-                sent.label = Some(packet.label);
-            }
-        }
     }
 
     fn close(&mut self, _: &Clock) {

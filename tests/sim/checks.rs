@@ -1,10 +1,12 @@
 //! What must be true, held against what is: a small model of who hears what, fed with the commands, the events and the
-//! packets that the engine accepted; and every packet that a browser received is looked up in it.
+//! packets that the engine accepted; and every packet that a browser received is looked up in it. In the end everything
+//! that can be repaired has come, but for what nobody could have repaired.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
 
 use portunus::engine::media::MediaEngine;
-use portunus::limits::VIDEO_MISSING_MAX;
+use portunus::limits::{AUDIO_SENT_MAX, HISTORY_AGE, VIDEO_MISSING_MAX, VIDEO_SENT_MAX};
 use portunus::time::Mono;
 use portunus::wire::demux::classify;
 use portunus::wire::sdp::MediaKind;
@@ -12,6 +14,7 @@ use portunus::wire::sdp::MediaKind;
 use crate::browser::Received;
 use crate::camera;
 use crate::network::Label;
+use crate::uplink::{Outages, Uplink};
 
 /// What a subscriber's packets have to expect on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,10 @@ struct Leg {
     accepted: bool,
     wanted: bool,
     open: bool,
+    /// Its browser asks for what it misses.
+    repairable: bool,
+    /// When the gate was closed.
+    closed: Vec<Mono>,
     awaiting_keyframe: bool,
     /// Incoming count and outgoing number at which the current run of numbers began.
     base: Option<(u64, u64)>,
@@ -44,6 +51,8 @@ struct Leg {
     /// In the order in which the engine sent them.
     expected: Vec<Expected>,
     positions: HashMap<Label, usize>,
+    /// The number of the packet that came first: what lies before it nobody can miss.
+    began: Option<u64>,
     /// How many of `expected` have come, while all come in order.
     cursor: usize,
     ssrc: Option<u32>,
@@ -52,6 +61,7 @@ struct Leg {
     timestamp_offset: Option<u32>,
     /// The newest packet: when it came, with which timestamp.
     newest: Option<(Mono, u32)>,
+    newest_number: u64,
     /// Sender reports that agreed with it.
     reports: usize,
 }
@@ -62,21 +72,87 @@ struct Expected {
     number: u64,
     timestamp: u32,
     marker: bool,
-    received: bool,
+    sent: Mono,
+    received: Option<Mono>,
 }
+
+/// Sums that show whether there was anything to check.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Packets that the network took from publishers, and that came nevertheless.
+    pub repaired_up: usize,
+    /// Packets that came to subscribers after later ones.
+    pub late_down: usize,
+    /// Packets that never came to the engine, by reason.
+    pub missing_up: BTreeMap<&'static str, usize>,
+    /// The same for those that never came to a subscriber.
+    pub missing_down: BTreeMap<&'static str, usize>,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Tally) {
+        self.repaired_up += other.repaired_up;
+        self.late_down += other.late_down;
+        for (sum, of) in [(&mut self.missing_up, &other.missing_up), (&mut self.missing_down, &other.missing_down)] {
+            of.iter().for_each(|(why, count)| *sum.entry(why).or_default() += count);
+        }
+    }
+}
+
+/// What is noticed later after it was sent may be too old for a resend before the first NACK comes.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// Whose leg: the client, and the tag of its m-line.
 type LegKey = (u64, String);
 
 impl Leg {
     /// The packet is on its way, with the number that its place in the source gives it.
-    fn expect(&mut self, label: Label, timestamp: u32, marker: bool) {
+    fn expect(&mut self, now: Mono, label: Label, timestamp: u32, marker: bool) {
         let (from, to) = *self.base.get_or_insert((label.count, self.highest + 1));
         let Some(ahead) = label.count.checked_sub(from) else { return };
         let number = to + ahead;
         self.highest = self.highest.max(number);
         self.positions.insert(label, self.expected.len());
-        self.expected.push(Expected { label, number, timestamp, marker, received: false });
+        self.expected.push(Expected { label, number, timestamp, marker, sent: now, received: None });
+    }
+
+    /// Everything has come that was sent and could be repaired.
+    fn settle(&self, (client, mid): &LegKey, now: Mono, outages: &Outages, tally: &mut Tally) {
+        let Some(began) = self.began else { return };
+        let mut by_number: Vec<&Expected> = self.expected.iter().filter(|of| of.number >= began).collect();
+        by_number.sort_by_key(|of| of.number);
+        // A leg remembers so many packets, and the history of its source hardly more of their bytes.
+        let kept = if self.kind == MediaKind::Audio { AUDIO_SENT_MAX } else { VIDEO_SENT_MAX } as u64 * 3 / 4;
+        let pushed_out = |of: &Expected| {
+            let later = |at: &Expected| at.sent <= of.sent + HISTORY_AGE;
+            self.expected.iter().any(|at| at.number > of.number + kept && later(at))
+        };
+        let mut noticed: Option<Mono> = None;
+        for of in by_number.into_iter().rev() {
+            if let Some(came) = of.received {
+                tally.late_down += usize::from(noticed.is_some_and(|at| at < came));
+                noticed = Some(noticed.map_or(came, |at| at.min(came)));
+            } else if let Some(noticed) = noticed {
+                let until = of.sent + HISTORY_AGE;
+                let closed = |until: Mono| self.closed.iter().any(|at| of.sent <= *at && *at <= until);
+                // Where nothing follows, as when its publisher is not heard, nothing is missed.
+                let is_out = |who: u64, until: Mono| outages.within(who, of.sent, until);
+                let interrupted = |until: Mono| is_out(*client, until) || is_out(self.feed, until) || closed(until);
+                let why = match () {
+                    () if !self.repairable => "not repairable",
+                    () if noticed.since(of.sent) > FRESH && interrupted(noticed) => "too old when it was missed",
+                    () if is_out(*client, until) => "an outage",
+                    () if closed(until) => "the gate was closed",
+                    () if now < until => "the end",
+                    () if pushed_out(of) => "a burst pushed it out",
+                    () => panic!(
+                        "client {client} mid {mid}: {:?} was sent at {:?}, missed at {noticed:?}, and never came",
+                        of.label, of.sent
+                    ),
+                };
+                *tally.missing_down.entry(why).or_default() += 1;
+            }
+        }
     }
 }
 
@@ -86,6 +162,14 @@ pub struct Ledger {
     legs: BTreeMap<LegKey, Leg>,
     /// Lines that are published, and whether their publisher has them relayed.
     lines: BTreeMap<Line, bool>,
+    uplinks: BTreeMap<Line, Uplink>,
+    pub outages: Outages,
+    /// What there is to show for all this.
+    pub tally: Tally,
+    /// The instant of the step; 0 before the first.
+    pub now: Mono,
+    /// Something holds packets up for longer than a path does.
+    pub sluggish: bool,
     paused: BTreeMap<u64, bool>,
     /// What each line brought last, as it came: a keyframe that comes late has its frame before it.
     recent: BTreeMap<Line, VecDeque<(Label, u32, bool)>>,
@@ -97,13 +181,26 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn publish(&mut self, line: Line, relayed: bool) {
-        self.lines.insert(line, relayed);
+    pub fn publish(&mut self, line: Line, relayed: bool, kind: MediaKind, repairable: bool) {
+        if self.lines.insert(line, relayed).is_none() {
+            self.uplinks.insert(line, Uplink::new(line, kind, repairable));
+        }
         self.settle();
     }
 
-    pub fn is_published(&self, line: Line) -> bool {
-        self.lines.contains_key(&line)
+    /// The publisher has lines of the kind relayed, or not.
+    pub fn relay(&mut self, line: Line, relayed: bool) {
+        if let Some(known) = self.lines.get_mut(&line) {
+            *known = relayed;
+        }
+        self.settle();
+    }
+
+    /// A publisher's packet is on its way for the first time or again, or is lost on it.
+    pub fn sent(&mut self, label: &Label, lost: bool) {
+        if let Some(uplink) = self.uplinks.get_mut(&(label.feed, label.line)) {
+            uplink.send(label, self.now, lost);
+        }
     }
 
     pub fn relayed(&self, line: Line) -> Option<bool> {
@@ -114,6 +211,9 @@ impl Ledger {
     pub fn withdraw(&mut self, line: Line) {
         self.lines.remove(&line);
         self.recent.remove(&line);
+        if let Some(uplink) = self.uplinks.remove(&line) {
+            self.settle_uplink(&uplink);
+        }
         for leg in self.legs.values_mut().filter(|leg| leg.source == Some(line)) {
             leg.source = None;
         }
@@ -125,7 +225,13 @@ impl Ledger {
         lines.into_iter().for_each(|line| self.withdraw(line));
     }
 
-    pub fn subscribe(&mut self, client: u64, mid: &str, kind: MediaKind, source: Line) {
+    fn settle_uplink(&mut self, uplink: &Uplink) {
+        if self.stalled.get(&uplink.feed()) != Some(&true) {
+            uplink.settle(self.now, &self.outages, &mut self.tally);
+        }
+    }
+
+    pub fn subscribe(&mut self, client: u64, mid: &str, kind: MediaKind, source: Line, repairable: bool) {
         let leg = Leg {
             feed: source.0,
             source: Some(source),
@@ -133,16 +239,20 @@ impl Ledger {
             accepted: false,
             wanted: true,
             open: false,
+            repairable,
+            closed: Vec::new(),
             awaiting_keyframe: kind == MediaKind::Video,
             base: None,
             highest: 0,
             expected: Vec::new(),
             positions: HashMap::new(),
+            began: None,
             cursor: 0,
             ssrc: None,
             index_offset: None,
             timestamp_offset: None,
             newest: None,
+            newest_number: 0,
             reports: 0,
         };
         let before = self.legs.insert((client, mid.into()), leg);
@@ -194,6 +304,9 @@ impl Ledger {
                 leg.awaiting_keyframe = leg.kind == MediaKind::Video;
                 leg.base = None;
             }
+            if leg.open && !open {
+                leg.closed.push(self.now);
+            }
             leg.open = open;
         }
     }
@@ -204,6 +317,11 @@ impl Ledger {
         if !self.lines.contains_key(&line) {
             // Its connection ended in the same turn.
             return;
+        }
+        let now = self.now;
+        if let Some(uplink) = self.uplinks.get_mut(&line) {
+            let disordered = self.stalled.get(&label.feed) == Some(&true);
+            assert!(uplink.take(&label, now) || disordered, "{label:?} was let in twice");
         }
         let recent = self.recent.entry(line).or_default();
         let late = recent.iter().any(|(other, ..)| other.count > label.count);
@@ -219,10 +337,10 @@ impl Ledger {
                 continue;
             }
             let begins = std::mem::take(&mut leg.awaiting_keyframe);
-            leg.expect(label, timestamp, marker);
+            leg.expect(now, label, timestamp, marker);
             if begins && late {
                 for &(held, timestamp, marker) in recent.iter().filter(|(held, ..)| held.count > label.count) {
-                    leg.expect(held, timestamp, marker);
+                    leg.expect(now, held, timestamp, marker);
                 }
             }
         }
@@ -246,18 +364,31 @@ impl Ledger {
         let Some(&position) = leg.positions.get(&label) else {
             panic!("client {client} mid {mid}: {label:?} was not for this leg: {leg:?}");
         };
+        if packet.again {
+            let expected = &leg.expected[position];
+            let numbered = leg.index_offset.is_none_or(|offset| packet.index.wrapping_sub(expected.number) == offset);
+            let exempt = path == Path::Interrupted || self.stalled.get(&leg.feed) == Some(&true);
+            assert!(expected.received.is_some() || exempt, "client {client} mid {mid}: {label:?} in another's place");
+            assert!(numbered || exempt, "client {client} mid {mid}: {label:?} again, with a wrong number");
+            return;
+        }
         if path == Path::Clear {
             let due = &leg.expected[leg.cursor];
             assert_eq!(label, due.label, "client {client} mid {mid}: the next packet is another one");
             leg.cursor += 1;
         }
         let expected = &mut leg.expected[position];
-        assert!(!expected.received, "client {client} mid {mid}: {label:?} came twice");
-        expected.received = true;
+        assert!(expected.received.is_none(), "client {client} mid {mid}: {label:?} came twice");
+        expected.received = Some(now);
+        leg.began.get_or_insert(expected.number);
         assert_eq!(packet.marker, expected.marker);
         assert_eq!(packet.payload_type, if kind == MediaKind::Audio { 111 } else { 96 });
         self.received += 1;
-        leg.newest = Some((now, packet.timestamp));
+        if leg.newest_number < expected.number {
+            // What was repaired comes later than its clock says.
+            leg.newest_number = expected.number;
+            leg.newest = Some((now, packet.timestamp));
+        }
         if self.stalled.get(&leg.feed) == Some(&true) {
             return;
         }
@@ -271,7 +402,7 @@ impl Ledger {
     }
 
     /// A browser has received a sender report: its pair of clocks must fit the packets, which cameras make in step with
-    /// the timestamps that they write (RFC 3550 §6.4.1).
+    /// the timestamps that they write (RFC 3550 §6.4.1), whatever was done to the server's wall clock.
     pub fn sender_report(&mut self, client: u64, ssrc: u32, at: Mono, timestamp: u32) {
         let mine = self.legs.iter_mut().filter(|((of, _), _)| *of == client);
         for ((_, mid), leg) in mine.filter(|(_, leg)| leg.ssrc == Some(ssrc) && !self.stalled.contains_key(&leg.feed)) {
@@ -280,7 +411,8 @@ impl Ledger {
             let between_ms = (at.0.cast_signed() - came.0.cast_signed()) / 1_000_000;
             let apart = i64::from(timestamp.wrapping_sub(of_packet).cast_signed());
             let error_ms = apart / rate - between_ms;
-            assert!(error_ms.abs() < 400, "client {client} mid {mid}: a sender report is off by {error_ms} ms");
+            let most_ms = if self.sluggish { 1000 } else { 400 };
+            assert!(error_ms.abs() < most_ms, "client {client} mid {mid}: a sender report is off by {error_ms} ms");
             leg.reports += 1;
         }
     }
@@ -297,10 +429,29 @@ impl Ledger {
         }
     }
 
+    /// The end: whatever could be repaired has come.
+    pub fn all_repaired(&mut self) {
+        for uplink in std::mem::take(&mut self.uplinks).values() {
+            self.settle_uplink(uplink);
+        }
+        for (key, leg) in self.legs.iter().filter(|(_, leg)| self.stalled.get(&leg.feed) != Some(&true)) {
+            leg.settle(key, self.now, &self.outages, &mut self.tally);
+        }
+    }
+
+    /// What a publisher sent on a leg's line in that time and the subscriber has not got, and how much there was.
+    pub fn missing(&self, client: u64, mid: &str, from: Mono, until: Mono) -> (Vec<u64>, usize) {
+        let leg = &self.legs[&(client, mid.to_owned())];
+        let line = leg.source.expect("the publisher is there");
+        let counts = self.uplinks[&line].counts(from, until);
+        let has = |count: &u64| leg.expected.iter().any(|of| of.label.count == *count && of.received.is_some());
+        (counts.iter().copied().filter(|count| !has(count)).collect(), counts.len())
+    }
+
     /// Packets that were to come to a leg so far, and those that have.
     pub fn tally(&self, client: u64, mid: &str) -> (usize, usize) {
         let leg = &self.legs[&(client, mid.to_owned())];
-        (leg.expected.len(), leg.expected.iter().filter(|expected| expected.received).count())
+        (leg.expected.len(), leg.expected.iter().filter(|expected| expected.received.is_some()).count())
     }
 }
 

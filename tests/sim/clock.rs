@@ -14,19 +14,32 @@ const START_UNIX_US: u64 = 1_790_000_000_000_000;
 pub struct Clock {
     mono: Mono,
     origin: Instant,
+    /// How far the server's wall clock is off, in microseconds.
+    wrong_us: i64,
 }
 
 impl Clock {
     pub fn new() -> Clock {
-        Clock { mono: START, origin: Instant::now() }
+        Clock { mono: START, origin: Instant::now(), wrong_us: 0 }
     }
 
     pub fn mono(&self) -> Mono {
         self.mono
     }
 
+    /// The server's clock, of which the wall's may be set.
     pub fn now(&self) -> Now {
-        Now { mono: self.mono, unix_us: START_UNIX_US + (self.mono.0 - START.0) / 1000 }
+        Now { mono: self.mono, unix_us: self.steady_us().saturating_add_signed(self.wrong_us) }
+    }
+
+    /// A wall clock that nobody ever sets: the browsers'.
+    pub fn steady_us(&self) -> u64 {
+        START_UNIX_US + (self.mono.0 - START.0) / 1000
+    }
+
+    /// Somebody sets the server's wall clock; afterwards it is off by so much.
+    pub fn set_wrong(&mut self, by_us: i64) {
+        self.wrong_us = by_us;
     }
 
     /// Jumps; never backwards.

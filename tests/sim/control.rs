@@ -16,6 +16,7 @@ use portunus::wire::sdp::{Description, DescriptionKind, MediaKind, Mid, compose,
 
 use crate::browser::Browser;
 use crate::camera::Camera;
+use crate::faults::Weather;
 use crate::handshake::POISON;
 use crate::network::Datagram;
 use crate::world::{Client, Role, SIGNALS, Task, World, shard_address};
@@ -106,7 +107,7 @@ impl World {
             exchanged: false,
             negotiating: false,
             browsers: 1,
-            disturbed: self.net.weather.loss + self.net.weather.reorder + self.net.weather.duplicate > 0,
+            disturbed: !self.net.weather.is_fair(),
             events: Vec::new(),
             heard: Vec::new(),
             kinds: BTreeMap::new(),
@@ -136,8 +137,7 @@ impl World {
     pub fn publish(&mut self, id: u64, lines: &[(MediaKind, bool)], restart: bool) {
         let client = self.clients.get_mut(&id).expect("clients stay");
         let text = client.browser.offer(&self.clock, lines, restart);
-        let mut offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        decline_repair(&mut offer);
+        let offer = parse(DescriptionKind::Offer, &text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let first = !client.has_peer;
         client.has_peer = true;
         client.negotiating = true;
@@ -159,7 +159,11 @@ impl World {
             assert_eq!(*disabled, !lines[i].1, "an active line is taken, another is not");
             match (disabled, self.ledger.relayed(line)) {
                 (true, _) => self.ledger.withdraw(line),
-                (false, known) => self.ledger.publish(line, known.unwrap_or(true)),
+                (false, known) => {
+                    let kind = lines[i].0;
+                    let repairable = self.clients[&id].browser.repairs(kind);
+                    self.ledger.publish(line, known.unwrap_or(true), kind, repairable);
+                }
             }
         }
         let browser = self.clients[&id].browsers;
@@ -186,7 +190,8 @@ impl World {
             let line = publisher.lines.iter().zip(0u8..).filter(|((kind, _), _)| *kind == stream.kind);
             // One line of each kind is enough to tell them apart.
             let (_, line) = line.min_by_key(|(_, i)| *i).expect("the publisher has such a line");
-            self.ledger.subscribe(id, &stream.mid, stream.kind, (feed, line));
+            let repairable = self.clients[&id].browser.repairs(stream.kind);
+            self.ledger.subscribe(id, &stream.mid, stream.kind, (feed, line), repairable);
             let client = self.clients.get_mut(&id).expect("just added");
             client.kinds.insert(stream.mid.to_string(), stream.kind);
         }
@@ -227,9 +232,7 @@ impl World {
         let Client { feed, lines, .. } = &self.clients[&id];
         for (i, _) in lines.iter().enumerate().filter(|(_, (of, _))| *of == kind) {
             let line = (*feed, i as u8);
-            if self.ledger.is_published(line) {
-                self.ledger.publish(line, send);
-            }
+            self.ledger.relay(line, send);
         }
     }
 
@@ -280,6 +283,7 @@ impl World {
             let client = self.clients.get_mut(&id).expect("clients stay");
             client.public = public;
             (client.disturbed, client.exchanged) = (true, true);
+            self.ledger.outages.begin(id, self.clock.mono());
         }
     }
 
@@ -291,6 +295,7 @@ impl World {
         let client = self.clients.get_mut(&heir).expect("clients stay");
         client.public = public;
         (client.disturbed, client.exchanged) = (true, true);
+        self.ledger.outages.begin(heir, self.clock.mono());
     }
 
     /// For some seconds nothing of the client arrives; then all of it at once.
@@ -298,6 +303,8 @@ impl World {
         let Client { public, room, feed, .. } = self.clients[&id];
         let rough = self.net.weather.reorder > 0 || self.net.local.contains_key(&public);
         self.ledger.stall(feed, rough);
+        let (now, over) = (self.clock.mono(), self.clock.mono() + Duration::from_secs(seconds + 1));
+        self.ledger.outages.add(id, now, over);
         let to = shard_address(u8::try_from(self.owner(room).expect("it has one")).unwrap());
         self.net.hold((public, to), self.clock.mono() + Duration::from_secs(seconds));
     }
@@ -334,6 +341,7 @@ impl World {
         let client = self.clients.get_mut(&id).expect("clients stay");
         client.closed = true;
         client.disturbed = true;
+        self.ledger.outages.begin(id, self.clock.mono());
         client.browser.close(&self.clock);
     }
 
@@ -345,6 +353,9 @@ impl World {
         client.browser = browser;
         client.browsers += 1;
         (client.closed, client.vanished, client.negotiating) = (false, false, false);
+        if !client.exchanged {
+            self.ledger.outages.end(id, self.clock.mono());
+        }
     }
 
     /// The room of the client fails in the middle of something.
@@ -361,14 +372,43 @@ impl World {
         let client = self.clients.get_mut(&id).expect("clients stay");
         client.vanished = true;
         client.disturbed = true;
+        self.ledger.outages.begin(id, self.clock.mono());
     }
 
     /// The browser's NAT gives it another address.
     pub fn rebind(&mut self, id: u64) {
         let address = self.new_address();
         let client = self.clients.get_mut(&id).expect("clients stay");
+        if let Some(weather) = self.net.local.remove(&client.public) {
+            self.net.local.insert(address, weather);
+        }
         client.public = address;
         client.disturbed = true;
+        self.ledger.outages.begin(id, self.clock.mono());
+    }
+
+    /// The client has a weather of its own.
+    pub fn live_in(&mut self, id: u64, weather: Weather) {
+        let client = self.clients.get_mut(&id).expect("clients stay");
+        client.disturbed |= !weather.is_fair();
+        self.ledger.sluggish |= weather.rate.is_some();
+        self.net.local.insert(client.public, weather);
+    }
+
+    /// Somebody sets the wall clock of the server.
+    pub fn set_clock(&mut self, wrong_us: i64) {
+        self.clock.set_wrong(wrong_us);
+    }
+
+    /// For a while the machine does not let the server run; datagrams wait in its sockets.
+    pub fn freeze(&mut self, duration: Duration) {
+        let now = self.clock.mono();
+        let everybody: Vec<u64> = self.clients.keys().copied().collect();
+        everybody.into_iter().for_each(|id| self.ledger.outages.add(id, now, now + duration));
+        self.ledger.sluggish = true;
+        self.frozen = true;
+        self.run_for(duration);
+        self.frozen = false;
     }
 
     /// Everybody leaves, every room ends; then nothing may be left anywhere.
@@ -382,24 +422,12 @@ impl World {
             assert!(client.role == Role::Publisher || !client.vanished);
             self.ledger.all_arrived(*id);
         }
+        self.ledger.all_repaired();
         for room in self.rooms() {
             self.destroy_room(room);
         }
         for shard in &self.shards {
             crate::checks::holds_nothing(&shard.engine);
-        }
-    }
-}
-
-/// These worlds are about who gets what and in which order: a packet that the weather takes stays lost. What resending
-/// makes of losses is tested at the engine (`engine::tests::repair`).
-pub fn decline_repair(description: &mut Description) {
-    for section in &mut description.media {
-        if description.kind == DescriptionKind::Answer {
-            section.payloads.retain(|payload| &*payload.encoding != "rtx");
-        }
-        for payload in &mut section.payloads {
-            payload.feedback.retain(|feedback| &**feedback != "nack");
         }
     }
 }

@@ -11,13 +11,15 @@ pub struct Weather {
     pub loss: u64,
     pub duplicate: u64,
     pub reorder: u64,
+    /// Of the narrowest place, in bit/s.
+    pub rate: Option<u64>,
 }
 
 impl Weather {
     /// Nothing is lost or overtaken.
-    pub const FAIR: Weather = Weather { delay_us: (5_000, 25_000), loss: 0, duplicate: 0, reorder: 0 };
+    pub const FAIR: Weather = Weather { delay_us: (5_000, 25_000), loss: 0, duplicate: 0, reorder: 0, rate: None };
     /// A bad evening on a mobile network.
-    pub const FOUL: Weather = Weather { delay_us: (10_000, 60_000), loss: 30, duplicate: 10, reorder: 30 };
+    pub const FOUL: Weather = Weather { delay_us: (10_000, 60_000), loss: 30, duplicate: 10, reorder: 30, rate: None };
 
     pub fn draw(prng: &mut Prng) -> Weather {
         let least = prng.between(500, 40_000);
@@ -26,7 +28,13 @@ impl Weather {
             loss: prng.between(0, 60),
             duplicate: prng.between(0, 20),
             reorder: prng.between(0, 50),
+            rate: None,
         }
+    }
+
+    /// Whether what is sent comes, and in order.
+    pub fn is_fair(&self) -> bool {
+        self.loss + self.duplicate + self.reorder == 0 && self.rate.is_none()
     }
 }
 

@@ -52,6 +52,11 @@ impl Prng {
     }
 }
 
+/// IP and UDP.
+const HEADERS: u64 = 28;
+/// What would have to wait longer before a narrow place is dropped there.
+const QUEUE: Duration = Duration::from_millis(200);
+
 /// One datagram.
 #[derive(Clone, Debug)]
 pub struct Datagram {
@@ -62,6 +67,15 @@ pub struct Datagram {
     pub label: Option<Label>,
     /// Made by nobody who belongs to the call.
     pub strange: bool,
+}
+
+/// What becomes of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    UnderWay,
+    Lost,
+    /// There were too many before a narrow place of its path.
+    Crowded,
 }
 
 /// Which media packet of which stream.
@@ -85,6 +99,8 @@ pub struct Network {
     flying: BTreeMap<(Mono, u64), Datagram>,
     /// The latest arrival on each path that kept its order.
     last: HashMap<(SocketAddr, SocketAddr), Mono>,
+    /// Until when the narrow place of a path is busy.
+    busy: HashMap<(SocketAddr, SocketAddr), Mono>,
     count: u64,
     pub lost: u64,
 }
@@ -97,24 +113,30 @@ impl Network {
             local: HashMap::new(),
             flying: BTreeMap::new(),
             last: HashMap::new(),
+            busy: HashMap::new(),
             count: 0,
             lost: 0,
         }
     }
 
-    pub fn send(&mut self, now: Mono, datagram: Datagram) {
+    /// Puts a datagram under way, unless it is lost.
+    pub fn send(&mut self, now: Mono, datagram: Datagram) -> Fate {
         let path = (datagram.from, datagram.to);
         let weather = *self.local.get(&path.0).or(self.local.get(&path.1)).unwrap_or(&self.weather);
+        let Some(through) = self.pass(now, path, &weather, datagram.bytes.len()) else {
+            self.lost += 1;
+            return Fate::Crowded;
+        };
         if self.prng.per_mille(weather.loss) {
             self.lost += 1;
-            return;
+            return Fate::Lost;
         }
         let copies = 1 + u64::from(self.prng.per_mille(weather.duplicate));
         for _ in 0..copies {
             let delay = Duration::from_micros(self.prng.between(weather.delay_us.0, weather.delay_us.1));
             let overtaken = self.prng.per_mille(weather.reorder);
             let last = self.last.entry(path).or_default();
-            let mut due = (*last).max(now + delay);
+            let mut due = (*last).max(through + delay);
             *last = due;
             if overtaken {
                 due = due + Duration::from_micros(self.prng.between(1_000, 30_000));
@@ -122,6 +144,19 @@ impl Network {
             self.count += 1;
             self.flying.insert((due, self.count), datagram.clone());
         }
+        Fate::UnderWay
+    }
+
+    /// When a datagram is through the narrow place of its path. None when too many wait there.
+    fn pass(&mut self, now: Mono, path: (SocketAddr, SocketAddr), weather: &Weather, len: usize) -> Option<Mono> {
+        let Some(rate) = weather.rate else { return Some(now) };
+        let busy = self.busy.entry(path).or_default();
+        let through = now.max(*busy) + Duration::from_nanos((len as u64 + HEADERS) * 8_000_000_000 / rate);
+        if through.since(now) > QUEUE {
+            return None;
+        }
+        *busy = through;
+        Some(through)
     }
 
     /// Whatever is sent on a path from now on arrives no earlier than this.

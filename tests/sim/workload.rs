@@ -7,20 +7,30 @@ use portunus::room::command::Teardown;
 use portunus::wire::sdp::MediaKind;
 
 use crate::browser::Browser;
-use crate::checks::{Trace, drops};
+use crate::checks::{Tally, Trace, counter, drops};
 use crate::faults::{Strangers, Weather};
 use crate::handshake::ScriptedFactory;
 use crate::network::Prng;
 use crate::script::ScriptedBrowser;
+use crate::seeds::is_alone;
 use crate::world::{Client, PEER_TIMEOUT, Role, World};
 
 const ROOMS_MAX: usize = 3;
 const CLIENTS_MAX: usize = 10;
-const DEEDS: u64 = 60;
+const DEEDS: u64 = 25;
 pub const AUDIO_VIDEO: [(MediaKind, bool); 2] = [(MediaKind::Audio, true), (MediaKind::Video, true)];
 
-/// Plays a seed to its end, and says what went over the wire.
-pub fn play(seed: u64) -> Trace {
+/// What a seed came to.
+pub struct Played {
+    /// What went over the wire.
+    pub trace: Trace,
+    pub tally: Tally,
+    /// Packets that the engine got because it asked for them, and those that it sent again.
+    pub repaired: (u64, u64),
+}
+
+/// Plays a seed to its end.
+pub fn play(seed: u64) -> Played {
     let mut prng = Prng::new(seed);
     let weather = match seed % 3 {
         0 => Weather::FAIR,
@@ -53,20 +63,32 @@ pub fn play(seed: u64) -> Trace {
         deed(&mut world, &mut prng);
         world.counts_agree();
     }
-    world.run_for(PEER_TIMEOUT + Duration::from_secs(6));
+    let silent = |client: &Client| client.has_peer && (client.vanished || client.closed);
+    let missed = world.clients.values().any(silent);
+    world.run_for(if missed { PEER_TIMEOUT + Duration::from_secs(3) } else { Duration::from_secs(2) });
     for (id, client) in world.clients.iter().filter(|(_, client)| client.vanished || client.closed) {
         assert!(!client.has_peer, "client {id} is gone and nobody noticed");
     }
     world.end();
-    if std::env::var_os("SEED").is_some() {
-        println!("{} clients, {} packets received, {:?}", world.clients.len(), world.ledger.received, world.trace);
+    let played = world.played();
+    if is_alone() {
+        println!("{} clients, {} packets received", world.clients.len(), world.ledger.received);
+        println!("{:?}, {:?}, {:#?}", played.trace, played.repaired, played.tally);
     }
-    world.trace
+    played
+}
+
+impl World {
+    pub fn played(&self) -> Played {
+        let sum = |name| self.shards.iter().map(|shard| counter(&shard.engine, name)).sum();
+        let repaired = (sum("packets_recovered"), sum("packets_resent"));
+        Played { trace: self.trace, tally: self.ledger.tally.clone(), repaired }
+    }
 }
 
 fn deed(world: &mut World, prng: &mut Prng) {
     let living: Vec<u64> = ids(world, |client| !left(client));
-    match prng.below(27) {
+    match prng.below(29) {
         0 if world.rooms().len() < ROOMS_MAX => {
             let room = world.clock.mono().0 & 0xffff_ffff;
             world.create_room(room);
@@ -164,13 +186,15 @@ fn deed(world: &mut World, prng: &mut Prng) {
             }
         }
         25 => {
-            for _ in 0..10 {
+            for _ in 0..4 {
                 if let Some(id) = any(world, prng, |c| c.up && !c.vanished) {
                     world.rebind(id);
                 }
                 world.run_for(Duration::from_millis(1500));
             }
         }
+        27 => world.set_clock(prng.between(0, 240_000_000) as i64 - 120_000_000),
+        28 => world.freeze(Duration::from_millis(prng.between(20, 300))),
         26 if world.rooms().len() > 1 => {
             let rooms = world.rooms();
             world.destroy_room(*prng.pick(&rooms).expect("there are two"));
@@ -186,8 +210,9 @@ fn come_and_publish(world: &mut World, prng: &mut Prng) {
     let id = world.join(room, browser);
     if prng.per_mille(400) {
         // What comes in disorder leaves in the same disorder: the viewers' own paths show whether all of it does.
-        let address = world.clients[&id].public;
-        world.net.local.insert(address, Weather::FOUL);
+        world.live_in(id, Weather::FOUL);
+    } else if prng.per_mille(200) {
+        world.live_in(id, narrow(prng, 1));
     }
     let lines = match prng.below(4) {
         0 => vec![(MediaKind::Video, true)],
@@ -206,8 +231,16 @@ fn come_and_watch(world: &mut World, prng: &mut Prng) {
     let feeds: Vec<u64> = feeds.into_iter().filter(published).collect();
     if !feeds.is_empty() {
         let browser = browser(world, prng);
-        world.subscribe(room, &feeds, browser).expect("the feeds are live");
+        let id = world.subscribe(room, &feeds, browser).expect("the feeds are live");
+        if prng.per_mille(200) {
+            world.live_in(id, narrow(prng, feeds.len() as u64));
+        }
     }
+}
+
+/// A link that has a little more room than so many cameras need, so that keyframes queue up.
+fn narrow(prng: &mut Prng, feeds: u64) -> Weather {
+    Weather { rate: Some(prng.between(500_000, 1_000_000) * feeds), ..Weather::draw(prng) }
 }
 
 fn browser(world: &mut World, prng: &mut Prng) -> Box<dyn Browser> {

@@ -13,15 +13,15 @@ use portunus::engine::verdict::Verdict;
 use portunus::id::{FourTuple, HandleAddress, ShardId, SignalId, SocketId, Ticket};
 use portunus::room::command::{Command, CommandEnvelope, Event, HangupReason, Mail, MemberRequest, Reply};
 use portunus::time::Mono;
+use portunus::wire::demux::{Protocol, classify};
 use portunus::wire::sdp::{DescriptionKind, Direction, MediaKind, compose, parse};
 
-use crate::browser::{Browser, Heard};
+use crate::browser::{Browser, Heard, Sent};
 use crate::camera::Camera;
 use crate::checks::{Ledger, Path, Trace};
 use crate::clock::Clock;
-use crate::control::decline_repair;
 use crate::faults::{Strangers, Weather};
-use crate::network::{Datagram, Network, Prng};
+use crate::network::{Datagram, Fate, Network, Prng};
 
 /// A peer that is not heard for so long is gone.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -122,6 +122,10 @@ pub struct World {
     idle_steps: u32,
     /// How often a shard was woken by its own clock.
     pub wakes: u64,
+    /// The machine does not let the server run.
+    pub frozen: bool,
+    /// What has come meanwhile.
+    waiting: Vec<(Mono, Datagram)>,
     /// Who sends what does not belong to the call.
     pub strangers: Option<Strangers>,
 }
@@ -169,6 +173,8 @@ impl World {
             next_port: 1024,
             idle_steps: 0,
             wakes: 0,
+            frozen: false,
+            waiting: Vec::new(),
             strangers: None,
         }
     }
@@ -193,8 +199,9 @@ impl World {
         assert!(self.idle_steps < 1000, "time stands still: a deadline lies in the past");
         self.clock.advance(at);
         let now = self.clock.mono();
+        self.ledger.now = now;
 
-        while let Some(entry) = self.tasks.first_entry().filter(|entry| entry.key().0 <= now) {
+        while let Some(entry) = self.tasks.first_entry().filter(|entry| entry.key().0 <= now && !self.frozen) {
             let task = entry.remove();
             self.perform(task);
         }
@@ -204,24 +211,31 @@ impl World {
     }
 
     fn next_instant(&self) -> Mono {
-        let engines = self.shards.iter().map(|shard| shard.engine.deadline());
+        let engines = self.shards.iter().filter(|_| !self.frozen).map(|shard| shard.engine.deadline());
         let browsers = self.clients.values().filter(|client| !client.vanished).flat_map(|client| {
             let cameras = client.cameras.iter().filter(|_| client.up).map(|camera| camera.next);
             cameras.chain([client.browser.deadline(&self.clock)])
         });
-        let tasks = self.tasks.keys().next().map(|(at, _)| *at);
+        let tasks = self.tasks.keys().next().map(|(at, _)| *at).filter(|_| !self.frozen);
         engines.chain(browsers).chain(tasks).chain([self.net.next()]).min().unwrap_or(Mono::NEVER)
     }
 
     /// One turn of every shard, and the arrival of what has come for browsers.
     fn turn(&mut self) {
         let now = self.clock.now();
-        let mut accepted = Vec::new();
-        while let Some((received, mut datagram)) = self.net.arrive(now.mono) {
-            let Some(shard) = self.shards.iter_mut().find(|shard| shard.address == datagram.to) else {
+        while let Some((received, datagram)) = self.net.arrive(now.mono) {
+            if self.shards.iter().any(|shard| shard.address == datagram.to) {
+                self.waiting.push((received, datagram));
+            } else {
                 self.deliver(&datagram);
-                continue;
-            };
+            }
+        }
+        if self.frozen {
+            return;
+        }
+        let mut accepted = Vec::new();
+        for (received, mut datagram) in std::mem::take(&mut self.waiting) {
+            let Some(shard) = self.shards.iter_mut().find(|shard| shard.address == datagram.to) else { continue };
             if let (Some(strangers), false) = (&mut self.strangers, datagram.strange) {
                 strangers.overhear(&datagram);
             }
@@ -265,10 +279,27 @@ impl World {
 
     fn flush(&mut self, shard: usize) {
         let Shard { address, outgoing, .. } = &mut self.shards[shard];
+        let address = *address;
         for (to, bytes) in std::mem::take(&mut outgoing.0) {
             self.trace.note(self.clock.mono(), to.remote.port(), &bytes, 0);
-            let datagram = Datagram { from: *address, to: to.remote, bytes, label: None, strange: false };
-            self.net.send(self.clock.mono(), datagram);
+            self.notice(to.remote, &bytes);
+            let datagram = Datagram { from: address, to: to.remote, bytes, label: None, strange: false };
+            let now = self.clock.mono();
+            if self.net.send(now, datagram) == Fate::Crowded {
+                let crowded = self.clients.iter().find(|(_, client)| client.public == to.remote);
+                crowded.into_iter().for_each(|(id, _)| self.ledger.outages.add(*id, now, now));
+            }
+        }
+    }
+
+    /// A path is found again when what is more than an answer to a check goes where the client is.
+    fn notice(&mut self, to: SocketAddr, bytes: &[u8]) {
+        if matches!(classify(bytes), Protocol::Rtp | Protocol::Rtcp) {
+            let found = self.clients.iter().find(|(_, client)| client.public == to);
+            let lasting = |client: &Client| client.exchanged || client.vanished || client.closed;
+            if let Some((id, _)) = found.filter(|(_, client)| client.disturbed && !lasting(client)) {
+                self.ledger.outages.end(*id, self.clock.mono());
+            }
         }
     }
 
@@ -294,10 +325,15 @@ impl World {
                     }
                 }
             }
-            while let Some(sent) = client.browser.transmit() {
-                let datagram =
-                    Datagram { from: client.public, to: sent.to, bytes: sent.bytes, label: sent.label, strange: false };
-                self.net.send(now, datagram);
+            while let Some(Sent { to, bytes, label }) = client.browser.transmit() {
+                let datagram = Datagram { from: client.public, to, bytes, label, strange: false };
+                let fate = self.net.send(now, datagram);
+                if fate == Fate::Crowded {
+                    self.ledger.outages.add(id, now, now);
+                }
+                if let Some(label) = label {
+                    self.ledger.sent(&label, fate != Fate::UnderWay);
+                }
             }
             while let Some(heard) = client.browser.heard() {
                 match &heard {
@@ -446,8 +482,7 @@ impl World {
                 if self.clients[&id].done || !self.clients[&id].has_peer {
                     return;
                 }
-                let mut answer = parse(DescriptionKind::Answer, &sdp).unwrap_or_else(|e| panic!("{e}: {sdp}"));
-                decline_repair(&mut answer);
+                let answer = parse(DescriptionKind::Answer, &sdp).unwrap_or_else(|e| panic!("{e}: {sdp}"));
                 let taken: Vec<(String, bool)> = answer
                     .media
                     .iter()

@@ -1,4 +1,4 @@
-//! What lives on the thread of a peer: a full ICE agent with one candidate, a DTLS client, SRTP both ways. It says what it
+//! The working part of a peer, on a thread of its own or with others on one: a full ICE agent with one candidate, a DTLS client, SRTP both ways. It says what it
 //! is told to, checks every datagram, and writes down what it has seen.
 
 use crate::clock::now;
@@ -14,6 +14,7 @@ use portunus::wire::rtp::{Header, HeaderWriter, Packet};
 use portunus::wire::sdp::{MediaKind, Transport};
 use portunus::wire::stun::{self, BindingRequest, Class, Key, Message, TransactionId};
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -71,7 +72,6 @@ impl Agent {
         local: &Transport,
         [audio, video]: [u32; 2],
     ) -> Agent {
-        socket.set_read_timeout(Some(GLANCE)).expect("a socket");
         Agent {
             socket,
             ordered,
@@ -96,38 +96,49 @@ impl Agent {
 
     /// Lives until nobody can give orders any more.
     pub fn live(mut self) {
+        self.socket.set_read_timeout(Some(GLANCE)).expect("a socket");
+        while self.turn() {}
+    }
+
+    /// The socket, for who waits for several at a time: it does not block any more.
+    pub fn share(&self) -> RawFd {
+        self.socket.set_nonblocking(true).expect("a socket");
+        self.socket.as_raw_fd()
+    }
+
+    /// Does what there is to do. False when nobody can give orders any more.
+    pub fn turn(&mut self) -> bool {
         loop {
-            loop {
-                match self.ordered.try_recv() {
-                    Ok(order) => self.obey(order),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
-            let now = now();
-            if now.mono >= self.check_at {
-                self.check(now.mono);
-            }
-            if now.mono >= self.dtls.deadline() {
-                self.dtls.handle_timeout(now);
-                self.after_dtls();
-            }
-            if now.mono >= self.report_at {
-                self.report(now);
-            }
-            while now.mono >= self.speak_at {
-                self.speak();
-            }
-            let mut bytes = [0; 2048];
-            // Many at once, so that a burst does not overflow the socket; then the time again.
-            for _ in 0..64 {
-                let Ok((len, from)) = self.socket.recv_from(&mut bytes) else { break };
-                self.hear(from, &mut bytes[..len]);
-                if crate::clock::now().mono >= self.speak_at {
-                    break;
-                }
+            match self.ordered.try_recv() {
+                Ok(order) => self.obey(order),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
             }
         }
+        let now = now();
+        if now.mono >= self.check_at {
+            self.check(now.mono);
+        }
+        if now.mono >= self.dtls.deadline() {
+            self.dtls.handle_timeout(now);
+            self.after_dtls();
+        }
+        if now.mono >= self.report_at {
+            self.report(now);
+        }
+        while now.mono >= self.speak_at {
+            self.speak();
+        }
+        let mut bytes = [0; 2048];
+        // Many at once, so that a burst does not overflow the socket; then the time again.
+        for _ in 0..64 {
+            let Ok((len, from)) = self.socket.recv_from(&mut bytes) else { break };
+            self.hear(from, &mut bytes[..len]);
+            if crate::clock::now().mono >= self.speak_at {
+                break;
+            }
+        }
+        true
     }
 
     fn obey(&mut self, order: Order) {

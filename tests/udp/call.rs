@@ -70,6 +70,17 @@ impl Publisher {
         Publisher { client, handle, feed, peer, remote }
     }
 
+    /// Joins with an offer in one request, with a peer of the caller's. What connects is not waited for.
+    pub fn begin(mut client: Client, peer: Peer, room: u64) -> Publisher {
+        let handle = client.attach();
+        let body = json!({ "request": "joinandconfigure", "ptype": "publisher", "room": room });
+        let joined = client.describe(handle, body, Some(sdp::offer(&peer.local, peer.audio, peer.video)));
+        let feed = joined["plugindata"]["data"]["id"].as_u64().unwrap_or_else(|| panic!("not joined: {joined}"));
+        let remote = Remote::from(&joined);
+        peer.tell(Order::Meet(Box::new(remote.clone())));
+        Publisher { client, handle, feed, peer, remote }
+    }
+
     /// Publishes again, with a new peer.
     pub fn publish(&mut self, server: &Server) {
         (self.peer, self.remote) = Publisher::connect(server, &mut self.client, self.handle);
@@ -108,7 +119,15 @@ impl Subscriber {
     }
 
     /// The same with a client and a peer of the caller's.
-    pub fn join_as(mut client: Client, peer: Peer, room: u64, feed: u64) -> Subscriber {
+    pub fn join_as(client: Client, peer: Peer, room: u64, feed: u64) -> Subscriber {
+        let mut subscriber = Subscriber::begin(client, peer, room, feed);
+        subscriber.client.event(subscriber.handle, "webrtcup", SOON);
+        subscriber.peer.wait(SOON, "keys", |ledger| ledger.connected);
+        subscriber
+    }
+
+    /// What connects is not waited for.
+    pub fn begin(mut client: Client, peer: Peer, room: u64, feed: u64) -> Subscriber {
         let handle = client.attach();
         let body = json!({ "request": "join", "ptype": "subscriber", "room": room, "streams": [{ "feed": feed }] });
         let attached = client.describe(handle, body, None);
@@ -117,8 +136,6 @@ impl Subscriber {
         peer.tell(Order::Meet(Box::new(Remote::from(&attached))));
         let started = client.describe(handle, json!({ "request": "start" }), Some(answer));
         assert_eq!(started["plugindata"]["data"]["started"], "ok", "{started}");
-        client.event(handle, "webrtcup", SOON);
-        peer.wait(SOON, "keys", |ledger| ledger.connected);
         Subscriber { client, handle, peer }
     }
 

@@ -3,10 +3,15 @@
 //! is intact, behind a slow link, among strangers, and while people come and go.
 
 mod agent;
+mod bad_input;
 mod call;
+mod churn;
 mod client;
 mod clock;
+mod crew;
 mod ending;
+mod inputs;
+mod laggards;
 mod link;
 mod media;
 mod peer;

@@ -3,6 +3,7 @@
 
 use crate::agent::{Agent, fingerprint};
 use crate::clock::wait_for;
+use crate::crew::Crew;
 use crate::media::{Heard, Speech};
 use crate::sdp::Remote;
 use portunus::proto::dtls::CloseReason;
@@ -84,7 +85,7 @@ impl Ledger {
     }
 }
 
-/// A peer on its thread. Dropped, it falls silent without a word.
+/// A peer, whose agent lives on a thread. Dropped, it falls silent without a word.
 pub struct Peer {
     /// Its side of a description.
     pub local: Transport,
@@ -100,6 +101,19 @@ pub struct Peer {
 impl Peer {
     /// Takes a port of `ip` in the network namespace of this thread.
     pub fn new(ip: IpAddr) -> Peer {
+        let (agent, mut peer) = Peer::prepare(ip);
+        peer.thread = Some(thread::spawn(move || agent.live()));
+        peer
+    }
+
+    /// The same without a thread of its own.
+    pub fn aboard(crew: &Crew, ip: IpAddr) -> Peer {
+        let (agent, peer) = Peer::prepare(ip);
+        crew.take(agent);
+        peer
+    }
+
+    fn prepare(ip: IpAddr) -> (Agent, Peer) {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let socket = UdpSocket::bind((ip, 0)).expect("a free port");
         // What the kernel grants without privileges is enough for the rates of the tests.
@@ -115,8 +129,7 @@ impl Peer {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (audio, video) = (0x1000_0000 + number, 0x2000_0000 + number);
         let agent = Agent::new(socket, ordered, ledger.clone(), &local, [audio, video]);
-        let thread = thread::spawn(move || agent.live());
-        Peer { local, audio, video, ledger, orders: Some(orders), told: Cell::new(0), thread: Some(thread) }
+        (agent, Peer { local, audio, video, ledger, orders: Some(orders), told: Cell::new(0), thread: None })
     }
 
     /// Gives an order.

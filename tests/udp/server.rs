@@ -3,12 +3,13 @@
 use crate::clock::wait_for;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::fs::{self, DirEntry};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -70,11 +71,12 @@ impl Server {
         Health(serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
-    /// Waits until the gauges are these again.
+    /// Waits until these gauges are as they were.
     pub fn wait_for_gauges(&self, gauges: &BTreeMap<String, u64>) {
         let mut last = BTreeMap::new();
         for _ in 0..100 {
-            last = self.health().gauges();
+            last = self.health().every_gauge();
+            last.retain(|name, _| gauges.contains_key(name));
             if last == *gauges {
                 return;
             }
@@ -85,9 +87,33 @@ impl Server {
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
         line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// What the open descriptors are, sorted, once that has not changed for a second: connections that have ended take
+    /// a moment to be closed.
+    pub fn descriptors(&self) -> Vec<String> {
+        let kind = |entry: io::Result<DirEntry>| {
+            let target = entry.and_then(|entry| fs::read_link(entry.path())).ok()?;
+            // Numbers tell nothing of what it is.
+            Some(target.to_string_lossy().split('[').next().unwrap_or_default().to_owned())
+        };
+        let look = || {
+            let all = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+            let mut kinds: Vec<_> = all.filter_map(kind).collect();
+            kinds.sort();
+            kinds
+        };
+        let (mut last, mut since) = (look(), Instant::now());
+        wait_for(Duration::from_secs(10), "descriptors that stay", || {
+            let now = look();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            (since.elapsed() > Duration::from_secs(1)).then(|| last.clone())
+        })
     }
 
     /// Asks it to end in good order.
@@ -160,9 +186,19 @@ impl Health {
         self.all("drops").into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Every gauge.
+    pub fn every_gauge(&self) -> BTreeMap<String, u64> {
+        self.all("gauges")
+    }
+
+    /// A counter of signalling.
+    pub fn signalled(&self, name: &str) -> u64 {
+        self.0["signal"]["counters"][name].as_u64().unwrap_or_else(|| panic!("nothing is called {name}"))
+    }
+
     /// Every gauge, without those of rooms: rooms stay when everybody has left.
     pub fn gauges(&self) -> BTreeMap<String, u64> {
-        let mut all = self.all("gauges");
+        let mut all = self.every_gauge();
         all.retain(|name, _| !name.ends_with("rooms"));
         all
     }

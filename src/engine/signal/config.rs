@@ -21,6 +21,8 @@ pub struct SignalConfig {
     pub session_timeout: Duration,
     /// Sessions whose WebSocket is lost may be claimed for this time; zero ends them with it.
     pub reclaim_session_timeout: Duration,
+    /// A WebSocket that brings nothing in such an interval is pinged, and dropped after the next one; zero is never.
+    pub ping_interval: Duration,
     /// Pages of this origin may use HTTP; none is any.
     pub allow_origin: Option<String>,
     /// Whether requests that name another origin are refused.
@@ -59,6 +61,7 @@ impl SignalConfig {
             tls: None,
             session_timeout: Duration::from_secs(60),
             reclaim_session_timeout: Duration::ZERO,
+            ping_interval: Duration::ZERO,
             allow_origin: None,
             enforce_cors: false,
             api_secret: None,

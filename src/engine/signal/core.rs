@@ -15,7 +15,7 @@ use crate::wire::janus::envelope::{self, Request, ServerInfo, Verb};
 use crate::wire::janus::error::CoreError;
 use crate::wire::janus::message::{Message, check_trickle, parse_attach};
 use crate::wire::janus::videoroom::PACKAGE;
-use crate::wire::sdp::{self, Description, DescriptionKind};
+use crate::wire::sdp::{self, Description, DescriptionKind, SdpError};
 
 impl SignalEngine {
     /// Reads what has arrived on a WebSocket.
@@ -29,6 +29,7 @@ impl SignalEngine {
                 Some(text) => self.handle_text(now, Asker { place: self.place(id), request: 0 }, text.as_bytes()),
                 None => {
                     let closed = socket.is_closed();
+                    self.drops.websocket_violation += u64::from(socket.is_violated());
                     let waiting = socket.output().len();
                     if waiting > 0 {
                         self.check_outbox(id, waiting);
@@ -288,7 +289,10 @@ impl SignalEngine {
 }
 
 fn read_description(kind: DescriptionKind, text: &str) -> Result<Description, CoreError> {
-    sdp::parse(kind, text).map_err(|error| CoreError::Sdp(error.to_string().into()))
+    let refusal = |error: SdpError| CoreError::Sdp(error.to_string().into());
+    let description = sdp::parse(kind, text).map_err(refusal)?;
+    // RFC 8866 §5 takes it, Janus does not.
+    if description.media.is_empty() { Err(refusal(SdpError::Missing('m'))) } else { Ok(description) }
 }
 
 /// Secrets are compared without telling how much of them was right.

@@ -59,6 +59,8 @@ pub mod drops {
         outbox_overflow,
         /// A client that sent too much behind an HTTP request that is being answered.
         inbox_overflow,
+        /// A connection that never said anything.
+        connection_silent,
         /// An HTTP request that was not complete in time.
         http_request_timeout,
         /// An HTTP request that was not understood.
@@ -73,6 +75,10 @@ pub mod drops {
         tls_broken,
         /// A handshake without the right version, key or subprotocol.
         websocket_refused,
+        /// What a WebSocket must not carry: a binary or too large message, text that is not UTF-8, wrong frames.
+        websocket_violation,
+        /// A WebSocket that did not answer a ping.
+        websocket_silent,
         /// A message that is not a sequence of JSON documents.
         message_malformed,
         /// A command that found its lane full.

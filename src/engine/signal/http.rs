@@ -1,5 +1,7 @@
 //! What is served over HTTP: the page, `/healthz`, the way to WebSocket on any path, and the way to the Janus API.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::connection::{Fate, Pending, Protocol, Purpose};
@@ -63,7 +65,8 @@ impl SignalEngine {
         if let Some(route) = Route::of(&request.path) {
             return self.answer_rest(now, id, route, request);
         }
-        if !matches!(method, Method::Get | Method::Head) {
+        let is_here = matches!(&*request.path, "/" | "/healthz");
+        if is_here && !matches!(method, Method::Get | Method::Head) {
             let response = Response { fields: &[("Allow", "GET, HEAD")], ..Response::plain(Status::MethodNotAllowed) };
             return self.respond(id, method, keep_alive, &response);
         }
@@ -123,21 +126,39 @@ impl SignalEngine {
         let rest = std::mem::replace(&mut http.http, crate::proto::http::Http::new(now.mono)).into_rest();
         connection.protocol = Protocol::WebSocket(Box::new(WebSocket::new(rest, output)));
         self.counters.websockets_opened += 1;
-        self.connection_deadlines.clear(id);
+        self.connection_deadlines.set(id, self.next_pulse(now.mono));
         self.connections.touch(id);
         self.read_websocket(now, id);
     }
 
-    /// A connection's deadline has come: a request that never was complete, an answer that did not come in time, or a
-    /// close that was not answered.
-    pub(super) fn give_up_connection(&mut self, id: ConnectionId) {
+    /// When a WebSocket is looked at again.
+    fn next_pulse(&self, now: Mono) -> Mono {
+        match self.config.ping_interval {
+            Duration::ZERO => Mono::NEVER,
+            interval => now + interval,
+        }
+    }
+
+    /// A connection's deadline has come: a request that never was complete, an answer that did not come in time, a
+    /// WebSocket that says nothing, or a close that was not answered.
+    pub(super) fn connection_due(&mut self, now: Mono, id: ConnectionId) {
+        let next_pulse = self.next_pulse(now);
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
             self.drops.tls_handshake_timeout += 1;
             return self.end(id, Fate::Drop);
         }
         match &mut connection.protocol {
-            Protocol::WebSocket(_) => self.end(id, Fate::Drop),
+            Protocol::WebSocket(socket) => {
+                let was_open = socket.is_open();
+                if socket.feel_pulse() {
+                    self.connection_deadlines.set(id, next_pulse);
+                    self.connections.touch(id);
+                } else {
+                    self.drops.websocket_silent += u64::from(was_open);
+                    self.end(id, Fate::Drop);
+                }
+            }
             Protocol::Http(http) if http.pending.is_some() => {
                 let asker = Asker { place: Place { signal: self.config.id, connection: id }, request: http.requests };
                 if let Some(Purpose::Answer(session, transaction)) =
@@ -153,7 +174,10 @@ impl SignalEngine {
                 self.drops.http_request_timeout += 1;
                 self.respond(id, Method::Get, false, &Response::plain(Status::RequestTimeout));
             }
-            Protocol::Http(_) => self.end(id, Fate::CloseAfterFlush),
+            Protocol::Http(http) => {
+                self.drops.connection_silent += u64::from(http.http.is_fresh());
+                self.end(id, Fate::CloseAfterFlush);
+            }
         }
     }
 

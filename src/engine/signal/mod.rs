@@ -267,7 +267,7 @@ impl SignalEngine {
         self.repeat_duties(now.mono);
         self.retry_lanes(now.mono);
         while let Some(id) = self.connection_deadlines.due(now.mono) {
-            self.give_up_connection(id);
+            self.connection_due(now.mono, id);
         }
         self.settle(now);
     }

@@ -13,6 +13,8 @@ pub enum SdpError {
     MediaLineCount,
     /// Not the line format of RFC 8866; says where.
     Syntax(Box<str>),
+    /// A line that must be there is not (RFC 8866 §5); its letter.
+    Missing(char),
     /// The session id in `o=` is not a number (RFC 9429 §5.2.1).
     Origin,
     /// An m-line that is neither audio, video nor application; its index.
@@ -40,6 +42,7 @@ impl fmt::Display for SdpError {
             SdpError::Size => f.write_str("too long"),
             SdpError::MediaLineCount => f.write_str("too many m-lines"),
             SdpError::Syntax(what) => f.write_str(what),
+            SdpError::Missing(letter) => write!(f, "no {letter}= line"),
             SdpError::Origin => f.write_str("invalid session id in the o= line"),
             SdpError::MediaType(index) => write!(f, "unsupported media type of m-line {index}"),
             SdpError::Mid(index) => write!(f, "invalid mid of m-line {index} (1 to 16 characters)"),

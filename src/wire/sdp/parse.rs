@@ -16,6 +16,12 @@ pub fn parse(kind: DescriptionKind, text: &str) -> Result<Description, SdpError>
         return Err(SdpError::Size);
     }
     let session = Session::parse(text.as_bytes())?;
+    // The library can do without them.
+    for letter in ['o', 's'] {
+        if !text.lines().any(|line| line.strip_prefix(letter).is_some_and(|rest| rest.starts_with('='))) {
+            return Err(SdpError::Missing(letter));
+        }
+    }
     if session.medias.len() > MEDIA_LINES_MAX {
         return Err(SdpError::MediaLineCount);
     }
@@ -430,6 +436,8 @@ mod tests {
         assert_eq!(with(TRANSPORT, &AUDIO.repeat(MEDIA_LINES_MAX + 1)), SdpError::MediaLineCount);
         assert_eq!(offer(&"v=0\r\n".repeat(SDP_BYTES_MAX)).unwrap_err(), SdpError::Size);
         assert_eq!(offer("").unwrap_err().to_string(), "Error processing SDP: No version line");
+        assert_eq!(offer("v=0\r\n").unwrap_err(), SdpError::Missing('o'));
+        assert_eq!(offer("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n").unwrap_err(), SdpError::Missing('s'));
     }
 
     #[test]
