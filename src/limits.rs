@@ -38,6 +38,8 @@ pub const LABEL_BYTES_MAX: usize = 4 * 1024;
 pub const NAME_BYTES_MAX: usize = 256;
 /// Bytes of one participant's `metadata` as JSON.
 pub const METADATA_BYTES_MAX: usize = 8 * 1024;
+/// The tokens of one room's `allowed`, each with what keeping it costs. All are looked at when somebody joins.
+pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

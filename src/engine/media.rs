@@ -191,6 +191,18 @@ impl MediaEngine {
                     None => Reply::Destroyed(room),
                 }
             }
+            Command::Administer { room, secret, request } => {
+                let Some(&slot) = self.by_id.get(&room) else {
+                    return answer(&mut self.desk, Reply::Refused(RoomError::NoSuchRoom(room)));
+                };
+                let done = self.in_room(now, tx, slot as u32, |hosted, turn| {
+                    hosted.administer(turn, secret.as_deref(), *request, |turn, reply| answer(turn.desk, reply));
+                });
+                match done {
+                    Some(()) => return,
+                    None => Reply::Refused(RoomError::NoSuchRoom(room)),
+                }
+            }
             Command::Exists(room) => {
                 let exists = self.by_id.contains_key(&room);
                 Reply::Exists(room, exists)

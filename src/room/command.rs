@@ -4,12 +4,12 @@
 //! shard owns it. A handle is named by its address; all that is said to a handle comes from the one shard where its
 //! room lives, in order.
 
-use super::codec::Codec;
 use super::error::RoomError;
+pub use super::request::*;
 use super::spec::RoomSpec;
+pub use super::summary::*;
 use super::talking::TalkChange;
 use crate::id::{FeedId, HandleAddress, RoomId, SessionId, ShardId, SignalId, Ticket};
-use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, MediaKind, Mid};
 
 /// Signalling to media.
@@ -83,6 +83,15 @@ pub enum Command {
         /// Needed when the room has one.
         secret: Option<Box<str>>,
     },
+    /// To the owner: what the room's secret is for.
+    Administer {
+        /// Which.
+        room: RoomId,
+        /// Needed when the room has one.
+        secret: Option<Box<str>>,
+        /// What.
+        request: Box<Administration>,
+    },
     /// To the owner: is it there?
     Exists(RoomId),
     /// To the owner: would this pin open the room? Asked for a join that is wrong in itself, because a client hears of
@@ -132,159 +141,6 @@ pub enum Teardown {
     Detach,
 }
 
-/// What a handle can ask of its room.
-#[derive(Debug)]
-pub enum MemberRequest {
-    /// `join` or `joinandconfigure` as publisher.
-    JoinPublisher(JoinPublisher),
-    /// `join` as subscriber.
-    JoinSubscriber(JoinSubscriber),
-    /// `publish` and `configure` of a publisher.
-    Configure(Configure),
-    /// `unpublish`
-    Unpublish,
-    /// `leave` of either role.
-    Leave,
-    /// `start` with the answer to our offer, or without after `pause`.
-    Start(Option<Box<Description>>),
-    /// `pause`
-    Pause,
-    /// `configure` of a subscriber.
-    ConfigureSubscriber(ConfigureSubscriber),
-}
-
-/// `join` with `ptype: "publisher"`.
-#[derive(Debug, Default)]
-pub struct JoinPublisher {
-    /// Wished id; none or 0 means random.
-    pub id: Option<FeedId>,
-    /// Name to show.
-    pub display: Option<Box<str>>,
-    /// What else to show.
-    pub metadata: Option<Metadata>,
-    /// The room's pin when it has one.
-    pub pin: Option<Box<str>>,
-    /// When it counts as talking.
-    pub talk: TalkWish,
-    /// `joinandconfigure`.
-    pub configure: Option<Configure>,
-}
-
-/// A JSON object that a participant wants shown to others, as text. The room does not look into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metadata(pub Box<str>);
-
-/// A participant's own `audio_active_packets` and `audio_level_average`; 0 is the room's.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct TalkWish {
-    /// Packets of one evaluation.
-    pub packets: Option<u32>,
-    /// The threshold in -dBov.
-    pub threshold: Option<u32>,
-}
-
-/// `publish` and `configure`.
-#[derive(Debug, Default)]
-pub struct Configure {
-    /// `publish`: refused when a peer connection exists.
-    pub publish: bool,
-    /// Preferred codec; must be one of the room's.
-    pub audiocodec: Option<Box<str>>,
-    /// Preferred codec; must be one of the room's.
-    pub videocodec: Option<Box<str>>,
-    /// REMB cap in bit/s; 0 takes it away.
-    pub bitrate: Option<u64>,
-    /// Ask our own publisher for a keyframe.
-    pub keyframe: bool,
-    /// New name to show.
-    pub display: Option<Box<str>>,
-    /// What else to show from now on.
-    pub metadata: Option<Metadata>,
-    /// When it counts as talking from now on.
-    pub talk: TalkWish,
-    /// Texts per stream.
-    pub descriptions: Vec<(Mid, Box<str>)>,
-    /// Pause and resume relaying of own streams.
-    pub streams: Vec<ConfigureStream>,
-    /// Legacy: relay all audio streams or none.
-    pub audio: Option<bool>,
-    /// Legacy: relay all video streams or none.
-    pub video: Option<bool>,
-    /// The offer.
-    pub offer: Option<Box<Description>>,
-}
-
-/// One entry of `streams` in a `configure` of either role.
-#[derive(Debug, Default, Clone)]
-pub struct ConfigureStream {
-    /// Which m-line of the handle; none (in a single entry) means all.
-    pub mid: Option<Mid>,
-    /// Relay it?
-    pub send: Option<bool>,
-    /// Ask for a keyframe (publishers).
-    pub keyframe: bool,
-    /// `min_delay` in units of 10 ms; negative takes the override away.
-    pub min_delay: Option<i64>,
-    /// `max_delay`, likewise.
-    pub max_delay: Option<i64>,
-}
-
-/// `join` with `ptype: "subscriber"`.
-#[derive(Debug, Default)]
-pub struct JoinSubscriber {
-    /// The room's pin when it has one.
-    pub pin: Option<Box<str>>,
-    /// Links the subscriber to its own publisher.
-    pub private_id: Option<u32>,
-    /// `a=msid:<feed id> <mid>` instead of a generic one.
-    pub use_msid: bool,
-    /// Unsolicited offers when feeds vanish; true by default.
-    pub autoupdate: bool,
-    /// What to subscribe to, in order.
-    pub streams: Vec<SubscribeStream>,
-    /// The legacy single-feed form: answered with `id`, `display` and a warning.
-    pub legacy: Option<LegacyFeed>,
-}
-
-/// One entry of `streams` in a subscriber's `join`.
-#[derive(Debug, Clone)]
-pub struct SubscribeStream {
-    /// Whose.
-    pub feed: FeedId,
-    /// Which m-line of the feed; none means all.
-    pub mid: Option<Mid>,
-    /// Echoed.
-    pub crossrefid: Option<Box<str>>,
-    /// The playout-delay to send with.
-    pub delay: Option<PlayoutDelay>,
-}
-
-/// The legacy form of a subscriber's `join`.
-#[derive(Debug, Clone)]
-pub struct LegacyFeed {
-    /// Whose.
-    pub feed: FeedId,
-    /// `offer_audio`, true by default.
-    pub audio: bool,
-    /// `offer_video`, true by default.
-    pub video: bool,
-}
-
-/// `configure` of a subscriber.
-#[derive(Debug, Default)]
-pub struct ConfigureSubscriber {
-    /// Per m-line; an entry without `mid` means all.
-    pub streams: Vec<ConfigureStream>,
-    /// Legacy: all audio.
-    pub audio: Option<bool>,
-    /// Legacy: all video.
-    pub video: Option<bool>,
-    /// ICE restart: fresh credentials in a new offer.
-    pub restart: bool,
-    /// A new offer.
-    pub update: bool,
-}
-
 /// What a media shard answers.
 #[derive(Debug)]
 pub enum Reply {
@@ -305,6 +161,18 @@ pub enum Reply {
     Created(RoomId),
     /// To `Destroy`.
     Destroyed(RoomId),
+    /// To `edit`.
+    Edited(RoomId),
+    /// To `allowed`: the tokens, unless they are not looked at any more.
+    Allowed(RoomId, Option<Vec<Box<str>>>),
+    /// To `kick`.
+    Kicked,
+    /// To `moderate`.
+    Moderated,
+    /// To `enable_recording`.
+    Recording(bool),
+    /// To `listforwarders`: there are none.
+    Forwarders(RoomId),
     /// To `Exists`.
     Exists(RoomId, bool),
     /// To `Knock`: it would.
@@ -325,6 +193,12 @@ pub enum Reply {
     PublisherLeft(RoomId),
     /// To a subscriber's `leave` (rendered as `left: "ok"`).
     SubscriberLeft(RoomId),
+    /// To `subscribe`, `unsubscribe` and `update`.
+    Updated(Box<Updated>),
+    /// To the same: an offer is outstanding, another one follows its answer.
+    Updating(RoomId),
+    /// To `switch`.
+    Switched(Box<Switched>),
     /// To `start`.
     Started(RoomId),
     /// To `pause`.
@@ -335,177 +209,6 @@ pub enum Reply {
     Surveyed(Box<ShardReport>),
     /// The request is refused; nothing was changed.
     Refused(RoomError),
-}
-
-/// `joined`
-#[derive(Debug)]
-pub struct Joined {
-    /// The room.
-    pub room: RoomId,
-    /// Its description.
-    pub description: Box<str>,
-    /// The participant's id.
-    pub id: FeedId,
-    /// For `private_id` of its subscriptions.
-    pub private_id: u32,
-    /// Who is publishing.
-    pub publishers: Vec<PublisherSummary>,
-    /// What the participant asked for itself.
-    pub talk: TalkWish,
-    /// Who is there without publishing; only with `notify_joining`.
-    pub attendees: Option<Vec<Identity>>,
-    /// With `joinandconfigure` and an offer.
-    pub published: Option<Published>,
-}
-
-/// What an offer led to.
-#[derive(Debug)]
-pub struct Published {
-    /// The publisher's own streams.
-    pub streams: Vec<StreamSummary>,
-    /// Our answer.
-    pub answer: Description,
-}
-
-/// `configured: "ok"`
-#[derive(Debug)]
-pub struct Configured {
-    /// The room.
-    pub room: RoomId,
-    /// A publisher's offer was answered.
-    pub published: Option<Published>,
-    /// A subscriber's `restart` or `update` made a new offer.
-    pub offer: Option<Description>,
-}
-
-/// `attached`
-#[derive(Debug)]
-pub struct Attached {
-    /// The room.
-    pub room: RoomId,
-    /// The subscriber's m-lines.
-    pub streams: Vec<SubscriptionSummary>,
-    /// In the legacy form: the feed.
-    pub legacy: Option<Identity>,
-    /// Our offer.
-    pub offer: Description,
-}
-
-/// A participant as others know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Its id.
-    pub id: FeedId,
-    /// Name to show.
-    pub display: Option<Box<str>>,
-    /// What else it shows.
-    pub metadata: Option<Metadata>,
-}
-
-/// One publisher as others see it.
-#[derive(Debug, Clone)]
-pub struct PublisherSummary {
-    /// Who.
-    pub who: Identity,
-    /// Whether any of its audio is talking; only where it is known and asked for.
-    pub talking: Option<bool>,
-    /// Its streams; `audio_codec` and `video_codec` are those of the first of each kind that is not disabled.
-    pub streams: Vec<StreamSummary>,
-}
-
-/// One published m-line.
-#[derive(Debug, Clone)]
-pub struct StreamSummary {
-    /// Audio, video or data.
-    pub kind: MediaKind,
-    /// Index of the m-line.
-    pub mindex: usize,
-    /// Its tag.
-    pub mid: Mid,
-    /// No longer there, or never usable: others get nothing but the fields above.
-    pub disabled: bool,
-    /// Text given by the publisher.
-    pub description: Option<Box<str>>,
-    /// The negotiated codec.
-    pub codec: Option<Codec>,
-    /// Opus options, shown when true.
-    pub stereo: bool,
-    /// Opus in-band FEC.
-    pub fec: bool,
-    /// Opus DTX.
-    pub dtx: bool,
-    /// Audio with its level: whether it is talking; only where that is asked for.
-    pub talking: Option<bool>,
-    /// `profile-level-id` of H264.
-    pub h264_profile: Option<Box<str>>,
-    /// `profile-id` of VP9.
-    pub vp9_profile: Option<Box<str>>,
-    /// Negotiated extension ids, shown to the publisher alone.
-    pub audiolevel_ext_id: Option<u8>,
-    /// As above.
-    pub videoorient_ext_id: Option<u8>,
-    /// As above.
-    pub playoutdelay_ext_id: Option<u8>,
-}
-
-/// One m-line of a subscriber.
-#[derive(Debug, Clone)]
-pub struct SubscriptionSummary {
-    /// Audio, video or data.
-    pub kind: MediaKind,
-    /// Whether it has a source.
-    pub active: bool,
-    /// Index of the m-line.
-    pub mindex: usize,
-    /// Its tag: the index as text.
-    pub mid: Mid,
-    /// As given.
-    pub crossrefid: Option<Box<str>>,
-    /// Negotiated and started.
-    pub ready: bool,
-    /// Not switched off by `configure`.
-    pub send: bool,
-    /// Where its media come from; none when inactive.
-    pub source: Option<SourceSummary>,
-}
-
-/// The published stream behind a subscriber's m-line.
-#[derive(Debug, Clone)]
-pub struct SourceSummary {
-    /// Whose.
-    pub feed: Identity,
-    /// The publisher's m-line.
-    pub mid: Mid,
-    /// The publisher's text.
-    pub description: Option<Box<str>>,
-    /// Its codec.
-    pub codec: Option<Codec>,
-    /// `profile-level-id` of H264.
-    pub h264_profile: Option<Box<str>>,
-    /// `profile-id` of VP9.
-    pub vp9_profile: Option<Box<str>>,
-    /// The playout-delay that the subscriber asked for.
-    pub delay: Option<PlayoutDelay>,
-}
-
-/// One entry of `list`.
-#[derive(Debug, Clone)]
-pub struct RoomSummary {
-    /// What the room was made with.
-    pub spec: RoomSpec,
-    /// Publisher-role participants, active or not.
-    pub participants: usize,
-}
-
-/// One entry of `listparticipants`.
-#[derive(Debug, Clone)]
-pub struct ParticipantSummary {
-    /// Who.
-    pub who: Identity,
-    /// Whether its peer connection is up.
-    pub publisher: bool,
-    /// Whether it is talking; only of publishers whose audio has its level.
-    pub talking: Option<bool>,
 }
 
 /// What a handle hears unasked.
@@ -535,6 +238,21 @@ pub enum Event {
         mid: Mid,
         /// Begins or stops, and how loudly.
         change: TalkChange,
+    },
+    /// Somebody was thrown out; nothing else is told of its end.
+    Kicked(RoomId, FeedId),
+    /// The same, to the one concerned.
+    Expelled(RoomId),
+    /// A moderator has muted a stream, or says that it may be heard again; the publisher hears it too.
+    Moderated {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        feed: FeedId,
+        /// Which m-line.
+        mid: Mid,
+        /// Muted or heard.
+        muted: bool,
     },
     /// The room is gone.
     Destroyed(RoomId),
@@ -582,7 +300,7 @@ pub enum Event {
 pub enum HangupReason {
     /// The client said `hangup`.
     JanusApi,
-    /// The plugin closed it: `unpublish`, `leave` of a subscriber, room destroyed.
+    /// The plugin closed it: `unpublish`, `leave`, `kick`, room destroyed.
     ClosePc,
     /// No valid check in time, or consent lapsed.
     IceFailed,

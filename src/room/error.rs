@@ -28,10 +28,16 @@ pub enum RoomError {
     NoSuchFeedMid(Mid, FeedId),
     /// 428
     NoSuchSubscriptionMid(Mid),
+    /// 428
+    NoSuchUser(FeedId, RoomId),
+    /// 428
+    NoSuchStream(Mid),
     /// 429: the room has a pin or secret and none was given; carries the element's name.
     Missing(&'static str),
     /// 430: several stream entries, one of them without `mid`.
     MidNeeded,
+    /// 430: a list with something in it that is no string; carries the element's name.
+    NotAString(&'static str),
     /// 430
     AudioCodecUnavailable,
     /// 430
@@ -44,6 +50,10 @@ pub enum RoomError {
     Unauthorized(&'static str),
     /// 433
     PrivateIdNeeded,
+    /// 433: the room looks at tokens, and this is none of them.
+    NotAllowed,
+    /// 433: the participant that the subscriber belongs to was thrown out.
+    Kicked,
     /// 434
     AlreadyPublished,
     /// 435
@@ -52,6 +62,8 @@ pub enum RoomError {
     IdTaken(FeedId),
     /// 437: an offer with which nothing can be done; carries what is wrong with it.
     InvalidSdp(&'static str),
+    /// 499: this server will do it one day; carries the request's name.
+    NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.
     Exhausted(&'static str),
 }
@@ -67,17 +79,22 @@ impl RoomError {
             RoomError::NoSuchFeed(_)
             | RoomError::NoSuchPublishedMid(_)
             | RoomError::NoSuchFeedMid(..)
-            | RoomError::NoSuchSubscriptionMid(_) => 428,
+            | RoomError::NoSuchSubscriptionMid(_)
+            | RoomError::NoSuchUser(..)
+            | RoomError::NoSuchStream(_) => 428,
             RoomError::Missing(_) => 429,
-            RoomError::MidNeeded | RoomError::AudioCodecUnavailable | RoomError::VideoCodecUnavailable => 430,
+            RoomError::MidNeeded
+            | RoomError::NotAString(_)
+            | RoomError::AudioCodecUnavailable
+            | RoomError::VideoCodecUnavailable => 430,
             RoomError::OnlyPublishersOffer => 431,
             RoomError::PublishersFull(_) => 432,
-            RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded => 433,
+            RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded | RoomError::NotAllowed | RoomError::Kicked => 433,
             RoomError::AlreadyPublished => 434,
             RoomError::NotPublished => 435,
             RoomError::IdTaken(_) => 436,
             RoomError::InvalidSdp(_) => 437,
-            RoomError::Exhausted(_) => 499,
+            RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
 }
@@ -95,18 +112,24 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchPublishedMid(mid) => write!(f, "No such mid '{mid}' published"),
             RoomError::NoSuchFeedMid(mid, feed) => write!(f, "No such mid '{mid}' in feed ({feed})"),
             RoomError::NoSuchSubscriptionMid(mid) => write!(f, "No such mid '{mid}' in subscription"),
+            RoomError::NoSuchUser(feed, room) => write!(f, "No such user {feed} in room {room}"),
+            RoomError::NoSuchStream(mid) => write!(f, "No such stream {mid}"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
             RoomError::MidNeeded => f.write_str("Invalid value (mid can't be null in a streams array)"),
+            RoomError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
             RoomError::AudioCodecUnavailable => f.write_str("Audio codec unavailable in this room"),
             RoomError::VideoCodecUnavailable => f.write_str("Video codec unavailable in this room"),
             RoomError::OnlyPublishersOffer => f.write_str("Only publishers send offers"),
             RoomError::PublishersFull(max) => write!(f, "Maximum number of publishers ({max}) already reached"),
             RoomError::Unauthorized(what) => write!(f, "Unauthorized (wrong {what})"),
             RoomError::PrivateIdNeeded => f.write_str("Unauthorized (this room requires a valid private_id)"),
+            RoomError::NotAllowed => f.write_str("Unauthorized (not in the allowed list)"),
+            RoomError::Kicked => f.write_str("Unauthorized, you have been kicked"),
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),
             RoomError::InvalidSdp(what) => f.write_str(what),
+            RoomError::NotYet(name) => write!(f, "Not available yet, a later version of this server will ({name})"),
             RoomError::Exhausted(what) => write!(f, "Out of resources ({what})"),
         }
     }

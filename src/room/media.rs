@@ -88,6 +88,14 @@ pub struct OfferedMedia {
     pub msid: (Box<str>, Box<str>),
 }
 
+impl OfferedMedia {
+    /// Whether the answer to the one says how the other is sent.
+    pub fn is_sent_as(&self, other: &OfferedMedia) -> bool {
+        let numbers = |line: &OfferedMedia| (line.codec, line.pt, line.rtx_pt, line.extensions);
+        numbers(self) == numbers(other) && self.fmtp == other.fmtp
+    }
+}
+
 /// What the subscriber's answer made of an offered m-line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedMedia {

@@ -1,22 +1,29 @@
 //! Who hears whom: the VideoRoom's rules. No bytes, no keys, no sockets; what a room wants done comes out as
 //! [`effect::Effect`]s that the engine carries out.
 
+mod administration;
+pub mod allowed;
 pub mod codec;
 pub mod command;
 pub mod effect;
 pub mod error;
 pub mod keyframe;
+mod line;
 pub mod media;
 pub mod mint;
 pub mod negotiate;
 pub mod placement;
 pub mod playout;
 mod publisher;
+pub mod request;
 pub mod rewrite;
 #[expect(clippy::module_inception, reason = "the file is called for what it holds")]
 pub mod room;
+mod secret;
 pub mod spec;
 mod subscriber;
+mod subscription;
+pub mod summary;
 mod table;
 pub mod talking;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::command::{
 };
 use super::effect::Effect;
 use super::error::RoomError;
+use super::line::{Line, Stream};
 use super::media::PublishedMedia;
 use super::mint::mint;
 use super::negotiate;
@@ -37,31 +38,6 @@ pub(super) struct Publisher {
     pub(super) lines: Vec<Line>,
 }
 
-/// A published m-line.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) media: PublishedMedia,
-    pub(super) description: Option<Box<str>>,
-    /// Whether the publisher wants it relayed.
-    pub(super) send: bool,
-    /// What its packets are to say in the place of what they say.
-    pub(super) delay: Option<PlayoutDelay>,
-    /// What subscribers are wired to; none while the line is disabled.
-    pub(super) stream: Option<StreamId>,
-}
-
-/// A line that can be subscribed to.
-#[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) publisher: MemberId,
-    pub(super) mindex: usize,
-    pub(super) legs: Vec<LegId>,
-    /// What the engine said last.
-    pub(super) talking: bool,
-    /// What the engine was told last.
-    rule: Option<TalkRule>,
-}
-
 /// A checked `configure`: what is left to do cannot fail.
 struct Plan {
     prefer_audio: Option<Codec>,
@@ -83,6 +59,9 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
         self.check_pin(join.pin.as_deref())?;
+        if !self.allowed.admits(join.token.as_deref()) {
+            return Err(RoomError::NotAllowed);
+        }
         let wished = join.id.filter(|id| id.0 != Name::Number(0));
         if let Some(id) = wished.as_ref().filter(|id| self.feeds.contains_key(id)) {
             return Err(RoomError::IdTaken(id.clone()));
@@ -226,7 +205,7 @@ impl Room {
         }
     }
 
-    fn publisher_mut(&mut self, member: MemberId) -> &mut Publisher {
+    pub(super) fn publisher_mut(&mut self, member: MemberId) -> &mut Publisher {
         match &mut self.members[member].role {
             Role::Publisher(publisher) => publisher,
             Role::Subscriber(_) => unreachable!("asked for by what only publishers have"),
@@ -341,7 +320,7 @@ impl Room {
     }
 
     /// Has the engine watch the audio that is relayed with its level, by what room and participant want.
-    fn watch_talking(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+    pub(super) fn watch_talking(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let own = self.publisher(member).talk;
         let rule = TalkRule {
             packets: own.packets.filter(|packets| *packets > 0).unwrap_or(self.spec.audio_active_packets),
@@ -349,7 +328,7 @@ impl Room {
         };
         let lines = self.publisher(member).lines.iter();
         let streams = lines.filter_map(|line| {
-            let watched = self.spec.audiolevel_event && line.has_level() && line.send;
+            let watched = self.spec.audiolevel_event && line.has_level() && line.is_relayed();
             Some((line.stream?, watched.then_some(rule)))
         });
         for (stream, rule) in streams.collect::<Vec<_>>() {
@@ -395,7 +374,7 @@ impl Room {
         let mut orphans = BTreeSet::new();
         let mut changed = false;
         for (mindex, media) in media.into_iter().enumerate() {
-            let mut line = Line { media, description: None, send: true, delay: None, stream: None };
+            let mut line = Line::new(media);
             let before = old.next();
             changed |= before.as_ref().is_none_or(|before| before.media != line.media);
             if let Some(before) = before {
@@ -403,6 +382,7 @@ impl Room {
                 if continues {
                     line.description = before.description;
                     line.send = before.send;
+                    line.muted = before.muted;
                     line.delay = before.delay;
                 }
                 match before.stream {
@@ -417,8 +397,7 @@ impl Room {
                 }
             }
             if line.stream.is_none() && line.media.codec.is_some() {
-                let stream = Stream { publisher: member, mindex, legs: Vec::new(), talking: false, rule: None };
-                let stream = self.streams.insert(stream);
+                let stream = self.streams.insert(Stream::new(member, mindex));
                 effects.push(Effect::SetStream { stream, member, media: line.media.clone() });
                 line.stream = Some(stream);
             }
@@ -440,6 +419,7 @@ impl Room {
         for &leg in &legs {
             orphans.insert(self.legs[leg].subscriber);
             self.legs[leg].source = None;
+            self.legs[leg].accepted = false;
         }
         self.settle(&legs, effects);
         effects.extend(legs.into_iter().map(|leg| Effect::SetSource { leg, source: None }));
@@ -526,35 +506,6 @@ impl Room {
             if !self.feeds.contains_key(&feed) {
                 return feed;
             }
-        }
-    }
-}
-
-impl Line {
-    /// Whether its packets say how loud they are (RFC 6464).
-    fn has_level(&self) -> bool {
-        self.media.kind == MediaKind::Audio && self.media.extensions.audio_level.is_some()
-    }
-
-    fn summary(&self, to_itself: bool) -> StreamSummary {
-        let PublishedMedia { mindex, mid, kind, codec, stereo, fec, dtx, extensions, .. } = &self.media;
-        let shown = |id: Option<u8>| id.filter(|_| to_itself);
-        StreamSummary {
-            kind: *kind,
-            mindex: *mindex,
-            mid: *mid,
-            disabled: codec.is_none(),
-            description: self.description.clone(),
-            codec: *codec,
-            stereo: *stereo,
-            fec: *fec,
-            dtx: *dtx,
-            talking: None,
-            h264_profile: self.media.h264_profile.clone(),
-            vp9_profile: self.media.vp9_profile.clone(),
-            audiolevel_ext_id: shown(extensions.audio_level),
-            videoorient_ext_id: shown(extensions.orientation),
-            playoutdelay_ext_id: shown(extensions.playout_delay),
         }
     }
 }

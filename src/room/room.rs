@@ -4,14 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openssl::memcmp;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
+use super::allowed::AllowList;
 use super::command::{Event, HangupReason, MemberRequest, ParticipantSummary, Reply, RoomSummary, Teardown};
 use super::effect::Effect;
 use super::error::RoomError;
-use super::publisher::{Publisher, Stream};
+use super::line::Stream;
+use super::publisher::Publisher;
+use super::secret;
 use super::spec::RoomSpec;
 use super::subscriber::{Leg, Subscriber};
 use super::table::Table;
@@ -24,6 +26,7 @@ use crate::wire::sdp::{MediaKind, Mid};
 #[derive(Debug)]
 pub struct Room {
     pub(super) spec: RoomSpec,
+    pub(super) allowed: AllowList,
     pub(super) rng: ChaCha20Rng,
     pub(super) members: Table<MemberId, Member>,
     pub(super) streams: Table<StreamId, Stream>,
@@ -55,7 +58,7 @@ pub struct RoomGauges {
 pub(super) enum Seat {
     /// It has joined.
     Member(MemberId),
-    /// It has left; kept so that it cannot join again, until it is detached.
+    /// It has left or was thrown out; kept so that it cannot join again, until it is detached.
     Finished,
 }
 
@@ -82,8 +85,10 @@ pub(super) enum Role {
 
 impl Room {
     /// An empty room.
-    pub fn new(spec: RoomSpec, rng: ChaCha20Rng) -> Room {
+    pub fn new(mut spec: RoomSpec, rng: ChaCha20Rng) -> Room {
         Room {
+            // Nobody who asks what the room was made with needs to know these.
+            allowed: std::mem::take(&mut spec.allowed),
             spec,
             rng,
             members: Table::new(),
@@ -127,7 +132,7 @@ impl Room {
     /// # Errors
     /// When the room has a secret and another one or none is given; nothing happens then.
     pub fn destroy(&mut self, secret: Option<&str>, effects: &mut Vec<Effect>) -> Result<(), RoomError> {
-        check_secret("secret", self.spec.secret.as_deref(), secret)?;
+        secret::check("secret", self.spec.secret.as_deref(), secret)?;
         tell(effects, self.participants_except(None), Event::Destroyed(self.room()));
         effects.extend(self.legs.ids().into_iter().map(Effect::RemoveLeg));
         effects.extend(self.streams.ids().into_iter().map(Effect::RemoveStream));
@@ -213,7 +218,7 @@ impl Room {
     /// # Errors
     /// When the room has a pin and another one or none is given.
     pub fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
-        check_secret("pin", self.spec.pin.as_deref(), given)
+        secret::check("pin", self.spec.pin.as_deref(), given)
     }
 
     /// The engine says that a member's m-line has lost packets: `uplink` when we sent them.
@@ -320,6 +325,8 @@ impl Room {
             (Role::Subscriber(_), MemberRequest::ConfigureSubscriber(configure)) => {
                 self.configure_subscriber(member, configure, effects)
             }
+            (Role::Subscriber(_), MemberRequest::Update(update)) => self.update(member, &update, effects),
+            (Role::Subscriber(_), MemberRequest::Switch(switch)) => self.switch(member, &switch, effects),
             (Role::Subscriber(_), MemberRequest::Leave) => Ok(self.leave_subscriber(member, effects)),
             (_, request) => Err(RoomError::UnknownRequest(name(&request).into())),
         }
@@ -354,7 +361,7 @@ impl Room {
         }
     }
 
-    /// Ends the membership by the member's own wish: the handle can do nothing more in any room.
+    /// Ends the membership, but not the handle's place in the room: it can do nothing more in any room.
     pub(super) fn finish(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let address = self.members[member].address;
         if self.close_peer(member, effects) {
@@ -442,16 +449,7 @@ fn name(request: &MemberRequest) -> &'static str {
         MemberRequest::Leave => "leave",
         MemberRequest::Start(_) => "start",
         MemberRequest::Pause => "pause",
-    }
-}
-
-fn check_secret(what: &'static str, wanted: Option<&str>, given: Option<&str>) -> Result<(), RoomError> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    let given = given.ok_or(RoomError::Missing(what))?;
-    // Constant in time for secrets of one length; the length itself is not hidden.
-    if wanted.len() == given.len() && memcmp::eq(wanted.as_bytes(), given.as_bytes()) {
-        Ok(())
-    } else {
-        Err(RoomError::Unauthorized(what))
+        MemberRequest::Update(_) => "update",
+        MemberRequest::Switch(_) => "switch",
     }
 }

@@ -1,5 +1,6 @@
 //! What a room is made with: the options of `create` and of a configured room, checked and with their defaults.
 
+use super::allowed::AllowList;
 use super::codec::Codec;
 use crate::id::RoomId;
 
@@ -12,10 +13,12 @@ pub struct RoomSpec {
     pub description: Box<str>,
     /// Hidden from `list`.
     pub is_private: bool,
-    /// Needed to destroy.
+    /// Needed to destroy and to administer.
     pub secret: Option<Box<str>>,
     /// Needed to join.
     pub pin: Option<Box<str>>,
+    /// Tokens of which participants must present one; the room takes them over.
+    pub allowed: AllowList,
     /// Subscribers must present the `private_id` of a participant.
     pub require_pvtid: bool,
     /// Simultaneous publishers; 3 by default.
@@ -65,6 +68,7 @@ impl RoomSpec {
             is_private: false,
             secret: None,
             pin: None,
+            allowed: AllowList::default(),
             require_pvtid: false,
             publishers: 3,
             bitrate: 0,

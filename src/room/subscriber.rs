@@ -1,29 +1,32 @@
 //! What a subscriber may ask for: joining with a list of streams, starting, pausing, configuring, leaving; and the
-//! offers that it gets when its sources vanish. An m-line is never moved or dropped: one without source is inactive.
+//! offers that it gets when its sources change. Which stream is on which m-line is in `subscription`.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use rand_chacha::rand_core::Rng;
 
 use super::command::{
-    Attached, ConfigureSubscriber, Configured, Event, JoinSubscriber, LegacyFeed, Reply, SourceSummary,
-    SubscribeStream, SubscriptionSummary,
+    Attached, ConfigureSubscriber, Configured, Event, JoinSubscriber, Reply, SourceSummary, SubscriptionSummary,
 };
-use super::effect::{Effect, LegSpec};
+use super::effect::Effect;
 use super::error::RoomError;
+use super::line::Line;
 use super::media::OfferedMedia;
 use super::negotiate;
-use super::publisher::{Line, check_mids, delayed, sent};
-use super::room::{Member, Peer, Role, Room, Seat, tell, unused};
+use super::publisher::{check_mids, delayed, sent};
+use super::room::{Member, Peer, Role, Room, Seat, tell};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
-use crate::limits::MEDIA_LINES_MAX;
 use crate::wire::rtp::extension::PlayoutDelay;
-use crate::wire::sdp::{Description, DescriptionKind, MediaKind, Mid};
+use crate::wire::sdp::{Description, DescriptionKind, MediaKind};
 
 /// A handle that receives. It is finished when its peer connection is: the legs are gone, and only `leave` remains.
 #[derive(Debug)]
 pub(super) struct Subscriber {
+    /// Of the participant that it belongs to, as it says.
+    pub(super) private_id: Option<u32>,
+    /// Whether that participant was thrown out.
+    pub(super) is_silenced: bool,
+    pub(super) use_msid: bool,
     autoupdate: bool,
     paused: bool,
     /// `o=` of its offers: one id, and a version that grows.
@@ -32,8 +35,10 @@ pub(super) struct Subscriber {
     exchange: Exchange,
     /// Whether an answer has said where the peer is.
     located: bool,
+    /// The m-lines of the last offer: the answer is to these.
+    offered: Vec<OfferedMedia>,
     /// One per m-line.
-    legs: Vec<LegId>,
+    pub(super) legs: Vec<LegId>,
 }
 
 /// Where offer and answer are.
@@ -55,25 +60,18 @@ struct NextOffer {
 pub(super) struct Leg {
     pub(super) subscriber: MemberId,
     pub(super) source: Option<StreamId>,
-    /// As last offered.
-    line: OfferedMedia,
-    crossrefid: Option<Box<str>>,
+    /// As the next offer will have it.
+    pub(super) line: OfferedMedia,
+    pub(super) crossrefid: Option<Box<str>>,
     /// What the last answer said.
-    accepted: bool,
+    pub(super) accepted: bool,
     /// What `configure` said last.
-    send: bool,
+    pub(super) send: bool,
     /// The playout-delay that it asks for; none leaves it to the publisher.
-    delay: Option<PlayoutDelay>,
+    pub(super) delay: Option<PlayoutDelay>,
     /// What the engine was told last.
-    open: bool,
-    imposed: Option<PlayoutDelay>,
-}
-
-/// One m-line to be.
-struct Wanted {
-    stream: StreamId,
-    crossrefid: Option<Box<str>>,
-    delay: Option<PlayoutDelay>,
+    pub(super) open: bool,
+    pub(super) imposed: Option<PlayoutDelay>,
 }
 
 impl Room {
@@ -88,7 +86,7 @@ impl Room {
         let wanted = match &legacy {
             Some(legacy) => self.wanted_of_feed(legacy)?,
             None if join.streams.is_empty() => return Err(RoomError::Missing("feed")),
-            None => self.wanted(&join.streams)?,
+            None => self.wanted(join.streams.iter().map(|entry| (entry, true)))?,
         };
         // Janus looks for the feeds first.
         let known = |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id);
@@ -98,9 +96,12 @@ impl Room {
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
-        let lines = self.new_lines(&wanted, join.use_msid)?;
+        let places = self.place(Vec::new(), Vec::new(), &wanted, join.use_msid)?;
 
         let role = Role::Subscriber(Subscriber {
+            private_id: join.private_id,
+            is_silenced: false,
+            use_msid: join.use_msid,
             autoupdate: join.autoupdate,
             paused: false,
             // RFC 9429 §5.2.1: 64 bits with the highest one 0.
@@ -108,14 +109,13 @@ impl Room {
             version: 0,
             exchange: Exchange::Settled,
             located: false,
+            offered: Vec::new(),
             legs: Vec::with_capacity(wanted.len()),
         });
         let member = self.members.insert(Member { address: from, peer: Peer::Connecting, role });
         self.seats.insert(from, Seat::Member(member));
         effects.push(Effect::OpenPeer { member, remote: None });
-        for (wanted, line) in wanted.into_iter().zip(lines) {
-            self.add_leg(member, wanted, line, effects);
-        }
+        self.occupy(member, wanted, places, effects);
         let legacy = legacy.and_then(|legacy| {
             let feed = self.feeds.get(&legacy.feed)?;
             Some(self.publisher(*feed).who.clone())
@@ -160,6 +160,9 @@ impl Room {
         configure: ConfigureSubscriber,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
+        if self.subscriber(member).is_silenced {
+            return Err(RoomError::Kicked);
+        }
         let legs = self.subscriber(member).legs.clone();
         let mids = legs.iter().map(|&leg| self.legs[leg].line.mid).collect();
         check_mids(&configure.streams, &mids, RoomError::NoSuchSubscriptionMid)?;
@@ -220,15 +223,16 @@ impl Room {
         }
     }
 
-    /// Opens and closes the gates of the legs and sets their playout-delays as their state now says. Video that starts to flow to a peer that is up
-    /// begins with a keyframe; a peer that is not up yet gets one when it is.
+    /// Opens and closes the gates of the legs and sets their playout-delays as their state now says. Video that starts
+    /// to flow to a peer that is up begins with a keyframe; a peer that is not up yet gets one when it is.
     pub(super) fn settle(&mut self, legs: &[LegId], effects: &mut Vec<Effect>) {
         let mut started = BTreeSet::new();
         for &id in legs {
             let leg = &self.legs[id];
             let member = leg.subscriber;
-            let relayed = leg.source.filter(|&source| self.line(source).send);
-            let open = leg.accepted && leg.send && relayed.is_some() && !self.subscriber(member).paused;
+            let relayed = leg.source.filter(|&source| self.line(source).is_relayed());
+            let Subscriber { paused, is_silenced, .. } = *self.subscriber(member);
+            let open = leg.accepted && leg.send && relayed.is_some() && !paused && !is_silenced;
             let delay = leg.delay.or(leg.source.and_then(|source| self.line(source).delay));
             if delay != leg.imposed {
                 self.legs[id].imposed = delay;
@@ -255,104 +259,6 @@ impl Room {
         effects.extend(sources.into_iter().map(Effect::RequestKeyframe));
     }
 
-    fn wanted(&self, entries: &[SubscribeStream]) -> Result<Vec<Wanted>, RoomError> {
-        let mut wanted = Vec::new();
-        for entry in entries {
-            let publisher = self.publisher(self.live_feed(&entry.feed)?);
-            // A disabled line has no stream: it cannot be named, and is not part of the whole feed.
-            let lines = publisher.lines.iter().filter(|line| entry.mid.is_none_or(|mid| mid == line.media.mid));
-            let streams: Vec<StreamId> = lines.filter_map(|line| line.stream).collect();
-            if let Some(mid) = entry.mid.filter(|_| streams.is_empty()) {
-                return Err(RoomError::NoSuchFeedMid(mid, entry.feed.clone()));
-            }
-            let (crossrefid, delay) = (&entry.crossrefid, entry.delay);
-            let own = |stream| Wanted { stream, crossrefid: crossrefid.clone(), delay };
-            wanted.extend(streams.into_iter().map(own));
-            if wanted.len() > MEDIA_LINES_MAX {
-                return Err(RoomError::Exhausted("media lines"));
-            }
-        }
-        Ok(wanted)
-    }
-
-    fn wanted_of_feed(&self, legacy: &LegacyFeed) -> Result<Vec<Wanted>, RoomError> {
-        let publisher = self.publisher(self.live_feed(&legacy.feed)?);
-        let offered = |line: &&Line| match line.media.kind {
-            MediaKind::Audio => legacy.audio,
-            MediaKind::Video => legacy.video,
-            MediaKind::Data => false,
-        };
-        let streams = publisher.lines.iter().filter(offered).filter_map(|line| line.stream);
-        Ok(streams.map(|stream| Wanted { stream, crossrefid: None, delay: None }).collect())
-    }
-
-    /// The m-lines that offer the streams: numbers that no other line of the peer has.
-    fn new_lines(&mut self, wanted: &[Wanted], use_msid: bool) -> Result<Vec<OfferedMedia>, RoomError> {
-        let mut ssrcs = BTreeSet::new();
-        let mut lines = Vec::with_capacity(wanted.len());
-        for (mindex, Wanted { stream, .. }) in wanted.iter().enumerate() {
-            let ssrc = unused(&mut ssrcs, &mut self.rng);
-            let rtx_ssrc = unused(&mut ssrcs, &mut self.rng);
-            let media = &self.line(*stream).media;
-            let codec = media.codec.expect("a line without codec has no stream");
-            let (pt, rtx_pt) = negotiate::payload_types(&lines, codec, media.fmtp.as_deref())
-                .ok_or(RoomError::Exhausted("payload types"))?;
-            let mid = tag(mindex);
-            let msid = if use_msid {
-                let feed = &self.publisher(self.streams[*stream].publisher).who.id;
-                (feed.to_string().into(), media.mid.as_str().into())
-            } else {
-                ("janus".into(), format!("janus{mid}").into())
-            };
-            lines.push(OfferedMedia {
-                mid,
-                kind: media.kind,
-                codec,
-                pt,
-                rtx_pt,
-                fmtp: media.fmtp.clone(),
-                extensions: negotiate::subscriber_extensions(media.kind, &media.extensions, &self.spec),
-                ssrc,
-                rtx_ssrc: rtx_pt.map(|_| rtx_ssrc),
-                active: true,
-                msid,
-            });
-        }
-        Ok(lines)
-    }
-
-    fn add_leg(&mut self, member: MemberId, wanted: Wanted, line: OfferedMedia, effects: &mut Vec<Effect>) {
-        let Wanted { stream, crossrefid, delay } = wanted;
-        let delay = delay.filter(|_| line.kind == MediaKind::Video);
-        let spec = LegSpec {
-            ssrc: line.ssrc,
-            rtx_ssrc: line.rtx_ssrc,
-            kind: line.kind,
-            clock_rate: line.codec.clock_rate(),
-            pt: line.pt,
-            mid: line.mid,
-            extensions: line.extensions,
-        };
-        let source = Some(stream);
-        let leg = Leg {
-            subscriber: member,
-            source,
-            line,
-            crossrefid,
-            accepted: false,
-            send: true,
-            delay,
-            open: false,
-            imposed: None,
-        };
-        let leg = self.legs.insert(leg);
-        self.streams[stream].legs.push(leg);
-        self.subscriber_mut(member).legs.push(leg);
-        effects.push(Effect::AddLeg { leg, member, spec });
-        effects.push(Effect::SetSource { leg, source });
-        self.settle(&[leg], effects);
-    }
-
     /// Takes the answer to the outstanding offer, if there is one, and says whether another offer has to follow.
     fn take_answer(
         &mut self,
@@ -365,7 +271,7 @@ impl Room {
         }
         let subscriber = self.subscriber(member);
         let (Exchange::Offered { next }, true) = (subscriber.exchange, self.has_peer(member)) else { return Ok(None) };
-        let accepted = negotiate::accept(&self.lines(member), answer)?;
+        let accepted = negotiate::accept(&subscriber.offered, answer)?;
         // Later answers may reject every m-line, and say no more of the transport then.
         let remote = answer.transport().cloned();
         if remote.is_none() && !subscriber.located {
@@ -377,8 +283,10 @@ impl Room {
         subscriber.located = true;
         let legs = subscriber.legs.clone();
         effects.extend(remote.map(|remote| Effect::SetRemote { member, remote }));
-        for media in accepted {
-            if let Some(&leg) = legs.get(media.mindex) {
+        for (leg, media) in legs.into_iter().zip(accepted) {
+            let offered = &self.subscriber(member).offered[media.mindex];
+            // What has come to the m-line since it was offered waits for the answer to the next offer.
+            if self.legs[leg].line.is_sent_as(offered) {
                 self.legs[leg].accepted = media.accepted;
                 effects.push(Effect::AcceptLeg { leg, media });
             }
@@ -395,7 +303,12 @@ impl Room {
     }
 
     /// A new offer; none while one is outstanding (it follows the answer) and when the peer connection is gone.
-    fn next_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) -> Option<Description> {
+    pub(super) fn next_offer(
+        &mut self,
+        member: MemberId,
+        restart: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Description> {
         if !self.has_peer(member) {
             return None;
         }
@@ -415,19 +328,25 @@ impl Room {
         let subscriber = self.subscriber_mut(member);
         subscriber.version += 1;
         subscriber.exchange = Exchange::Offered { next: None };
-        for leg in subscriber.legs.clone() {
-            let leg = &mut self.legs[leg];
-            leg.line.active = leg.source.is_some();
-        }
-        let Subscriber { origin_id, version, .. } = *self.subscriber(member);
-        negotiate::offer(&self.lines(member), origin_id, version, &self.spec.room.to_string())
+        let Subscriber { origin_id, version, .. } = *subscriber;
+        let lines = self.lines(member);
+        let offer = negotiate::offer(&lines, origin_id, version, &self.spec.room.to_string());
+        self.subscriber_mut(member).offered = lines;
+        offer
     }
 
-    fn lines(&self, member: MemberId) -> Vec<OfferedMedia> {
-        self.subscriber(member).legs.iter().map(|&leg| self.legs[leg].line.clone()).collect()
+    /// Whether the m-lines are not what the member was offered last.
+    pub(super) fn is_outdated(&self, member: MemberId) -> bool {
+        self.lines(member) != self.subscriber(member).offered
     }
 
-    fn subscription(&self, member: MemberId) -> Vec<SubscriptionSummary> {
+    /// The m-lines as they are now.
+    pub(super) fn lines(&self, member: MemberId) -> Vec<OfferedMedia> {
+        let legs = self.subscriber(member).legs.iter().map(|&leg| &self.legs[leg]);
+        legs.map(|leg| OfferedMedia { active: leg.source.is_some(), ..leg.line.clone() }).collect()
+    }
+
+    pub(super) fn subscription(&self, member: MemberId) -> Vec<SubscriptionSummary> {
         let legs = self.subscriber(member).legs.iter().map(|&leg| &self.legs[leg]);
         let summary = |(mindex, leg): (usize, &Leg)| SubscriptionSummary {
             kind: leg.line.kind,
@@ -456,24 +375,17 @@ impl Room {
         }
     }
 
-    fn subscriber(&self, member: MemberId) -> &Subscriber {
+    pub(super) fn subscriber(&self, member: MemberId) -> &Subscriber {
         match &self.members[member].role {
             Role::Subscriber(subscriber) => subscriber,
             Role::Publisher(_) => unreachable!("asked for by what only subscribers have"),
         }
     }
 
-    fn subscriber_mut(&mut self, member: MemberId) -> &mut Subscriber {
+    pub(super) fn subscriber_mut(&mut self, member: MemberId) -> &mut Subscriber {
         match &mut self.members[member].role {
             Role::Subscriber(subscriber) => subscriber,
             Role::Publisher(_) => unreachable!("asked for by what only subscribers have"),
         }
     }
-}
-
-/// A subscriber's m-lines are called by their indexes.
-fn tag(mindex: usize) -> Mid {
-    let mut mid = Mid::new();
-    write!(mid, "{mindex}").expect("an index below 256 is shorter than a tag");
-    mid
 }

@@ -86,6 +86,13 @@ impl Shard {
                 self.rooms.remove(&room);
                 Reply::Destroyed(room)
             }
+            Command::Administer { room, secret, request } => {
+                let Some(room) = self.rooms.get_mut(&room) else { return absent(&room) };
+                let mut effects = Vec::new();
+                let reply = room.administer(secret.as_deref(), *request, &mut effects);
+                events.extend(carry_out(room, effects));
+                reply
+            }
             Command::Exists(room) => {
                 let there = self.rooms.contains_key(&room);
                 Reply::Exists(room, there)
@@ -168,6 +175,8 @@ fn complete(reply: &mut Reply) {
             Some(published) => Some(&mut published.answer),
             None => configured.offer.as_mut(),
         },
+        Reply::Updated(updated) => updated.offered.as_mut().map(|(_, offer)| offer),
+        Reply::Switched(switched) => switched.offer.as_mut(),
         _ => None,
     };
     if let Some(description) = description {

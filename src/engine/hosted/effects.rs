@@ -48,6 +48,8 @@ impl HostedRoom {
                 (Some(published), _) => Some(&mut published.answer),
                 (None, offer) => offer.as_mut(),
             },
+            Reply::Updated(updated) => updated.offered.as_mut().map(|(_, offer)| offer),
+            Reply::Switched(switched) => switched.offer.as_mut(),
             _ => None,
         };
         if let (Some(description), Some(member)) = (description, self.room.member(to)) {

@@ -8,7 +8,7 @@ mod repair;
 mod reports;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
-use crate::room::command::{Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
+use crate::room::command::{Administration, Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
 use crate::room::error::RoomError;
 use crate::room::room::Room;
 use crate::time::Mono;
@@ -76,6 +76,20 @@ impl HostedRoom {
         let mut answer = self.room.handle(from, request, &mut effects);
         self.open_peers(turn, &answer, &mut effects);
         self.complete_reply(turn, from, &mut answer);
+        reply(turn, answer);
+        self.apply(turn, effects);
+    }
+
+    /// A request of whoever knows the room's secret.
+    pub fn administer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        secret: Option<&str>,
+        request: Administration,
+        reply: impl FnOnce(&mut Turn<'_>, Reply),
+    ) {
+        let mut effects = Vec::new();
+        let answer = self.room.administer(secret, request, &mut effects);
         reply(turn, answer);
         self.apply(turn, effects);
     }

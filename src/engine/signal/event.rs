@@ -34,7 +34,7 @@ impl SignalEngine {
     fn prepare(&mut self, address: &HandleAddress, event: &Event) -> bool {
         let Some(handle) = self.sessions.handle_mut(address.session, address.handle) else { return false };
         match event {
-            Event::Destroyed(_) | Event::RoomFailed(_) => {
+            Event::Destroyed(_) | Event::RoomFailed(_) | Event::Expelled(_) => {
                 if let Some(seat) = &mut handle.seat {
                     seat.role = Role::Finished;
                 }

@@ -10,14 +10,15 @@ use crate::room::command::{
     SubscriptionSummary,
 };
 use crate::wire::janus::envelope::{Jsep, Notice};
+use crate::wire::janus::videoroom::administration::{Allowed, Done, Forwarders, Recording};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
-    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Gone, Hangup, Joining, Media, Publishers,
-    SlowLink, SlowLinkNotice, Talking, Updated,
+    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Kicked, Media,
+    Moderated, Publishers, SlowLink, SlowLinkNotice, Talking, Updated,
 };
 use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
-use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription};
+use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription, Switched};
 use crate::wire::janus::videoroom::{Id, Object, PACKAGE};
 use crate::wire::sdp::{Description, DescriptionKind, MediaKind, compose};
 
@@ -52,11 +53,33 @@ pub(super) fn list(name: &'static str, rooms: &[RoomSummary]) -> Notice {
     plain(name, &List { videoroom: "success", list: rooms.iter().map(listed).collect() })
 }
 
+/// What is said before the answer that a reply makes: the offer for m-lines that a `switch` has woken.
+pub(super) fn preface(name: &'static str, reply: &Reply) -> Option<Notice> {
+    match reply {
+        Reply::Switched(switched) => Some(updated(name, &switched.room, &switched.streams, switched.offer.as_ref()?)),
+        _ => None,
+    }
+}
+
+fn updated(name: &'static str, room: &RoomId, streams: &[SubscriptionSummary], offer: &Description) -> Notice {
+    let streams = Some(streams.iter().map(subscription).collect());
+    described(name, &Updated { videoroom: "updated", room: Id(&room.0), streams }, Some(offer))
+}
+
 /// The answer that a reply makes; none when the reply answers no client's request.
 pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
     let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
     Some(match reply {
         Reply::Created(room) => plain(name, &Made { videoroom: "created", room: Id(&room.0), permanent: false }),
+        Reply::Edited(room) => plain(name, &Made { videoroom: "edited", room: Id(&room.0), permanent: false }),
+        Reply::Allowed(room, allowed) => {
+            plain(name, &Allowed { videoroom: "success", room: Id(&room.0), allowed: allowed.as_deref() })
+        }
+        Reply::Kicked | Reply::Moderated => plain(name, &Done { videoroom: "success" }),
+        Reply::Recording(record) => plain(name, &Recording { videoroom: "success", record: *record }),
+        Reply::Forwarders(room) => {
+            plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers: [] })
+        }
         Reply::Destroyed(room) => plain(name, &Made { videoroom: "destroyed", room: Id(&room.0), permanent: false }),
         Reply::Exists(room, there) => exists(name, room, *there),
         Reply::Participants(room, participants) => {
@@ -102,6 +125,16 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
             let answer = configured.published.as_ref().map(|published| &published.answer);
             described(name, &data, answer.or(configured.offer.as_ref()))
         }
+        Reply::Updated(changed) => match &changed.offered {
+            Some((streams, offer)) => updated(name, &changed.room, streams, offer),
+            None => plain(name, &Updated { videoroom: "updated", room: Id(&changed.room.0), streams: None }),
+        },
+        Reply::Updating(room) => plain(name, &Updated { videoroom: "updating", room: Id(&room.0), streams: None }),
+        Reply::Switched(switched) => {
+            let streams = switched.streams.iter().map(subscription).collect();
+            let (room, changes) = (Id(&switched.room.0), switched.changes);
+            plain(name, &Switched { videoroom: "event", room, switched: "ok", changes, streams })
+        }
         Reply::Unpublished(room) => confirmed(room, Confirmation::Unpublished("ok")),
         Reply::PublisherLeft(room) => confirmed(room, Confirmation::Leaving("ok")),
         Reply::SubscriberLeft(room) => confirmed(room, Confirmation::Left("ok")),
@@ -145,10 +178,18 @@ pub(super) fn event(event: &Event) -> Notice {
         Event::Destroyed(room) | Event::RoomFailed(room) => {
             plain("event", &Destroyed { videoroom: "destroyed", room: Id(&room.0) })
         }
-        Event::Updated(room, streams, offer) => {
-            let streams = streams.iter().map(subscription).collect();
-            described("event", &Updated { videoroom: "updated", room: Id(&room.0), streams }, Some(offer))
+        Event::Kicked(room, feed) => {
+            plain("event", &Kicked { videoroom: "event", room: Id(&room.0), kicked: Id(&feed.0) })
         }
+        Event::Expelled(room) => {
+            plain("event", &Expelled { videoroom: "event", room: Id(&room.0), leaving: "ok", reason: "kicked" })
+        }
+        Event::Moderated { room, feed, mid, muted } => {
+            let (room, id) = (Id(&room.0), Id(&feed.0));
+            let moderation = if *muted { "muted" } else { "unmuted" };
+            plain("event", &Moderated { videoroom: "event", room, id, mid, moderation })
+        }
+        Event::Updated(room, streams, offer) => updated("event", room, streams, offer),
         Event::WebrtcUp => Notice::new("webrtcup", &Bare {}),
         Event::Media { mid, kind, receiving } => {
             Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
@@ -218,6 +259,7 @@ fn stream(stream: &StreamSummary) -> Stream<'_> {
         talking: stream.talking,
         h264_profile: stream.h264_profile.as_deref(),
         vp9_profile: stream.vp9_profile.as_deref(),
+        moderated: stream.moderated,
         audiolevel_ext_id: stream.audiolevel_ext_id,
         videoorient_ext_id: stream.videoorient_ext_id,
         playoutdelay_ext_id: stream.playoutdelay_ext_id,

@@ -9,7 +9,7 @@ use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
-use crate::room::command::{Command, MemberRequest};
+use crate::room::command::{Administration, Command, MemberRequest};
 use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
@@ -43,7 +43,7 @@ pub(super) enum Step {
     Locate(Box<Located>),
     /// The owner to end it.
     Destroy,
-    /// The owner's word on a room.
+    /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin, before the client hears what else is wrong.
     Knock(PluginError),
@@ -57,6 +57,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) enum Located {
     Destroy(RoomId, Option<Box<str>>),
+    Administer(RoomId, Option<Box<str>>, Box<Administration>),
     Exists(RoomId),
     Participants(RoomId),
     Join(RoomId, Box<MemberRequest>),
@@ -68,6 +69,7 @@ impl Located {
     pub fn room(&self) -> &RoomId {
         match self {
             Located::Destroy(room, _)
+            | Located::Administer(room, ..)
             | Located::Exists(room)
             | Located::Participants(room)
             | Located::Join(room, _)
@@ -160,7 +162,8 @@ impl SignalEngine {
         }
     }
 
-    fn answer(&mut self, exchange: &Exchange, result: Result<Notice, PluginError>) {
+    /// Says something to whoever waits for an answer.
+    pub(super) fn answer(&mut self, exchange: &Exchange, result: Result<Notice, PluginError>) {
         let notice = result.unwrap_or_else(|error| {
             self.counters.plugin_errors += 1;
             message::error(exchange.name(), &error)
@@ -185,6 +188,10 @@ impl SignalEngine {
             Request::Destroy => {
                 let room::Destroy { room, secret } = room::Destroy::parse(body)?;
                 Ok(self.locate(Located::Destroy(room, secret.map(Box::from))))
+            }
+            request if request.is_administration() => {
+                let (room, secret, administration) = request::administration(request, body)?;
+                Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
             }
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
             Request::ListParticipants => Ok(self.locate(Located::Participants(room::parse_room(body)?))),
@@ -284,6 +291,10 @@ impl SignalEngine {
             (Role::Subscriber, Request::Configure) => {
                 MemberRequest::ConfigureSubscriber(request::configure_subscriber(body)?)
             }
+            (Role::Subscriber, Request::Subscribe | Request::Unsubscribe | Request::Update) => {
+                MemberRequest::Update(request::update(request, body)?)
+            }
+            (Role::Subscriber, Request::Switch) => MemberRequest::Switch(request::switch(body)?),
             _ => return Err(unknown()),
         };
         let command = self.member_command(exchange, room, Box::new(request));

@@ -67,10 +67,26 @@ impl SignalEngine {
             }
             (
                 Step::Member,
-                reply @ (Reply::Configured(_) | Reply::Unpublished(_) | Reply::Started(_) | Reply::Paused(_)),
+                reply @ (Reply::Configured(_)
+                | Reply::Unpublished(_)
+                | Reply::Started(_)
+                | Reply::Paused(_)
+                | Reply::Updated(_)
+                | Reply::Updating(_)
+                | Reply::Switched(_)),
             )
             | (Step::Create { .. }, reply @ Reply::Created(_))
-            | (Step::Ask, reply @ (Reply::Exists(..) | Reply::Participants(..))) => {
+            | (
+                Step::Ask,
+                reply @ (Reply::Exists(..)
+                | Reply::Participants(..)
+                | Reply::Edited(_)
+                | Reply::Allowed(..)
+                | Reply::Kicked
+                | Reply::Moderated
+                | Reply::Recording(_)
+                | Reply::Forwarders(_)),
+            ) => {
                 self.finish_with(now, exchange, &reply);
             }
             (step, _) => {
@@ -81,6 +97,9 @@ impl SignalEngine {
     }
 
     fn finish_with(&mut self, now: Now, exchange: Exchange, reply: &Reply) {
+        if let Some(notice) = message::preface(exchange.name(), reply) {
+            self.answer(&exchange, Ok(notice));
+        }
         let answer: Option<Notice> = message::answer(exchange.name(), reply);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
     }
@@ -96,6 +115,7 @@ impl SignalEngine {
         };
         let (command, step) = match located {
             Located::Destroy(room, secret) => (Command::Destroy { room, secret }, Step::Destroy),
+            Located::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
             Located::Exists(room) => (Command::Exists(room), Step::Ask),
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
             Located::WrongJoin(room, pin, error) => (Command::Knock { room, pin }, Step::Knock(error)),

@@ -2,23 +2,25 @@
 
 use super::error::PluginError;
 use crate::id::RoomId;
+use crate::room::allowed::AllowList;
 use crate::room::codec::Codec;
 use crate::room::command;
 use crate::room::playout;
 use crate::room::spec::{RoomSpec, raised};
 use crate::wire::janus::field::Fields;
+use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room::Create;
-use crate::wire::janus::videoroom::subscriber::{self, Feeds};
+use crate::wire::janus::videoroom::subscriber::{self, Feeds, Switch};
 use crate::wire::sdp::{Description, DescriptionKind};
 
 /// Codecs in one list of a room; what comes behind them is not read, as in Janus.
 const CODECS_MAX: usize = 5;
 
 /// The room that a `create` describes. When its id is yet to be minted, so is a missing description.
-pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
+pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
     let defaults = RoomSpec::new(create.room.clone().unwrap_or(RoomId::from(0)));
     let codecs = |list: Option<&str>, default: Vec<Codec>, is_video, name| match list {
         None => Ok(default),
@@ -33,6 +35,10 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, RequestError> {
         is_private: create.is_private,
         secret: create.secret.map(Box::from),
         pin: create.pin.map(Box::from),
+        allowed: match &create.allowed {
+            Some(tokens) => AllowList::of(tokens.iter().copied().map(Box::from))?,
+            None => AllowList::default(),
+        },
         require_pvtid: create.require_pvtid,
         publishers: create.publishers.unwrap_or(defaults.publishers),
         bitrate: create.bitrate.map_or(defaults.bitrate, raised),
@@ -92,6 +98,7 @@ pub(super) fn join(
                 metadata: join.metadata.map(metadata),
                 talk: command::TalkWish { packets: join.audio_active_packets, threshold: join.audio_level_average },
                 pin: join.pin.map(Box::from),
+                token: join.token.map(Box::from),
                 configure: if configures { Some(configure(false, body, description)?) } else { None },
             }))
         }
@@ -115,17 +122,74 @@ fn join_subscriber(join: subscriber::JoinSubscriber<'_>) -> command::JoinSubscri
         private_id: join.private_id,
         use_msid: join.use_msid,
         autoupdate: join.autoupdate,
-        streams: streams
-            .into_iter()
-            .map(|stream| command::SubscribeStream {
-                feed: stream.feed,
-                mid: stream.mid,
-                crossrefid: stream.crossrefid.map(Box::from),
-                delay: playout::overridden(None, stream.min_delay, stream.max_delay),
-            })
-            .collect(),
+        // Janus does not read `send` here.
+        streams: streams.into_iter().map(|entry| subscribe(entry).stream).collect(),
         legacy,
     }
+}
+
+fn subscribe(entry: subscriber::SubscribeStream<'_>) -> command::Subscribe {
+    let subscriber::SubscribeStream { feed, mid, crossrefid, send, min_delay, max_delay } = entry;
+    let (crossrefid, delay) = (crossrefid.map(Box::from), playout::overridden(None, min_delay, max_delay));
+    command::Subscribe { stream: command::SubscribeStream { feed, mid, crossrefid, delay }, send }
+}
+
+/// `subscribe`, `unsubscribe` or `update`.
+pub(super) fn update(request: Request, body: Fields<'_>) -> Result<command::Update, PluginError> {
+    let update = match request {
+        Request::Subscribe => subscriber::Update::parse_subscribe(body)?,
+        Request::Unsubscribe => subscriber::Update::parse_unsubscribe(body)?,
+        _ => subscriber::Update::parse(body)?,
+    };
+    let unsubscribe = |subscriber::Unsubscribe { feed, mid, sub_mid }| command::Unsubscribe { feed, mid, sub_mid };
+    Ok(command::Update {
+        subscribe: update.subscribe.into_iter().map(subscribe).collect(),
+        unsubscribe: update.unsubscribe.into_iter().map(unsubscribe).collect(),
+    })
+}
+
+/// `switch`
+pub(super) fn switch(body: Fields<'_>) -> Result<command::Switch, PluginError> {
+    let entry = |subscriber::SwitchStream { feed, mid, sub_mid }| command::SwitchStream { feed, mid, sub_mid };
+    Ok(match subscriber::Switch::parse(body)? {
+        Switch::Streams(entries) => command::Switch::Streams(entries.into_iter().map(entry).collect()),
+        Switch::Legacy { feed, audio, video } => command::Switch::Feed(command::LegacyFeed { feed, audio, video }),
+    })
+}
+
+/// What needs the room's secret: the room, what is given as its secret, and what to do.
+pub(super) fn administration(
+    request: Request,
+    body: Fields<'_>,
+) -> Result<(RoomId, Option<Box<str>>, command::Administration), PluginError> {
+    let Administration { room, secret, deed } = Administration::parse(request, body)?;
+    let boxed = |tokens: Vec<&str>| tokens.into_iter().map(Box::from).collect();
+    let administration = match deed {
+        Deed::Edit(edit) => command::Administration::Edit(command::Edit {
+            description: edit.description.map(Box::from),
+            secret: edit.secret.map(Box::from),
+            pin: edit.pin.map(Box::from),
+            is_private: edit.is_private,
+            require_pvtid: edit.require_pvtid,
+            bitrate: edit.bitrate.map(raised),
+            fir_freq: edit.fir_freq,
+            publishers: edit.publishers,
+        }),
+        Deed::Allow(allow) => command::Administration::Allow(match allow {
+            administration::Allow::Enable => command::Allow::Enable,
+            administration::Allow::Disable => command::Allow::Disable,
+            administration::Allow::Add(tokens) => command::Allow::Add(boxed(tokens)),
+            administration::Allow::Remove(tokens) => command::Allow::Remove(boxed(tokens)),
+            administration::Allow::Unreadable => command::Allow::Unreadable,
+        }),
+        Deed::Kick(feed) => command::Administration::Kick(feed),
+        Deed::Moderate { feed, mid, mute } => command::Administration::Moderate { feed, mid, mute },
+        Deed::Record(record) => command::Administration::Record(record),
+        Deed::ListForwarders => command::Administration::ListForwarders,
+        Deed::Forward(feed) => command::Administration::Forward(feed),
+        Deed::StopForward(feed) => command::Administration::StopForward(feed),
+    };
+    Ok((room, secret.map(Box::from), administration))
 }
 
 /// `publish` and `configure` of a publisher.
@@ -210,9 +274,17 @@ mod tests {
 
     #[test]
     fn options_that_would_be_relied_upon_are_refused() {
-        assert_eq!(spec(r#"{"allowed":[]}"#), Err(499));
+        assert_eq!(spec(r#"{"permanent":true}"#), Err(499));
         assert_eq!(spec(r#"{"record":true}"#), Err(499));
         assert!(spec(r#"{"record":false,"notify_joining":true}"#).is_ok());
+    }
+
+    #[test]
+    fn an_empty_list_of_tokens_is_one_that_is_looked_at() {
+        assert!(spec("{}").unwrap().allowed.admits(None));
+        assert!(!spec(r#"{"allowed":[]}"#).unwrap().allowed.admits(None));
+        assert!(spec(r#"{"allowed":["a","b"]}"#).unwrap().allowed.admits(Some("b")));
+        assert_eq!(spec(r#"{"allowed":["a",7]}"#), Err(430));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! datagram that it seals is looked at on its way out: no key, SSRC and index may ever carry two contents.
 
 mod attention;
+mod exchange;
 mod link;
 mod order;
 mod repair;

@@ -36,24 +36,20 @@ fn section(line: &OfferedMedia) -> MediaSection {
         feedback: names.iter().copied().chain(transport_cc).map(Box::from).collect(),
     };
     let rtx = line.rtx_pt.map(|pt| rtx_payload(pt, line.pt, codec.clock_rate()));
-    let section = MediaSection {
+    let ssrcs = std::iter::once(line.ssrc).chain(line.rtx_ssrc);
+    let group = line.rtx_ssrc.map(|rtx| SsrcGroup { semantics: "FID".into(), ssrcs: vec![line.ssrc, rtx] });
+    let (stream, track) = line.msid.clone();
+    MediaSection {
+        direction: if line.active { Direction::SendOnly } else { Direction::Inactive },
         payloads: std::iter::once(payload).chain(rtx).collect(),
         extensions: extension_maps(&line.extensions),
         rtcp_mux: true,
-        ..MediaSection::new(line.kind, line.mid, PROFILE)
-    };
-    if !line.active {
-        return section;
-    }
-    let (stream, track) = line.msid.clone();
-    let ssrcs = std::iter::once(line.ssrc).chain(line.rtx_ssrc);
-    let group = line.rtx_ssrc.map(|rtx| SsrcGroup { semantics: "FID".into(), ssrcs: vec![line.ssrc, rtx] });
-    MediaSection {
-        direction: Direction::SendOnly,
-        msid: Some(Msid { stream, track }),
+        msid: line.active.then_some(Msid { stream, track }),
+        // Inactive lines keep theirs. Chromium forgets the receiver of an SSRC that is not named any more, and when the
+        // line is taken again nothing that it decodes reaches the track.
         ssrcs: ssrcs.map(|ssrc| (ssrc, CNAME.into())).collect(),
         ssrc_groups: group.into_iter().collect(),
-        ..section
+        ..MediaSection::new(line.kind, line.mid, PROFILE)
     }
 }
 
@@ -114,11 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_source_is_offered_inactive_and_without_ssrc() {
+    fn a_line_without_source_is_offered_inactive_and_keeps_what_it_is_taken_again_with() {
         let offer = offer(&[line(0, Codec::Vp8, false)], 1, 1, "1234");
         let section = &offer.media[0];
         assert_eq!((section.direction, section.rejected), (Direction::Inactive, false));
-        assert!(section.ssrcs.is_empty() && section.ssrc_groups.is_empty() && section.msid.is_none());
+        let named: Vec<u32> = section.ssrcs.iter().map(|(ssrc, _)| *ssrc).collect();
+        assert_eq!((&named[..], &section.ssrc_groups[0].ssrcs[..]), (&[1000, 2000][..], &[1000, 2000][..]));
+        assert!(section.msid.is_none());
         assert_eq!(section.payloads.len(), 2, "the codec stays, so that the line can be used again");
         assert_eq!(offer.bundle.len(), 1);
     }

@@ -1,9 +1,11 @@
 //! The rules of a room, told as requests and what comes of them. Here are the descriptions that browsers would send and
 //! a short way to write effects down.
 
+mod administering;
 mod attention;
 mod ending;
 mod model;
+mod multistream;
 mod publishing;
 mod subscribing;
 
@@ -11,8 +13,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::command::{
-    Attached, Configure, Event, JoinPublisher, JoinSubscriber, Joined, MemberRequest, Metadata, Reply, SubscribeStream,
-    Teardown,
+    Administration, Attached, Configure, Event, JoinPublisher, JoinSubscriber, Joined, MemberRequest, Metadata, Reply,
+    SubscribeStream, Teardown,
 };
 use super::effect::Effect;
 use super::error::RoomError;
@@ -46,6 +48,12 @@ impl Scene {
     fn ask(&mut self, handle: u64, request: MemberRequest) -> (Reply, Vec<String>) {
         let mut effects = Vec::new();
         let reply = self.room.handle(address(handle), request, &mut effects);
+        (reply, trace(&effects))
+    }
+
+    fn administer(&mut self, secret: Option<&str>, request: Administration) -> (Reply, Vec<String>) {
+        let mut effects = Vec::new();
+        let reply = self.room.administer(secret, request, &mut effects);
         (reply, trace(&effects))
     }
 
@@ -303,6 +311,11 @@ fn said(event: &Event) -> String {
         Event::Metadata(feed, Metadata(text)) => format!("metadata {feed} {text}"),
         Event::Talking { feed, mid, change, .. } => {
             format!("{feed} {mid} {} at {}", if change.talking { "talks" } else { "stops" }, change.level)
+        }
+        Event::Kicked(_, feed) => format!("kicked {feed}"),
+        Event::Expelled(_) => "expelled".into(),
+        Event::Moderated { feed, mid, muted, .. } => {
+            format!("{feed} {mid} {}", if *muted { "muted" } else { "unmuted" })
         }
         Event::Destroyed(_) => "destroyed".into(),
         Event::Updated(_, streams, offer) => {

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::command::{ConfigureStream, ConfigureSubscriber, HangupReason};
+use super::super::command::{
+    ConfigureStream, ConfigureSubscriber, HangupReason, LegacyFeed, Subscribe, Switch, SwitchStream, Unsubscribe,
+    Update,
+};
 use super::super::room::RoomGauges;
 use super::*;
 use crate::id::{LegId, StreamId};
@@ -27,6 +30,11 @@ enum Op {
     Pause,
     Send(bool),
     Renew { restart: bool },
+    Update { add: Vec<u64>, drop: Option<u64>, own: Option<u8> },
+    Switch { feed: u64, line: u8 },
+    SwitchFeed(u64),
+    Kick(u64),
+    Moderate { feed: u64, mute: bool },
     Leave,
     Hangup,
     Detach,
@@ -50,6 +58,12 @@ fn ops() -> impl Strategy<Value = Vec<(u64, Op)>> {
         1 => Just(Op::Pause),
         1 => any::<bool>().prop_map(Op::Send),
         1 => any::<bool>().prop_map(|restart| Op::Renew { restart }),
+        4 => (prop::collection::vec(1..=HANDLES, 0..3), prop::option::of(1..=HANDLES), prop::option::of(0..3u8))
+            .prop_map(|(add, drop, own)| Op::Update { add, drop, own }),
+        2 => (1..=HANDLES, 0..3u8).prop_map(|(feed, line)| Op::Switch { feed, line }),
+        1 => (1..=HANDLES).prop_map(Op::SwitchFeed),
+        1 => (1..=HANDLES).prop_map(Op::Kick),
+        1 => (1..=HANDLES, any::<bool>()).prop_map(|(feed, mute)| Op::Moderate { feed, mute }),
         1 => Just(Op::Leave),
         1 => Just(Op::Hangup),
         2 => Just(Op::Detach),
@@ -149,6 +163,11 @@ impl History {
                 }
                 None
             }
+            Op::Kick(feed) => Some(self.room.administer(None, Administration::Kick(feed.into()), &mut effects)),
+            Op::Moderate { feed, mute } => {
+                let request = Administration::Moderate { feed: feed.into(), mid: mid("0"), mute };
+                Some(self.room.administer(None, request, &mut effects))
+            }
             op => {
                 let Some(request) = self.request(handle, op) else { return };
                 Some(self.room.handle(address(handle), request, &mut effects))
@@ -177,15 +196,33 @@ impl History {
                     self.offers.insert(handle, offer);
                 }
             }
+            Some(Reply::Updated(updated)) => {
+                if let Some((_, offer)) = updated.offered {
+                    self.offered(handle, offer);
+                }
+            }
+            Some(Reply::Switched(switched)) => {
+                if let Some(offer) = switched.offer {
+                    self.offered(handle, offer);
+                }
+            }
             _ => {}
         }
         for effect in effects {
             if let Effect::Tell { to, event: Event::Updated(_, _, offer) } = effect {
-                let last = self.offers.insert(to[0].handle.0, (**offer).clone()).expect("an earlier offer");
-                assert_eq!(last.origin_version + 1, offer.origin_version);
-                assert_eq!(last.media.len(), offer.media.len());
+                self.offered(to[0].handle.0, (**offer).clone());
             }
         }
+    }
+
+    /// A later offer: m-lines are never dropped, and keep their kinds and the SSRCs that they once had.
+    fn offered(&mut self, handle: u64, offer: Description) {
+        let version = offer.origin_version;
+        let later: Vec<(MediaKind, Mid)> = offer.media.iter().map(|media| (media.kind, media.mid)).collect();
+        let last = self.offers.insert(handle, offer).expect("an earlier offer");
+        assert_eq!(last.origin_version + 1, version);
+        let before = last.media.iter().map(|media| (media.kind, media.mid));
+        assert!(before.zip(&later).all(|(before, later)| before == *later) && last.media.len() <= later.len());
     }
 
     fn request(&self, handle: u64, op: Op) -> Option<MemberRequest> {
@@ -234,8 +271,27 @@ impl History {
                 update: true,
                 ..ConfigureSubscriber::default()
             }),
+            Op::Update { add, drop, own } => MemberRequest::Update(Update {
+                subscribe: add
+                    .into_iter()
+                    .map(|feed| SubscribeStream { feed: feed.into(), mid: None, crossrefid: None, delay: None })
+                    .map(|stream| Subscribe { stream, send: true })
+                    .collect(),
+                unsubscribe: vec![
+                    Unsubscribe { feed: drop.map(FeedId::from), ..Unsubscribe::default() },
+                    Unsubscribe { sub_mid: own.map(|own| mid(&own.to_string())), ..Unsubscribe::default() },
+                ],
+            }),
+            Op::Switch { feed, line } => {
+                let line = mid(&line.to_string());
+                let entry = SwitchStream { feed: feed.into(), mid: line, sub_mid: line };
+                MemberRequest::Switch(Switch::Streams(vec![entry]))
+            }
+            Op::SwitchFeed(feed) => {
+                MemberRequest::Switch(Switch::Feed(LegacyFeed { feed: feed.into(), audio: true, video: true }))
+            }
             Op::Leave => MemberRequest::Leave,
-            Op::Hangup | Op::Detach | Op::Up | Op::Down => return None,
+            Op::Hangup | Op::Detach | Op::Up | Op::Down | Op::Kick(_) | Op::Moderate { .. } => return None,
         })
     }
 }

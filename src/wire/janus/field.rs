@@ -196,6 +196,11 @@ impl<'v> Fields<'v> {
         integer(self.object.get(name)?)
     }
 
+    /// What ids are.
+    pub fn ids(self) -> Ids {
+        self.ids
+    }
+
     /// An id of this server's kind.
     pub fn id(self, name: &str) -> Option<Name> {
         match self.ids {

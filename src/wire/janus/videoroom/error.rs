@@ -17,6 +17,14 @@ pub enum RequestError {
     Field(FieldError),
     /// 430: the right type with a value that cannot be; carries the element.
     Value(&'static str),
+    /// 429: an `update` that names nothing.
+    NothingToUpdate,
+    /// 430: an action that is none; carries it.
+    Action(Box<str>),
+    /// 430: a list with something in it that is no string; carries the element.
+    NotAString(&'static str),
+    /// 430: a list of so-and-so without entries; carries of what.
+    Empty(&'static str),
     /// 430: a list with a codec that this server does not have; carries the element and what it has.
     Codec(&'static str, Box<str>),
     /// 430: a layer beyond 2; carries the element.
@@ -30,8 +38,14 @@ impl RequestError {
     pub fn code(&self) -> u16 {
         match self {
             RequestError::Unknown(_) | RequestError::UnexpectedJsep => 423,
-            RequestError::Field(FieldError::Missing(_)) => 429,
-            RequestError::Field(_) | RequestError::Value(_) | RequestError::Codec(..) | RequestError::Layer(_) => 430,
+            RequestError::Field(FieldError::Missing(_)) | RequestError::NothingToUpdate => 429,
+            RequestError::Field(_)
+            | RequestError::Value(_)
+            | RequestError::Action(_)
+            | RequestError::NotAString(_)
+            | RequestError::Empty(_)
+            | RequestError::Codec(..)
+            | RequestError::Layer(_) => 430,
             RequestError::Unsupported(_) => 499,
         }
     }
@@ -44,6 +58,12 @@ impl fmt::Display for RequestError {
             RequestError::UnexpectedJsep => f.write_str("Subscribers can't send a description when joining"),
             RequestError::Field(error) => error.fmt(f),
             RequestError::Value(name) => write!(f, "Invalid element ({name})"),
+            RequestError::NothingToUpdate => {
+                f.write_str("At least one of either 'subscribe' or 'unsubscribe' must be present")
+            }
+            RequestError::Action(name) => write!(f, "Unsupported action '{name}' (allowed)"),
+            RequestError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
+            RequestError::Empty(what) => write!(f, "Empty {what} list"),
             RequestError::Codec(name, known) => write!(f, "Invalid element ({name} can only be or contain {known})"),
             RequestError::Layer(name) => write!(f, "Invalid value ({name} should be 0, 1 or 2)"),
             RequestError::Unsupported(name) => write!(f, "Not supported by this server ({name})"),

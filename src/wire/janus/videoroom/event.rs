@@ -46,6 +46,46 @@ pub enum Gone<'a> {
     Leaving(Id<'a>),
 }
 
+/// `event` about somebody else who was thrown out. Upstream shows the name too, and janode takes that for a new name:
+/// this is the form that both read alike.
+#[derive(Debug, Serialize)]
+pub struct Kicked<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Who.
+    pub kicked: Id<'a>,
+}
+
+/// `event` to the one who was thrown out.
+#[derive(Debug, Serialize)]
+pub struct Expelled<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// `ok`
+    pub leaving: &'static str,
+    /// `kicked`
+    pub reason: &'static str,
+}
+
+/// `event` about a stream that a moderator has muted, or not any more.
+#[derive(Debug, Serialize)]
+pub struct Moderated<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// Whose.
+    pub id: Id<'a>,
+    /// Which m-line.
+    pub mid: &'a str,
+    /// `muted` or `unmuted`.
+    pub moderation: &'static str,
+}
+
 /// A participant's new name; Janus gives no `room` here.
 #[derive(Debug, Serialize)]
 pub struct Display<'a> {
@@ -109,15 +149,16 @@ pub struct Destroyed<'a> {
     pub room: Id<'a>,
 }
 
-/// `updated` with an offer.
+/// `updated` with an offer, or without when there was nothing to do; and `updating`.
 #[derive(Debug, Serialize)]
 pub struct Updated<'a> {
-    /// `updated`
+    /// `updated` or `updating`.
     pub videoroom: &'static str,
     /// The room.
     pub room: Id<'a>,
-    /// All m-lines.
-    pub streams: Vec<Subscription<'a>>,
+    /// All m-lines; only with an offer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<Vec<Subscription<'a>>>,
 }
 
 /// A confirmation of a request.

@@ -7,6 +7,7 @@
 
 use serde::{Serialize, Serializer};
 
+pub mod administration;
 pub mod error;
 pub mod event;
 pub mod publisher;

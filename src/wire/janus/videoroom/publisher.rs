@@ -22,6 +22,8 @@ pub struct JoinPublisher<'v> {
     pub metadata: Option<String>,
     /// The room's pin.
     pub pin: Option<&'v str>,
+    /// One of the room's `allowed`.
+    pub token: Option<&'v str>,
     /// `audio_active_packets`
     pub audio_active_packets: Option<u32>,
     /// `audio_level_average`
@@ -47,6 +49,7 @@ impl<'v> JoinPublisher<'v> {
             metadata: metadata(fields)?,
             // Its type matters only to a room that has one, and to that one it is missing then.
             pin: fields.text("pin"),
+            token: fields.text("token"),
             audio_active_packets: small(fields, "audio_active_packets")?,
             audio_level_average: small(fields, "audio_level_average")?,
         })
@@ -184,7 +187,7 @@ impl ConfigureStream {
 
     fn parse(fields: Fields<'_>) -> Result<ConfigureStream, RequestError> {
         Ok(ConfigureStream {
-            mid: parse_mid(fields)?,
+            mid: parse_mid(fields, "mid")?,
             send: fields.flag("send"),
             keyframe: fields.flag("keyframe").unwrap_or(false),
             min_delay: fields.integer("min_delay"),
@@ -205,8 +208,8 @@ fn metadata(fields: Fields<'_>) -> Result<Option<String>, RequestError> {
 }
 
 /// An m-line's tag; one that is too long cannot name anything.
-pub(super) fn parse_mid(fields: Fields<'_>) -> Result<Option<Mid>, RequestError> {
-    fields.text("mid").map(|mid| Mid::from(mid).map_err(|_| RequestError::Value("mid"))).transpose()
+pub(super) fn parse_mid(fields: Fields<'_>, name: &'static str) -> Result<Option<Mid>, RequestError> {
+    fields.text(name).map(|mid| Mid::from(mid).map_err(|_| RequestError::Value(name))).transpose()
 }
 
 /// Layer targets are 0, 1 or 2.
@@ -354,6 +357,8 @@ pub struct Stream<'a> {
     pub h264_profile: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vp9_profile: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub moderated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audiolevel_ext_id: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,14 +8,30 @@ use crate::wire::janus::field::{Field, Fields, Kind};
 pub enum Request {
     /// `create`
     Create,
+    /// `edit`
+    Edit,
     /// `destroy`
     Destroy,
     /// `exists`
     Exists,
     /// `list`
     List,
+    /// `allowed`
+    Allowed,
+    /// `kick`
+    Kick,
+    /// `moderate`
+    Moderate,
+    /// `enable_recording`
+    EnableRecording,
     /// `listparticipants`
     ListParticipants,
+    /// `listforwarders`
+    ListForwarders,
+    /// `rtp_forward`
+    RtpForward,
+    /// `stop_rtp_forward`
+    StopRtpForward,
     /// `join`
     Join,
     /// `joinandconfigure`
@@ -30,18 +46,34 @@ pub enum Request {
     Start,
     /// `pause`
     Pause,
+    /// `switch`
+    Switch,
+    /// `subscribe`
+    Subscribe,
+    /// `unsubscribe`
+    Unsubscribe,
+    /// `update`
+    Update,
     /// `leave`
     Leave,
 }
 
 const REQUEST: &[Field] = &[Field::required("request", Kind::Text)];
 
-const NAMES: [(&str, Request); 13] = [
+const NAMES: [(&str, Request); 25] = [
     ("create", Request::Create),
+    ("edit", Request::Edit),
     ("destroy", Request::Destroy),
     ("exists", Request::Exists),
     ("list", Request::List),
+    ("allowed", Request::Allowed),
+    ("kick", Request::Kick),
+    ("moderate", Request::Moderate),
+    ("enable_recording", Request::EnableRecording),
     ("listparticipants", Request::ListParticipants),
+    ("listforwarders", Request::ListForwarders),
+    ("rtp_forward", Request::RtpForward),
+    ("stop_rtp_forward", Request::StopRtpForward),
     ("join", Request::Join),
     ("joinandconfigure", Request::JoinAndConfigure),
     ("configure", Request::Configure),
@@ -49,6 +81,10 @@ const NAMES: [(&str, Request); 13] = [
     ("unpublish", Request::Unpublish),
     ("start", Request::Start),
     ("pause", Request::Pause),
+    ("switch", Request::Switch),
+    ("subscribe", Request::Subscribe),
+    ("unsubscribe", Request::Unsubscribe),
+    ("update", Request::Update),
     ("leave", Request::Leave),
 ];
 
@@ -71,7 +107,16 @@ impl Request {
     /// Whether the answer is a `success` without `ack`; these work on every handle and never change its role.
     pub fn is_synchronous(self) -> bool {
         use Request::*;
-        matches!(self, Create | Destroy | Exists | List | ListParticipants)
+        matches!(self, Create | Destroy | Exists | List | ListParticipants) || self.is_administration()
+    }
+
+    /// Whether it needs the room's secret, where there is one, and changes or shows what is behind it.
+    pub fn is_administration(self) -> bool {
+        use Request::*;
+        matches!(
+            self,
+            Edit | Allowed | Kick | Moderate | EnableRecording | ListForwarders | RtpForward | StopRtpForward
+        )
     }
 
     /// Whether it makes a handle a member of a room.

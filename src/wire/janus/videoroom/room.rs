@@ -1,6 +1,7 @@
 //! `create`, `destroy`, `exists`, `list`, `listparticipants`: requests about rooms, answered with `success`.
 
 use serde::Serialize;
+use simd_json::borrowed::Value;
 
 use super::error::RequestError;
 use super::publisher::Identity;
@@ -23,6 +24,8 @@ pub struct Create<'v> {
     pub secret: Option<&'v str>,
     /// Empty is none.
     pub pin: Option<&'v str>,
+    /// Tokens to join with; also an empty list is one that is looked at.
+    pub allowed: Option<Vec<&'v str>>,
     /// Subscribers must present a `private_id`.
     pub require_pvtid: bool,
     /// Bits per second.
@@ -108,10 +111,6 @@ impl<'v> Create<'v> {
     /// Reads a `create`.
     pub fn parse(body: Fields<'v>) -> Result<Create<'v>, RequestError> {
         let fields = body.check(CREATE)?;
-        // An access list that is not enforced would leave the room open.
-        if fields.value("allowed").is_some() {
-            return Err(RequestError::Unsupported("allowed"));
-        }
         if let Some(name) = UNSUPPORTED.into_iter().find(|name| fields.flag(name) == Some(true)) {
             return Err(RequestError::Unsupported(name));
         }
@@ -122,6 +121,7 @@ impl<'v> Create<'v> {
             is_private: fields.flag("is_private").unwrap_or(false),
             secret: filled(fields.text("secret")),
             pin: filled(fields.text("pin")),
+            allowed: strings(fields, "allowed")?,
             require_pvtid: fields.flag("require_pvtid").unwrap_or(false),
             bitrate: fields.natural("bitrate"),
             bitrate_cap: fields.flag("bitrate_cap").unwrap_or(false),
@@ -146,8 +146,18 @@ impl<'v> Create<'v> {
 }
 
 /// An empty text where an empty one means none.
-fn filled(text: Option<&str>) -> Option<&str> {
+pub(super) fn filled(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
+}
+
+/// A list of strings, if it is there.
+pub(super) fn strings<'v>(fields: Fields<'v>, name: &'static str) -> Result<Option<Vec<&'v str>>, RequestError> {
+    let Some(items) = fields.array(name) else { return Ok(None) };
+    let texts = items.iter().map(|item| match item {
+        Value::String(text) => Ok(&**text),
+        _ => Err(RequestError::NotAString(name)),
+    });
+    texts.collect::<Result<_, _>>().map(Some)
 }
 
 /// A number that must fit a smaller type; larger ones are values that cannot be.
@@ -187,7 +197,7 @@ pub fn parse_join(body: Fields<'_>) -> Result<RoomId, RequestError> {
     required_room(body.check(&[Field::required("room", Kind::Id), Field::required("ptype", Kind::Text)])?)
 }
 
-fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
+pub(super) fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
     fields.id("room").map(RoomId).ok_or(RequestError::Field(FieldError::Missing("room")))
 }
 
@@ -196,10 +206,10 @@ pub fn parse_list(body: Fields<'_>) -> Option<&str> {
     body.text("admin_key")
 }
 
-/// `created` and `destroyed` as answers.
+/// `created`, `edited` and `destroyed` as answers.
 #[derive(Debug, Serialize)]
 pub struct Made<'a> {
-    /// `created` or `destroyed`.
+    /// Which of them.
     pub videoroom: &'static str,
     /// Which.
     pub room: Id<'a>,

@@ -1,12 +1,13 @@
-//! `join` as subscriber and `configure` of a subscriber; `attached` and the streams of a subscription.
+//! `join`, `subscribe`, `unsubscribe`, `update`, `switch` and `configure` of a subscriber; `attached`, `switched` and the
+//! streams of a subscription.
 
 use serde::Serialize;
 
 use super::error::RequestError;
 use super::publisher::{ConfigureStream, bounded, check_layers, parse_mid};
 use super::{Id, Object};
-use crate::id::FeedId;
-use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
+use crate::id::{FeedId, Name};
+use crate::wire::janus::field::{Field, FieldError, Fields, Ids, Kind};
 use crate::wire::sdp::Mid;
 
 /// `join` with `ptype: "subscriber"`, without the room.
@@ -49,6 +50,8 @@ pub struct SubscribeStream<'v> {
     pub mid: Option<Mid>,
     /// Echoed.
     pub crossrefid: Option<&'v str>,
+    /// Whether to relay it at once; true by default.
+    pub send: bool,
     /// Playout-delay in units of 10 ms.
     pub min_delay: Option<i64>,
     /// Likewise.
@@ -116,9 +119,161 @@ impl<'v> SubscribeStream<'v> {
         check_layers(entry)?;
         let feed = entry.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
         let (min_delay, max_delay) = (entry.integer("min_delay"), entry.integer("max_delay"));
-        let crossrefid = entry.text("crossrefid");
-        Ok(SubscribeStream { feed, mid: parse_mid(entry)?, crossrefid, min_delay, max_delay })
+        let (crossrefid, send) = (entry.text("crossrefid"), entry.flag("send").unwrap_or(true));
+        Ok(SubscribeStream { feed, mid: parse_mid(entry, "mid")?, crossrefid, send, min_delay, max_delay })
     }
+
+    fn parse_all(fields: Fields<'v>, name: &'static str) -> Result<Vec<SubscribeStream<'v>>, RequestError> {
+        let entries = listed(fields, name, "subscription")?;
+        entries.into_iter().map(SubscribeStream::parse).collect()
+    }
+}
+
+/// `subscribe`, `unsubscribe` or `update`.
+#[derive(Debug, Default)]
+pub struct Update<'v> {
+    /// What to add.
+    pub subscribe: Vec<SubscribeStream<'v>>,
+    /// What to take away, before that.
+    pub unsubscribe: Vec<Unsubscribe>,
+}
+
+/// One entry of what to take away.
+#[derive(Debug)]
+pub struct Unsubscribe {
+    /// Everything of this feed,
+    pub feed: Option<FeedId>,
+    /// or this m-line of it,
+    pub mid: Option<Mid>,
+    /// or what is on this m-line of the subscriber's own.
+    pub sub_mid: Option<Mid>,
+}
+
+const UNSUBSCRIBE: &[Field] =
+    &[Field::optional("feed", Kind::Id), Field::optional("mid", Kind::Text), Field::optional("sub_mid", Kind::Text)];
+
+const STREAMS: &[Field] = &[Field::required("streams", Kind::Array)];
+
+const UPDATE: &[Field] = &[Field::optional("subscribe", Kind::Array), Field::optional("unsubscribe", Kind::Array)];
+
+impl<'v> Update<'v> {
+    /// Reads a `subscribe`.
+    pub fn parse_subscribe(body: Fields<'v>) -> Result<Update<'v>, RequestError> {
+        let subscribe = SubscribeStream::parse_all(body.check(STREAMS)?, "streams")?;
+        Ok(Update { subscribe, unsubscribe: Vec::new() })
+    }
+
+    /// Reads an `unsubscribe`.
+    pub fn parse_unsubscribe(body: Fields<'v>) -> Result<Update<'v>, RequestError> {
+        let unsubscribe = Unsubscribe::parse_all(body.check(STREAMS)?, "streams")?;
+        Ok(Update { subscribe: Vec::new(), unsubscribe })
+    }
+
+    /// Reads an `update`, which has at least one of the two lists.
+    pub fn parse(body: Fields<'v>) -> Result<Update<'v>, RequestError> {
+        let fields = body.check(UPDATE)?;
+        let mut update = Update::default();
+        if fields.value("subscribe").is_some() {
+            update.subscribe = SubscribeStream::parse_all(fields, "subscribe")?;
+        }
+        if fields.value("unsubscribe").is_some() {
+            update.unsubscribe = Unsubscribe::parse_all(fields, "unsubscribe")?;
+        }
+        if update.subscribe.is_empty() && update.unsubscribe.is_empty() {
+            return Err(RequestError::NothingToUpdate);
+        }
+        Ok(update)
+    }
+}
+
+impl Unsubscribe {
+    fn parse_all(fields: Fields<'_>, name: &'static str) -> Result<Vec<Unsubscribe>, RequestError> {
+        let entries = listed(fields, name, "unsubscription")?;
+        entries.into_iter().map(Unsubscribe::parse).collect()
+    }
+
+    fn parse(entry: Fields<'_>) -> Result<Unsubscribe, RequestError> {
+        let entry = entry.check(UNSUBSCRIBE)?;
+        let (mid, sub_mid) = (parse_mid(entry, "mid")?, parse_mid(entry, "sub_mid")?);
+        Ok(Unsubscribe { feed: entry.id("feed").map(FeedId), mid, sub_mid })
+    }
+}
+
+/// `switch`
+#[derive(Debug)]
+pub enum Switch {
+    /// `streams`, at least one.
+    Streams(Vec<SwitchStream>),
+    /// `feed` with its flags.
+    Legacy {
+        /// Whose.
+        feed: FeedId,
+        /// Whether audio is switched.
+        audio: bool,
+        /// Whether video is switched.
+        video: bool,
+    },
+}
+
+/// One entry of a `switch`.
+#[derive(Debug)]
+pub struct SwitchStream {
+    /// Whose.
+    pub feed: FeedId,
+    /// Which m-line of the feed.
+    pub mid: Mid,
+    /// The subscriber's own m-line.
+    pub sub_mid: Mid,
+}
+
+const SWITCH: &[Field] = &[
+    Field::optional("streams", Kind::Array),
+    Field::optional("feed", Kind::Id),
+    Field::optional("audio", Kind::Flag),
+    Field::optional("video", Kind::Flag),
+    Field::optional("data", Kind::Flag),
+];
+
+const SWITCH_STREAM: &[Field] = &[
+    Field::required("feed", Kind::Id),
+    Field::required("mid", Kind::Text),
+    Field::required("sub_mid", Kind::Text),
+    Field::optional("substream", Kind::Natural),
+    Field::optional("temporal", Kind::Natural),
+    Field::optional("spatial_layer", Kind::Natural),
+    Field::optional("temporal_layer", Kind::Natural),
+];
+
+impl Switch {
+    /// Reads a `switch`.
+    pub fn parse(body: Fields<'_>) -> Result<Switch, RequestError> {
+        let fields = body.check(SWITCH)?;
+        let entries = bounded(fields.objects("streams")?, "streams")?;
+        if !entries.is_empty() {
+            return Ok(Switch::Streams(entries.into_iter().map(SwitchStream::parse).collect::<Result<_, _>>()?));
+        }
+        // Janus takes a number that is not given for 0, which is nobody's.
+        let nobody = || (fields.ids() == Ids::Numbers).then_some(Name::Number(0));
+        let feed = fields.id("feed").or_else(nobody).map(FeedId).ok_or(FieldError::Missing("feed"))?;
+        let flag = |name| fields.flag(name).unwrap_or(true);
+        Ok(Switch::Legacy { feed, audio: flag("audio"), video: flag("video") })
+    }
+}
+
+impl SwitchStream {
+    fn parse(entry: Fields<'_>) -> Result<SwitchStream, RequestError> {
+        let entry = entry.check(SWITCH_STREAM)?;
+        let feed = entry.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
+        let mid = parse_mid(entry, "mid")?.ok_or(FieldError::Missing("mid"))?;
+        let sub_mid = parse_mid(entry, "sub_mid")?.ok_or(FieldError::Missing("sub_mid"))?;
+        Ok(SwitchStream { feed, mid, sub_mid })
+    }
+}
+
+/// The entries of a list that must have some; `of` says of what it is one.
+fn listed<'v>(fields: Fields<'v>, name: &'static str, of: &'static str) -> Result<Vec<Fields<'v>>, RequestError> {
+    let entries = bounded(fields.objects(name)?, name)?;
+    if entries.is_empty() { Err(RequestError::Empty(of)) } else { Ok(entries) }
 }
 
 /// `configure` of a subscriber.
@@ -194,6 +349,21 @@ pub struct Legacy<'a> {
     pub metadata: Option<Object<'a>>,
     /// `deprecated_api`
     pub warning: &'static str,
+}
+
+/// `switched: "ok"`
+#[derive(Debug, Serialize)]
+pub struct Switched<'a> {
+    /// `event`
+    pub videoroom: &'static str,
+    /// The room.
+    pub room: Id<'a>,
+    /// `ok`
+    pub switched: &'static str,
+    /// M-lines that have another source now.
+    pub changes: usize,
+    /// All m-lines.
+    pub streams: Vec<Subscription<'a>>,
 }
 
 /// One m-line of a subscriber.

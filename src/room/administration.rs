@@ -1,0 +1,111 @@
+//! What the room's secret is for, beside ending the room: changing it, throwing participants out, muting their streams.
+
+use super::command::{Administration, Allow, Edit, Event, Reply};
+use super::effect::Effect;
+use super::error::RoomError;
+use super::room::{Role, Room, tell};
+use super::secret;
+use crate::id::{FeedId, LegId, MemberId};
+use crate::wire::sdp::Mid;
+
+impl Room {
+    /// A request about the room, from whoever knows its secret. The reply goes out first, then the effects take place
+    /// in their order.
+    pub fn administer(&mut self, secret: Option<&str>, request: Administration, effects: &mut Vec<Effect>) -> Reply {
+        let authorized = secret::check("secret", self.spec.secret.as_deref(), secret);
+        let reply = authorized.and_then(|()| match request {
+            Administration::Edit(edit) => Ok(self.edit(edit)),
+            Administration::Allow(allow) => self.allow(allow),
+            Administration::Kick(feed) => self.kick(feed, effects),
+            Administration::Moderate { feed, mid, mute } => self.moderate(feed, mid, mute, effects),
+            Administration::Record(false) => Ok(Reply::Recording(false)),
+            Administration::Record(true) => Err(RoomError::NotYet("enable_recording")),
+            Administration::ListForwarders => Ok(Reply::Forwarders(self.room())),
+            Administration::Forward(feed) => self.forward(feed, "rtp_forward"),
+            Administration::StopForward(feed) => self.forward(feed, "stop_rtp_forward"),
+        });
+        reply.unwrap_or_else(Reply::Refused)
+    }
+
+    fn edit(&mut self, edit: Edit) -> Reply {
+        let spec = &mut self.spec;
+        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers } = edit;
+        spec.description = description.unwrap_or_else(|| spec.description.clone());
+        spec.secret = secret.or_else(|| spec.secret.take());
+        spec.pin = pin.or_else(|| spec.pin.take());
+        spec.is_private = is_private.unwrap_or(spec.is_private);
+        spec.require_pvtid = require_pvtid.unwrap_or(spec.require_pvtid);
+        spec.bitrate = bitrate.unwrap_or(spec.bitrate);
+        spec.fir_freq = fir_freq.unwrap_or(spec.fir_freq);
+        spec.publishers = publishers.unwrap_or(spec.publishers);
+        Reply::Edited(self.room())
+    }
+
+    fn allow(&mut self, allow: Allow) -> Result<Reply, RoomError> {
+        match allow {
+            Allow::Enable => self.allowed.check(true),
+            Allow::Disable => {
+                self.allowed.check(false);
+                return Ok(Reply::Allowed(self.room(), None));
+            }
+            Allow::Add(tokens) => self.allowed.add(tokens)?,
+            Allow::Remove(tokens) => self.allowed.remove(&tokens),
+            Allow::Unreadable => return Err(RoomError::NotAString("allowed")),
+        }
+        Ok(Reply::Allowed(self.room(), Some(self.allowed.tokens())))
+    }
+
+    /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
+    fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
+        let member = self.participant(&feed)?;
+        self.withdraw(member, effects);
+        if self.spec.require_pvtid {
+            self.silence(self.publisher(member).private_id, effects);
+        }
+        tell(effects, vec![self.members[member].address], Event::Expelled(self.room()));
+        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
+        self.finish(member, effects);
+        Ok(Reply::Kicked)
+    }
+
+    /// What somebody who was thrown out receives stops: the room lets nobody in who is not a participant.
+    fn silence(&mut self, private_id: u32, effects: &mut Vec<Effect>) {
+        let owned: Vec<MemberId> = self
+            .members
+            .iter()
+            .filter(|(_, member)| {
+                matches!(&member.role, Role::Subscriber(subscriber) if subscriber.private_id == Some(private_id))
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for member in owned {
+            let subscriber = self.subscriber_mut(member);
+            subscriber.is_silenced = true;
+            let legs = subscriber.legs.clone();
+            self.settle(&legs, effects);
+        }
+    }
+
+    /// Everybody is told, the publisher too, and also of what was so before.
+    fn moderate(&mut self, feed: FeedId, mid: Mid, mute: bool, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
+        let member = self.participant(&feed)?;
+        let line = self.publisher_mut(member).lines.iter_mut().find(|line| line.media.mid == mid);
+        let line = line.ok_or(RoomError::NoSuchStream(mid))?;
+        line.muted = mute;
+        let legs: Vec<LegId> = line.stream.map_or(Vec::new(), |stream| self.streams[stream].legs.clone());
+        self.settle(&legs, effects);
+        self.watch_talking(member, effects);
+        let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
+        tell(effects, self.participants_except(None), event);
+        Ok(Reply::Moderated)
+    }
+
+    fn participant(&self, feed: &FeedId) -> Result<MemberId, RoomError> {
+        self.feeds.get(feed).copied().ok_or_else(|| RoomError::NoSuchUser(feed.clone(), self.room()))
+    }
+
+    /// Who is there can be told already.
+    fn forward(&self, feed: FeedId, request: &'static str) -> Result<Reply, RoomError> {
+        if self.feeds.contains_key(&feed) { Err(RoomError::NotYet(request)) } else { Err(RoomError::NoSuchFeed(feed)) }
+    }
+}

@@ -1,0 +1,238 @@
+//! What needs the room's secret, beside ending the room: `edit`, `allowed`, `kick`, `moderate`, `enable_recording`, and
+//! what is about forwarders.
+
+use serde::Serialize;
+
+use super::Id;
+use super::error::RequestError;
+use super::publisher::parse_mid;
+use super::request::Request;
+use super::room::{filled, required_room, small, strings};
+use crate::id::{FeedId, RoomId};
+use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
+use crate::wire::sdp::Mid;
+
+/// One of these requests.
+#[derive(Debug)]
+pub struct Administration<'v> {
+    /// Which room.
+    pub room: RoomId,
+    /// Needed when the room has one.
+    pub secret: Option<&'v str>,
+    /// What to do.
+    pub deed: Deed<'v>,
+}
+
+/// What to do with a room.
+#[derive(Debug)]
+pub enum Deed<'v> {
+    /// `edit`
+    Edit(Edit<'v>),
+    /// `allowed`
+    Allow(Allow<'v>),
+    /// `kick`
+    Kick(FeedId),
+    /// `moderate`
+    Moderate {
+        /// Whose.
+        feed: FeedId,
+        /// Which m-line.
+        mid: Mid,
+        /// No more, or again?
+        mute: bool,
+    },
+    /// `enable_recording`
+    Record(bool),
+    /// `listforwarders`
+    ListForwarders,
+    /// `rtp_forward`
+    Forward(FeedId),
+    /// `stop_rtp_forward`
+    StopForward(FeedId),
+}
+
+impl<'v> Administration<'v> {
+    /// Reads one of the requests that [`Request::is_administration`] names.
+    pub fn parse(request: Request, body: Fields<'v>) -> Result<Administration<'v>, RequestError> {
+        // Where in its table each has the room is Janus' order.
+        let deed = match request {
+            Request::Edit => Deed::Edit(Edit::parse(body)?),
+            Request::Allowed => Deed::Allow(Allow::parse(body)?),
+            Request::Kick => Deed::Kick(required_feed(body.check(KICK)?, "id")?),
+            Request::Moderate => parse_moderate(body)?,
+            Request::EnableRecording => {
+                Deed::Record(body.check(RECORD)?.flag("record").ok_or(FieldError::Missing("record"))?)
+            }
+            Request::ListForwarders => {
+                body.check(LIST_FORWARDERS)?;
+                Deed::ListForwarders
+            }
+            Request::RtpForward => Deed::Forward(required_feed(body.check(FORWARD)?, "publisher_id")?),
+            Request::StopRtpForward => Deed::StopForward(required_feed(body.check(STOP_FORWARD)?, "publisher_id")?),
+            other => return Err(RequestError::Unknown(other.name().into())),
+        };
+        // The type of `secret` matters only to a room that has one, and to that one it is missing then.
+        Ok(Administration { room: required_room(body)?, secret: filled(body.text("secret")), deed })
+    }
+}
+
+/// `edit`: what is absent stays, and so does what is given empty.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names are the keys behind `new_`")]
+pub struct Edit<'v> {
+    pub description: Option<&'v str>,
+    pub secret: Option<&'v str>,
+    pub pin: Option<&'v str>,
+    pub is_private: Option<bool>,
+    pub require_pvtid: Option<bool>,
+    pub bitrate: Option<u64>,
+    pub fir_freq: Option<u32>,
+    pub publishers: Option<usize>,
+}
+
+const EDIT: &[Field] = &[
+    Field::required("room", Kind::Id),
+    Field::optional("new_description", Kind::Label),
+    Field::optional("new_is_private", Kind::Flag),
+    Field::optional("new_secret", Kind::Label),
+    Field::optional("new_pin", Kind::Label),
+    Field::optional("new_require_pvtid", Kind::Flag),
+    Field::optional("new_bitrate", Kind::Natural),
+    Field::optional("new_fir_freq", Kind::Natural),
+    Field::optional("new_publishers", Kind::Natural),
+    // Of recordings, of which there are none.
+    Field::optional("new_lock_record", Kind::Flag),
+    Field::optional("new_rec_dir", Kind::Text),
+    Field::optional("permanent", Kind::Flag),
+];
+
+impl<'v> Edit<'v> {
+    fn parse(fields: Fields<'v>) -> Result<Edit<'v>, RequestError> {
+        let fields = fields.check(EDIT)?;
+        if fields.flag("permanent") == Some(true) {
+            return Err(RequestError::Unsupported("permanent"));
+        }
+        Ok(Edit {
+            description: filled(fields.text("new_description")),
+            secret: filled(fields.text("new_secret")),
+            pin: filled(fields.text("new_pin")),
+            is_private: fields.flag("new_is_private"),
+            require_pvtid: fields.flag("new_require_pvtid"),
+            bitrate: fields.natural("new_bitrate"),
+            fir_freq: small(fields, "new_fir_freq")?,
+            publishers: small(fields, "new_publishers")?,
+        })
+    }
+}
+
+/// `allowed`, by its `action`.
+#[derive(Debug)]
+pub enum Allow<'v> {
+    /// `enable`
+    Enable,
+    /// `disable`
+    Disable,
+    /// `add`
+    Add(Vec<&'v str>),
+    /// `remove`
+    Remove(Vec<&'v str>),
+    /// One of these with something in the list that is no string.
+    Unreadable,
+}
+
+const ALLOWED: &[Field] = &[
+    Field::required("room", Kind::Id),
+    Field::required("action", Kind::Text),
+    Field::optional("allowed", Kind::Array),
+];
+
+impl<'v> Allow<'v> {
+    fn parse(fields: Fields<'v>) -> Result<Allow<'v>, RequestError> {
+        let fields = fields.check(ALLOWED)?;
+        let tokens = strings(fields, "allowed").map(Option::unwrap_or_default);
+        let action = fields.text("action").unwrap_or_default();
+        Ok(match &*action.to_ascii_lowercase() {
+            "enable" => Allow::Enable,
+            "disable" => Allow::Disable,
+            "add" => tokens.map_or(Allow::Unreadable, Allow::Add),
+            "remove" => tokens.map_or(Allow::Unreadable, Allow::Remove),
+            _ => return Err(RequestError::Action(action.into())),
+        })
+    }
+}
+
+const KICK: &[Field] = &[Field::required("id", Kind::Id), Field::required("room", Kind::Id)];
+
+const MODERATE: &[Field] = &[
+    Field::required("id", Kind::Id),
+    Field::required("mid", Kind::Text),
+    Field::required("mute", Kind::Flag),
+    Field::required("room", Kind::Id),
+];
+
+fn parse_moderate<'v>(fields: Fields<'v>) -> Result<Deed<'v>, RequestError> {
+    let fields = fields.check(MODERATE)?;
+    let mid = parse_mid(fields, "mid")?.ok_or(FieldError::Missing("mid"))?;
+    let mute = fields.flag("mute").ok_or(FieldError::Missing("mute"))?;
+    Ok(Deed::Moderate { feed: required_feed(fields, "id")?, mid, mute })
+}
+
+const RECORD: &[Field] = &[Field::required("record", Kind::Flag), Field::required("room", Kind::Id)];
+
+const LIST_FORWARDERS: &[Field] = &[Field::required("room", Kind::Id)];
+
+const FORWARD: &[Field] = &[
+    Field::required("host", Kind::Text),
+    Field::optional("streams", Kind::Array),
+    Field::required("room", Kind::Id),
+    Field::required("publisher_id", Kind::Id),
+];
+
+const STOP_FORWARD: &[Field] = &[
+    Field::required("room", Kind::Id),
+    Field::required("publisher_id", Kind::Id),
+    Field::required("stream_id", Kind::Natural),
+];
+
+fn required_feed(fields: Fields<'_>, name: &'static str) -> Result<FeedId, RequestError> {
+    fields.id(name).map(FeedId).ok_or(RequestError::Field(FieldError::Missing(name)))
+}
+
+/// The answer to `allowed`.
+#[derive(Debug, Serialize)]
+pub struct Allowed<'a> {
+    /// `success`
+    pub videoroom: &'static str,
+    /// Which room.
+    pub room: Id<'a>,
+    /// The tokens; not after `disable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<&'a [Box<str>]>,
+}
+
+/// The answer to `kick` and `moderate`.
+#[derive(Debug, Serialize)]
+pub struct Done {
+    /// `success`
+    pub videoroom: &'static str,
+}
+
+/// The answer to `enable_recording`.
+#[derive(Debug, Serialize)]
+pub struct Recording {
+    /// `success`
+    pub videoroom: &'static str,
+    /// Whether there is one.
+    pub record: bool,
+}
+
+/// The answer to `listforwarders`.
+#[derive(Debug, Serialize)]
+pub struct Forwarders<'a> {
+    /// `forwarders`
+    pub videoroom: &'static str,
+    /// Which room.
+    pub room: Id<'a>,
+    /// Who has any: nobody.
+    pub publishers: [(); 0],
+}
