@@ -77,30 +77,32 @@ pub fn floor(options: &Options) -> Result<Vec<Row>, Fault> {
         stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
         let parts = scene.parts(case.audio, case.video);
         let samples: Result<Vec<_>, _> =
-            (0..options.rounds).map(|_| rig.window(&mut stage.world, scene, case, &parts, options)).collect();
+            (0..options.rounds).map(|_| rig.window(&mut stage.world, scene, case.profile, &parts, options)).collect();
         rows.push(row(case.name, "floor", &samples?, None));
     }
     Ok(rows)
 }
 
 /// The floor's process and the sockets that it sends to.
-struct FloorRig {
+pub struct FloorRig {
     floor: Floor,
     sinks: Vec<std::net::SocketAddr>,
 }
 
 impl FloorRig {
-    fn new(stage: &mut Stage, sinks: usize) -> Result<FloorRig, Fault> {
+    /// Starts it, with room for so many subscribers.
+    pub fn new(stage: &mut Stage, sinks: usize) -> Result<FloorRig, Fault> {
         let floor = Floor::start(stage.network.ip, SERVER_CPU).map_err(|error| format!("the floor: {error}"))?;
         let sinks = stage.world.open_sinks(sinks, stage.network.ip).map_err(|error| error.to_string())?;
         Ok(FloorRig { floor, sinks })
     }
 
-    fn window(
+    /// One window of a scene.
+    pub fn window(
         &mut self,
         world: &mut World,
         scene: &Scene,
-        case: &Case,
+        profile: Profile,
         parts: &[Part],
         options: &Options,
     ) -> Result<Sample, Fault> {
@@ -108,7 +110,7 @@ impl FloorRig {
             |part: &Part| Source { beat: part.beat, phase_ns: part.phase_ns, to: scene.hearers(part.publisher) };
         let sources: Vec<_> = parts.iter().map(source).collect();
         let what = (&sources[..], &self.sinks[..]);
-        window::on_floor(world, &mut self.floor, SERVER_CPU, case.profile, what, options.window_ms)
+        window::on_floor(world, &mut self.floor, SERVER_CPU, profile, what, options.window_ms)
     }
 }
 
@@ -148,7 +150,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
                 }
             }
             if round > 0 {
-                samples[0].push(floor.window(&mut stage.world, scene, case, &parts, options)?);
+                samples[0].push(floor.window(&mut stage.world, scene, case.profile, &parts, options)?);
             }
         }
         let floor = row(case.name, "floor", &samples[0], None);
