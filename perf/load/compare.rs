@@ -116,7 +116,7 @@ impl FloorRig {
 
 fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
-    let servers = stage.servers(options)?;
+    let mut servers = stage.servers(options)?;
     let mut floor = FloorRig::new(&mut stage, scene.subscribers.len())?;
 
     // Everybody who is needed, on every server, once for each SRTP profile.
@@ -126,13 +126,19 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
             profiles.push(case.profile);
         }
     }
-    let mut casts = Vec::new();
+    let (mut casts, mut absent) = (Vec::new(), "absent".to_owned());
     for &profile in &profiles {
         stage.context = peer::context(profile);
         for server in &servers {
-            casts.push((server.name, profile, stage.assemble(server, scene)?));
+            match stage.assemble(server, scene) {
+                Ok(cast) => casts.push((server.name, profile, cast)),
+                Err(fault) if server.name == OURS => return Err(fault),
+                Err(fault) => absent = fault,
+            }
         }
     }
+    // Without all of its casts another server is no comparison; ours is measured all the same.
+    servers.retain(|server| casts.iter().filter(|cast| cast.0 == server.name).count() == profiles.len());
     let mut rows = Vec::new();
     for case in cases {
         stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
@@ -160,7 +166,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
             rows.push(row(case.name, server.name, samples, floor_ns));
         }
         if servers.len() == 1 {
-            rows.push(Row::absent(&[("case", case.name), ("server", "janus")], "absent"));
+            rows.push(Row::absent(&[("case", case.name), ("server", "janus")], &absent));
         }
         rows.push(Row::absent(&[("case", case.name), ("server", "rtpengine")], "absent"));
     }
@@ -169,6 +175,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
 
 /// The figure that matters.
 pub const CPU: &str = "cpu ns/pkt";
+const OURS: &str = "portunus";
 const WARM_UP_MS: u64 = 400;
 /// One packet in so many is opened; a prime, so that every place in a burst gets its turn.
 const SAMPLE_EVERY: u32 = 3;

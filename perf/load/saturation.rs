@@ -71,7 +71,7 @@ fn measure(
 /// The best window that passed, and the one that failed just above it.
 struct Found {
     best: Option<(f64, Sample)>,
-    failed: Option<Sample>,
+    failed: Option<(f64, Sample)>,
 }
 
 /// Doubles the rate until it fails, then halves the gap.
@@ -94,7 +94,7 @@ fn search(mut at: impl FnMut(f64) -> Result<Sample, Fault>) -> Result<Found, Fau
             best = Some((rate, sample));
         } else {
             high = rate;
-            failed = Some(sample);
+            failed = Some((rate, sample));
         }
         rate = if failed.is_some() { f64::midpoint(low, high) } else { rate * 2.0 };
         halvings += usize::from(failed.is_some());
@@ -116,14 +116,14 @@ fn line(name: &str, server: &Server, found: Found, floor: Option<Sample>) -> Row
     };
     let mut line = row(name, server.name, std::slice::from_ref(&best), floor.map(|floor| floor.cpu_ns));
     line.figure("core %", 0, false, [best.rate * best.cpu_ns / 1e7]);
-    if let (Some(failed), Some(cpu_ns)) = (found.failed, line.median(CPU)) {
+    if let (Some((rate, failed)), Some(cpu_ns)) = (found.failed, line.median(CPU)) {
         let p99 = failed.latency.map_or(0, |latency| latency[1] / 1000);
         let why = failed.void.map_or_else(
             || format!("loss {:.2} %, p99 {p99} us", failed.loss * 100.0),
             |why| format!("{why}: the limit is the generator's, not the server's"),
         );
-        line.note =
-            format!("next at {:.0} pps: {why}; a whole core at {cpu_ns:.0} ns is {:.0} pps", failed.rate, 1e9 / cpu_ns);
+        let whole = 1e9 / cpu_ns;
+        line.note = format!("next at {rate:.0} pps: {why}; a whole core at {cpu_ns:.0} ns is {whole:.0} pps");
     }
     line
 }
