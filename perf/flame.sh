@@ -12,11 +12,12 @@ cargo build --quiet --release --package portunus-perf --package portunus --bins
 # A virtual machine may have no hardware counters; the clock is everywhere. Children are recorded with their parent.
 perf record --quiet --event cpu-clock --freq 997 --call-graph dwarf,8192 --output "$out/perf.data" -- \
     "$target/release/load" "$question" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" flame "$out/$question.json" "$target/release/portunus"
-# Ours alone: its threads by name.
+# Ours alone: its threads by name. Without hardware counters the kernel's work under a lock is seen where interrupts come back
+# on, in _raw_spin_unlock_irqrestore and its like.
 threads=$(perf report --input "$out/perf.data" --stdio --sort comm --no-children --call-graph none 2>/dev/null |
     awk '$2 ~ /^(media|signal|portunus)/ { print $2 }' | paste -sd, -)
-perf report --input "$out/perf.data" --stdio --no-children --comms "$threads" --sort symbol --percent-limit 0.5 \
-    --call-graph none 2>/dev/null | grep -v '^#' | head -40
+perf report --input "$out/perf.data" --stdio --no-children --comms "$threads" --sort symbol --percentage relative \
+    --call-graph none 2>/dev/null | sed -n 's/ *- *- *$//; /^ *[0-9]/p' | sort -rn | head -40
 perf script --input "$out/perf.data" --comms "$threads" --fields comm,ip,sym 2>/dev/null | awk '
     /^[^[:space:]]/ { comm = $1; stack = ""; next }
     NF == 0 { if (stack != "") count[comm stack]++; stack = ""; next }

@@ -16,6 +16,10 @@ git diff --quiet HEAD -- src shards perf Cargo.lock Cargo.toml || commit="$commi
 target=${CARGO_TARGET_DIR:-target}
 cargo build --quiet --release --package portunus-perf --package portunus --bins
 mkdir -p perf/records
+# What servers are configured with, should the program not come to remove it itself.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 failed=
 for question in $questions; do
     echo "== $question"

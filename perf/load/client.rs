@@ -177,7 +177,8 @@ impl Client {
         if kind == "hangup" || kind == "timeout" {
             return Err(format!("{message}"));
         }
-        if kind == "ack" || message["transaction"] != self.transactions.to_string() {
+        let answers = message["transaction"].as_str().is_some_and(|said| said.parse() == Ok(self.transactions));
+        if kind == "ack" || !answers {
             return Ok(());
         }
         let data = &message["plugindata"]["data"];

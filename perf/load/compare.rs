@@ -77,30 +77,32 @@ pub fn floor(options: &Options) -> Result<Vec<Row>, Fault> {
         stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
         let parts = scene.parts(case.audio, case.video);
         let samples: Result<Vec<_>, _> =
-            (0..options.rounds).map(|_| rig.window(&mut stage.world, scene, case, &parts, options)).collect();
+            (0..options.rounds).map(|_| rig.window(&mut stage.world, scene, case.profile, &parts, options)).collect();
         rows.push(row(case.name, "floor", &samples?, None));
     }
     Ok(rows)
 }
 
 /// The floor's process and the sockets that it sends to.
-struct FloorRig {
+pub struct FloorRig {
     floor: Floor,
     sinks: Vec<std::net::SocketAddr>,
 }
 
 impl FloorRig {
-    fn new(stage: &mut Stage, sinks: usize) -> Result<FloorRig, Fault> {
+    /// Starts it, with room for so many subscribers.
+    pub fn new(stage: &mut Stage, sinks: usize) -> Result<FloorRig, Fault> {
         let floor = Floor::start(stage.network.ip, SERVER_CPU).map_err(|error| format!("the floor: {error}"))?;
         let sinks = stage.world.open_sinks(sinks, stage.network.ip).map_err(|error| error.to_string())?;
         Ok(FloorRig { floor, sinks })
     }
 
-    fn window(
+    /// One window of a scene.
+    pub fn window(
         &mut self,
         world: &mut World,
         scene: &Scene,
-        case: &Case,
+        profile: Profile,
         parts: &[Part],
         options: &Options,
     ) -> Result<Sample, Fault> {
@@ -108,13 +110,13 @@ impl FloorRig {
             |part: &Part| Source { beat: part.beat, phase_ns: part.phase_ns, to: scene.hearers(part.publisher) };
         let sources: Vec<_> = parts.iter().map(source).collect();
         let what = (&sources[..], &self.sinks[..]);
-        window::on_floor(world, &mut self.floor, SERVER_CPU, case.profile, what, options.window_ms)
+        window::on_floor(world, &mut self.floor, SERVER_CPU, profile, what, options.window_ms)
     }
 }
 
 fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
-    let servers = stage.servers(options)?;
+    let mut servers = stage.servers(options)?;
     let mut floor = FloorRig::new(&mut stage, scene.subscribers.len())?;
 
     // Everybody who is needed, on every server, once for each SRTP profile.
@@ -124,13 +126,19 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
             profiles.push(case.profile);
         }
     }
-    let mut casts = Vec::new();
+    let (mut casts, mut absent) = (Vec::new(), "absent".to_owned());
     for &profile in &profiles {
         stage.context = peer::context(profile);
         for server in &servers {
-            casts.push((server.name, profile, stage.assemble(server, scene)?));
+            match stage.assemble(server, scene) {
+                Ok(cast) => casts.push((server.name, profile, cast)),
+                Err(fault) if server.name == OURS => return Err(fault),
+                Err(fault) => absent = fault,
+            }
         }
     }
+    // Without all of its casts another server is no comparison; ours is measured all the same.
+    servers.retain(|server| casts.iter().filter(|cast| cast.0 == server.name).count() == profiles.len());
     let mut rows = Vec::new();
     for case in cases {
         stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
@@ -148,7 +156,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
                 }
             }
             if round > 0 {
-                samples[0].push(floor.window(&mut stage.world, scene, case, &parts, options)?);
+                samples[0].push(floor.window(&mut stage.world, scene, case.profile, &parts, options)?);
             }
         }
         let floor = row(case.name, "floor", &samples[0], None);
@@ -158,7 +166,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
             rows.push(row(case.name, server.name, samples, floor_ns));
         }
         if servers.len() == 1 {
-            rows.push(Row::absent(&[("case", case.name), ("server", "janus")], "absent"));
+            rows.push(Row::absent(&[("case", case.name), ("server", "janus")], &absent));
         }
         rows.push(Row::absent(&[("case", case.name), ("server", "rtpengine")], "absent"));
     }
@@ -167,6 +175,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
 
 /// The figure that matters.
 pub const CPU: &str = "cpu ns/pkt";
+const OURS: &str = "portunus";
 const WARM_UP_MS: u64 = 400;
 /// One packet in so many is opened; a prime, so that every place in a burst gets its turn.
 const SAMPLE_EVERY: u32 = 3;

@@ -21,10 +21,15 @@ const ROUNDS: usize = 5;
 const SAMPLE_NS: u64 = 100_000_000;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(date), Some(commit), Some(file)) = (arguments.next(), arguments.next(), arguments.next()) else {
-        eprintln!("usage: path DATE COMMIT RECORD (perf/run.sh knows them)");
-        std::process::exit(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (date, commit, file) = match words[..] {
+        ["count", media, subscribers, runs] => return count(media, subscribers, runs),
+        [date, commit, file] => (date, commit, file),
+        _ => {
+            eprintln!("usage: path DATE COMMIT RECORD (perf/run.sh knows them), or path count MEDIA SUBSCRIBERS RUNS");
+            std::process::exit(2);
+        }
     };
     println!("{}", Row::HEADING);
     let mut rows = Vec::new();
@@ -37,11 +42,21 @@ fn main() {
             }
         }
     }
-    if let Err(error) = record::write(&file, &date, &commit, &rows) {
+    if let Err(error) = record::write(file, date, commit, &rows) {
         eprintln!("{file}: {error}");
         std::process::exit(1);
     }
     println!("written to {file}");
+}
+
+/// So many runs and nothing else, for `perf/icount.sh`: prints the packets received and delivered in them.
+fn count(media: &str, subscribers: &str, runs: &str) {
+    let media = if media == "audio" { Media::AUDIO } else { Media::VIDEO };
+    let subscribers = subscribers.parse().expect("a number of subscribers");
+    let mut world = World::new(Profile::AeadAes128Gcm, media, subscribers);
+    let runs: u64 = runs.parse().expect("a number of runs");
+    let delivered: u64 = (0..runs).map(|_| world.run().segments).sum();
+    println!("{delivered}");
 }
 
 fn measure(profile: Profile, media: Media, subscribers: usize) -> Row {
