@@ -233,6 +233,11 @@ fn firefox_and_chromium_call_each_other() {
 }
 
 #[test]
+fn one_connection_shows_whatever_it_is_switched_and_updated_to() {
+    Server::start("exchange", &[]).plays("exchange", &[]);
+}
+
+#[test]
 fn media_go_on_through_ice_restarts_and_m_lines_that_come_and_go() {
     Server::start("restart", &[]).plays("restart", &[]);
 }
