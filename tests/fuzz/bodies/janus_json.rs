@@ -5,7 +5,7 @@ use portunus::wire::janus::document::{self, DOCUMENTS_MAX};
 use portunus::wire::janus::envelope::{Request, error};
 use portunus::wire::janus::field::{Fields, Ids};
 use portunus::wire::janus::message::{Message, check_trickle, parse_attach};
-use portunus::wire::janus::videoroom::{publisher, request, room, subscriber};
+use portunus::wire::janus::videoroom::{administration, publisher, request, room, subscriber};
 use portunus::wire::sdp;
 use simd_json::Buffers;
 use simd_json::borrowed::Value;
@@ -49,6 +49,9 @@ fn message(document: &Value<'_>, ids: Ids, buffers: &mut Buffers) {
 fn requests(body: Fields<'_>) {
     if let Ok(request) = request::Request::parse(body) {
         assert_eq!(body.text("request").map(str::to_ascii_lowercase).as_deref(), Some(request.name()));
+        if request.is_administration() {
+            let _ = administration::Administration::parse(request, body);
+        }
     }
     let _ = room::Create::parse(body);
     let _ = room::Destroy::parse(body);
@@ -59,6 +62,10 @@ fn requests(body: Fields<'_>) {
     let _ = publisher::Configure::parse(body);
     let _ = subscriber::JoinSubscriber::parse(body);
     let _ = subscriber::ConfigureSubscriber::parse(body);
+    let _ = subscriber::Update::parse(body);
+    let _ = subscriber::Update::parse_subscribe(body);
+    let _ = subscriber::Update::parse_unsubscribe(body);
+    let _ = subscriber::Switch::parse(body);
 }
 
 fn depth(value: &Value<'_>) -> usize {
