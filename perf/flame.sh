@@ -3,7 +3,7 @@
 # input of inferno-flamegraph or flamegraph.pl), its picture where one of them is installed, and prints the heaviest symbols.
 set -eu
 cd "$(dirname "$0")/.."
-question=${1:?"which question? fanout audio meeting saturation join api memory scale floor"}
+question=${1:?"which question? fanout coalesce audio meeting saturation join api memory scale floor"}
 command -v perf >/dev/null || { echo "perf is missing: apt-get install linux-perf" >&2; exit 1; }
 target=${CARGO_TARGET_DIR:-target}
 out=$target/flame

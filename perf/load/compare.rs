@@ -4,9 +4,9 @@
 use crate::floor::{Floor, Source};
 use crate::peer;
 use crate::record::Row;
+use crate::rhythm::{Beat, Rhythm};
 use crate::scene::{Part, Scene};
 use crate::stage::Stage;
-use crate::track::Beat;
 use crate::window::{self, Sample};
 use crate::world::{Fault, World};
 use crate::{Options, SERVER_CPU};
@@ -18,8 +18,8 @@ pub struct Case {
     pub profile: Profile,
     /// Receivers join what came as one message.
     pub gro: bool,
-    pub audio: Option<Beat>,
-    pub video: Option<Beat>,
+    pub audio: Option<Rhythm>,
+    pub video: Option<Rhythm>,
 }
 
 const GCM: Profile = Profile::AeadAes128Gcm;
@@ -36,23 +36,24 @@ pub const PICTURE: Beat = Beat { interval_ns: 33_333_333, packets: 4, gap_ns: 0,
 pub fn fanout(options: &Options) -> Result<Vec<Row>, Fault> {
     let case = |name, profile, gro, video| Case { name, profile, gro, audio: None, video: Some(video) };
     let cases = [
-        case("gcm, GRO", GCM, true, VIDEO),
-        case("gcm, no GRO", GCM, false, VIDEO),
-        case("cm-sha1, GRO", CM, true, VIDEO),
-        case("gcm, GRO, 1 ms apart", GCM, true, Beat { gap_ns: 1_000_000, ..VIDEO }),
+        case("gcm, GRO", GCM, true, VIDEO.into()),
+        case("gcm, no GRO", GCM, false, VIDEO.into()),
+        case("cm-sha1, GRO", CM, true, VIDEO.into()),
+        case("gcm, GRO, 1 ms apart", GCM, true, Beat { gap_ns: 1_000_000, ..VIDEO }.into()),
+        case("gcm, GRO, recorded", GCM, true, Rhythm::Recorded { publisher: 2, video: true }),
     ];
     compare(options, &Scene::fanout(50), &cases)
 }
 
 /// 10 to 10.
 pub fn audio(options: &Options) -> Result<Vec<Row>, Fault> {
-    let case = |name, gro| Case { name, profile: GCM, gro, audio: Some(AUDIO), video: None };
+    let case = |name, gro| Case { name, profile: GCM, gro, audio: Some(AUDIO.into()), video: None };
     compare(options, &Scene::audio(), &[case("opus, GRO", true)])
 }
 
 /// Eight rooms of four.
 pub fn meeting(options: &Options) -> Result<Vec<Row>, Fault> {
-    let case = |name, gro| Case { name, profile: GCM, gro, audio: Some(AUDIO), video: Some(PICTURE) };
+    let case = |name, gro| Case { name, profile: GCM, gro, audio: Some(AUDIO.into()), video: Some(PICTURE.into()) };
     compare(options, &Scene::meeting(8), &[case("8 x 4, GRO", true), case("8 x 4, no GRO", false)])
 }
 
@@ -61,14 +62,16 @@ pub fn floor(options: &Options) -> Result<Vec<Row>, Fault> {
     let fanout = Scene::fanout(50);
     let meeting = Scene::meeting(8);
     let audio = Scene::audio();
-    let apart = Beat { gap_ns: 1_000_000, ..VIDEO };
+    let case = |name, profile, gro, audio, video| Case { name, profile, gro, audio, video };
+    let (opus, burst, picture) = (Some(AUDIO.into()), Some(VIDEO.into()), Some(PICTURE.into()));
+    let apart = Some(Beat { gap_ns: 1_000_000, ..VIDEO }.into());
     let shapes: [(&Scene, Case); 6] = [
-        (&fanout, Case { name: "fanout gcm, GRO", profile: GCM, gro: true, audio: None, video: Some(VIDEO) }),
-        (&fanout, Case { name: "fanout gcm, no GRO", profile: GCM, gro: false, audio: None, video: Some(VIDEO) }),
-        (&fanout, Case { name: "fanout cm-sha1, GRO", profile: CM, gro: true, audio: None, video: Some(VIDEO) }),
-        (&fanout, Case { name: "fanout gcm, 1 ms apart", profile: GCM, gro: true, audio: None, video: Some(apart) }),
-        (&audio, Case { name: "audio", profile: GCM, gro: true, audio: Some(AUDIO), video: None }),
-        (&meeting, Case { name: "meeting", profile: GCM, gro: true, audio: Some(AUDIO), video: Some(PICTURE) }),
+        (&fanout, case("fanout gcm, GRO", GCM, true, None, burst)),
+        (&fanout, case("fanout gcm, no GRO", GCM, false, None, burst)),
+        (&fanout, case("fanout cm-sha1, GRO", CM, true, None, burst)),
+        (&fanout, case("fanout gcm, 1 ms apart", GCM, true, None, apart)),
+        (&audio, case("audio", GCM, true, opus, None)),
+        (&meeting, case("meeting", GCM, true, opus, picture)),
     ];
     let mut stage = Stage::new()?;
     let mut rig = FloorRig::new(&mut stage, 50)?;
@@ -76,8 +79,9 @@ pub fn floor(options: &Options) -> Result<Vec<Row>, Fault> {
     for (scene, case) in &shapes {
         stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
         let parts = scene.parts(case.audio, case.video);
-        let samples: Result<Vec<_>, _> =
-            (0..options.rounds).map(|_| rig.window(&mut stage.world, scene, case.profile, &parts, options)).collect();
+        let samples: Result<Vec<_>, _> = (0..options.rounds)
+            .map(|_| rig.window(&mut stage.world, scene, case.profile, &parts, options.window_ms, None))
+            .collect();
         rows.push(row(case.name, "floor", &samples?, None));
     }
     Ok(rows)
@@ -97,22 +101,46 @@ impl FloorRig {
         Ok(FloorRig { floor, sinks })
     }
 
-    /// One window of a scene.
+    /// One window of a scene. Of audio and of what is due together each is a message; or the packets of video are gathered
+    /// until there are `packets_per_message` of all, as a server has reached.
     pub fn window(
         &mut self,
         world: &mut World,
         scene: &Scene,
         profile: Profile,
         parts: &[Part],
-        options: &Options,
+        millis: u64,
+        packets_per_message: Option<f64>,
     ) -> Result<Sample, Fault> {
-        let source =
-            |part: &Part| Source { beat: part.beat, phase_ns: part.phase_ns, to: scene.hearers(part.publisher) };
+        let video = packets_per_message.map_or(1.0, |mean| video_segments(scene, parts, millis, mean));
+        let source = |part: &Part| Source {
+            rhythm: part.rhythm,
+            phase_ns: part.phase_ns,
+            to: scene.hearers(part.publisher),
+            segments: if part.video { video } else { 1.0 },
+        };
         let sources: Vec<_> = parts.iter().map(source).collect();
         let what = (&sources[..], &self.sinks[..]);
-        window::on_floor(world, &mut self.floor, SERVER_CPU, profile, what, options.window_ms)
+        window::on_floor(world, &mut self.floor, SERVER_CPU, profile, what, millis)
     }
 }
+
+/// How many packets of video share a message when all do on average, and audio goes one by one.
+fn video_segments(scene: &Scene, parts: &[Part], millis: u64, mean: f64) -> f64 {
+    let delivered = |video: bool| {
+        let parts = parts.iter().filter(|part| part.video == video);
+        let packets = parts.map(|part| {
+            part.rhythm.count(part.phase_ns, millis * 1_000_000) * scene.hearers(part.publisher).len() as u64
+        });
+        packets.sum::<u64>() as f64
+    };
+    let (audio, video) = (delivered(false), delivered(true));
+    let messages = (audio + video) / mean - audio;
+    if messages > 0.0 { (video / messages).clamp(1.0, SEGMENTS_MAX) } else { SEGMENTS_MAX }
+}
+
+/// A message of full packets is below 64 KiB.
+const SEGMENTS_MAX: f64 = 40.0;
 
 fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
@@ -126,7 +154,8 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
             profiles.push(case.profile);
         }
     }
-    let (mut casts, mut absent) = (Vec::new(), "absent".to_owned());
+    let (mut casts, mut absent) =
+        (Vec::new(), if options.smoke { "not asked".to_owned() } else { "absent".to_owned() });
     for &profile in &profiles {
         stage.context = peer::context(profile);
         for server in &servers {
@@ -142,9 +171,11 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
     let mut rows = Vec::new();
     for case in cases {
         stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
-        let parts = scene.parts(case.audio, case.video);
+        let all = scene.parts(case.audio, case.video);
         let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); servers.len() + 1];
         for round in 0..=options.rounds {
+            let parts: Vec<_> =
+                all.iter().map(|part| part.later(round as u64 * options.window_ms * 1_000_000)).collect();
             for (n, server) in servers.iter().enumerate() {
                 let cast = casts.iter().find(|cast| cast.0 == server.name && cast.1 == case.profile);
                 let voices = cast.expect("assembled above").2.voices(scene, &parts);
@@ -156,7 +187,11 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
                 }
             }
             if round > 0 {
-                samples[0].push(floor.window(&mut stage.world, scene, case.profile, &parts, options)?);
+                // A beat says what belongs together; of a recording we only know what our server made of it.
+                let recorded = parts.iter().any(|part| matches!(part.rhythm, Rhythm::Recorded { .. }));
+                let reached = samples[1].last().and_then(|ours| ours.packets_per_message).filter(|_| recorded);
+                let (world, millis) = (&mut stage.world, options.window_ms);
+                samples[0].push(floor.window(world, scene, case.profile, &parts, millis, reached)?);
             }
         }
         let floor = row(case.name, "floor", &samples[0], None);
@@ -176,7 +211,7 @@ fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>,
 /// The figure that matters.
 pub const CPU: &str = "cpu ns/pkt";
 const OURS: &str = "portunus";
-const WARM_UP_MS: u64 = 400;
+pub const WARM_UP_MS: u64 = 400;
 /// One packet in so many is opened; a prime, so that every place in a burst gets its turn.
 const SAMPLE_EVERY: u32 = 3;
 

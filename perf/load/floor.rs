@@ -4,8 +4,8 @@
 
 use crate::clock;
 use crate::process::{die_with_parent, pin};
+use crate::rhythm::{Cursor, Rhythm};
 use crate::socket::put_segment;
-use crate::track::Beat;
 use portunus::proto::srtp::{MasterKey, Outbound, OutboundStream, Profile};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Write};
@@ -21,9 +21,12 @@ pub const ARGUMENT: &str = "as-floor";
 /// One source: its rhythm, and to whom each of its packets goes.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Source {
-    pub beat: Beat,
+    pub rhythm: Rhythm,
     pub phase_ns: u64,
     pub to: Vec<usize>,
+    /// Packets a message, on average: those of several instants wait for the last of them. With 1 what is due together is
+    /// a message.
+    pub segments: f64,
 }
 
 /// What the floor does for one window.
@@ -101,14 +104,57 @@ pub fn obey(ip: IpAddr) -> io::Result<()> {
 }
 
 struct Window {
-    sources: Vec<Source>,
+    sources: Vec<Player>,
     receivers: Vec<Receiver>,
     end: u64,
-    due: Vec<(u64, u32, u64)>,
     arena: Vec<u8>,
     pending: Vec<(usize, usize, usize, usize)>,
     used: usize,
     messages: u64,
+}
+
+/// A source on its way through its rhythm.
+struct Player {
+    to: Vec<usize>,
+    cursor: Cursor,
+    segments: f64,
+    packets: u64,
+    messages: u64,
+    next: Message,
+}
+
+/// What a source sends next: so many packets of one size, when the last of them is due.
+#[derive(Clone, Copy, Default)]
+struct Message {
+    at_ns: u64,
+    count: usize,
+    size: usize,
+}
+
+impl Player {
+    fn new(source: Source, begin: u64) -> Player {
+        let cursor = Cursor::new(source.rhythm, begin, source.phase_ns);
+        let Source { to, segments, .. } = source;
+        let mut player = Player { to, cursor, segments, packets: 0, messages: 0, next: Message::default() };
+        player.take();
+        player
+    }
+
+    /// Takes the next message; the one after it is gathered. Packets of several sizes become as many of the mean.
+    fn take(&mut self) -> Message {
+        self.messages += 1;
+        let until = (self.segments * self.messages as f64) as u64;
+        let (mut gathered, mut bytes) = (Message::default(), 0);
+        while gathered.count == 0 || self.packets < until {
+            gathered.at_ns = self.cursor.at_ns;
+            let (index, together, _) = self.cursor.step();
+            bytes += together as usize * self.cursor.rhythm.size(index, self.packets);
+            gathered.count += together as usize;
+            self.packets += u64::from(together);
+        }
+        gathered.size = bytes.div_ceil(gathered.count);
+        std::mem::replace(&mut self.next, gathered)
+    }
 }
 
 /// A subscriber's keys, with a stream for each source, and its address as the kernel wants it.
@@ -140,9 +186,8 @@ impl Window {
         let begin = clock::mono_ns() + 1_000_000;
         Window {
             receivers: order.to.iter().enumerate().map(receiver).collect(),
-            due: order.sources.iter().map(|source| (begin + source.phase_ns, 0, 0)).collect(),
             end: begin + order.millis * 1_000_000,
-            sources: order.sources,
+            sources: order.sources.into_iter().map(|source| Player::new(source, begin)).collect(),
             arena: vec![0; ARENA_BYTES],
             pending: Vec::new(),
             used: 0,
@@ -154,32 +199,29 @@ impl Window {
         let text = vec![0x5a; COPY_BYTES + 300];
         let mut packets = 0;
         loop {
-            let next = self.due.iter().map(|due| due.0).min().unwrap_or(self.end);
+            let next = self.sources.iter().map(|source| source.next.at_ns).min().unwrap_or(self.end);
             if next >= self.end {
                 return (packets, self.messages);
             }
             clock::sleep_until(next);
             let now = clock::mono_ns();
             for n in 0..self.sources.len() {
-                while self.due[n].0 <= now {
-                    let (at, index, sent) = self.due[n];
-                    let beat = self.sources[n].beat;
-                    let (count, wait) = beat.step(index);
-                    self.due[n] = (at + wait, (index + count) % beat.packets, sent + u64::from(count));
-                    packets += self.burst(n, count, beat.size(sent), &text, socket);
+                while self.sources[n].next.at_ns <= now {
+                    let Message { count, size, .. } = self.sources[n].take();
+                    packets += self.burst(n, count, size, &text, socket);
                 }
             }
             self.flush(socket);
         }
     }
 
-    fn burst(&mut self, source: usize, count: u32, size: usize, text: &[u8], socket: &UdpSocket) -> u64 {
+    fn burst(&mut self, source: usize, count: usize, size: usize, text: &[u8], socket: &UdpSocket) -> u64 {
         let mut header = [0; HEADER_BYTES];
         header[..2].copy_from_slice(&[0x90, 96]);
         header[12..16].copy_from_slice(&[0xbe, 0xde, 0, 4]);
         for n in 0..self.sources[source].to.len() {
             let to = self.sources[source].to[n];
-            if self.used + count as usize * 1500 > ARENA_BYTES || self.pending.len() == MESSAGES_MAX {
+            if self.used + count * 1500 > ARENA_BYTES || self.pending.len() == MESSAGES_MAX {
                 self.flush(socket);
             }
             let (begin, mut segment) = (self.used, 0);
@@ -193,7 +235,7 @@ impl Window {
             }
             self.pending.push((to, begin, self.used - begin, segment));
         }
-        u64::from(count) * self.sources[source].to.len() as u64
+        (count * self.sources[source].to.len()) as u64
     }
 
     /// Sends what is pending in one system call.

@@ -113,7 +113,7 @@ fn come_in(stage: &mut Stage, server: &Server, cast: &Cast, count: usize) -> Res
 /// Media before and during the storm, as those hear it who are in.
 fn storm(stage: &mut Stage, server: &Server, cast: &Cast, scene: &Scene, options: &Options) -> Result<Row, Fault> {
     stage.world.set_gro(true).map_err(|error| error.to_string())?;
-    let voices = cast.voices(scene, &scene.parts(None, Some(VIDEO))[..1]);
+    let voices = cast.voices(scene, &scene.parts(None, Some(VIDEO.into()))[..1]);
     window::on_server(&mut stage.world, server, SERVER_CPU, &voices, 300, 1)?;
     let calm = window::on_server(&mut stage.world, server, SERVER_CPU, &voices, options.window_ms, 1)?;
     stage.world.meter = crate::meter::Meter::new(1);

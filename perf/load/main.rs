@@ -4,6 +4,7 @@
 mod api;
 mod client;
 mod clock;
+mod coalesce;
 mod compare;
 mod floor;
 mod histogram;
@@ -14,6 +15,7 @@ mod peer;
 mod poll;
 mod process;
 mod record;
+mod rhythm;
 mod saturation;
 mod scale;
 mod scene;
@@ -45,6 +47,10 @@ pub struct Options {
     /// Milliseconds of one window, and windows of each kind.
     window_ms: u64,
     rounds: usize,
+    /// Five times as long.
+    long: bool,
+    /// Only whether it works: seconds, without other servers and without a record.
+    smoke: bool,
 }
 
 fn main() -> ExitCode {
@@ -68,15 +74,21 @@ fn main() -> ExitCode {
 }
 
 fn answer(question: &str, date: &str, commit: &str, file: &str, server: &str) -> Result<(), Fault> {
-    let long = std::env::var_os("PERF_LONG").is_some();
+    let [long, smoke] = ["PERF_LONG", "PERF_SMOKE"].map(|name| std::env::var_os(name).is_some());
     // SAFETY: no pointer is passed; the signal's default action ends the process.
     unsafe { libc::alarm(if long { LONG_SECONDS_MAX } else { QUICK_SECONDS_MAX }) };
     // SAFETY: no pointer is passed. Timers are to fire when they are due.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
     process::raise_descriptors();
-    let options = Options { server: server.into(), window_ms: if long { 5000 } else { 1000 }, rounds: 5 };
+    let (window_ms, rounds) = match (smoke, long) {
+        (true, _) => (250, 2),
+        (false, true) => (5000, 5),
+        (false, false) => (1000, 5),
+    };
+    let options = Options { server: server.into(), window_ms, rounds, long, smoke };
     let rows: Vec<Row> = match question {
         "fanout" => compare::fanout(&options),
+        "coalesce" => coalesce::coalesce(&options),
         "audio" => compare::audio(&options),
         "meeting" => compare::meeting(&options),
         "saturation" => saturation::saturation(&options),
@@ -88,6 +100,10 @@ fn answer(question: &str, date: &str, commit: &str, file: &str, server: &str) ->
         _ => Err(format!("no question is called {question}")),
     }?;
     record::print(&rows);
+    if smoke {
+        let silent = |row: &&Row| row.median("pps").is_some_and(|rate| rate == 0.0);
+        return rows.iter().find(silent).map_or(Ok(()), |row| Err(format!("nothing came: {:?}", row.labels)));
+    }
     let method = json!({
         "server_cpu": SERVER_CPU,
         "generator_cpu": GENERATOR_CPU,

@@ -2,6 +2,7 @@
 //! holds before anybody has come.
 
 use crate::Options;
+use crate::compare::{AUDIO, VIDEO};
 use crate::process::resident_kib;
 use crate::record::Row;
 use crate::scene::{Publisher, Scene};
@@ -26,7 +27,7 @@ pub fn memory(options: &Options) -> Result<Vec<Row>, Fault> {
         let mut base = Scene::fanout(FIRST);
         base.publishers = vec![Publisher { room: 0, audio: true, video: true }];
         let first = stage.assemble(&server, &base)?;
-        let voices = first.voices(&base, &base.parts(Some(crate::compare::AUDIO), Some(crate::compare::VIDEO)));
+        let voices = first.voices(&base, &base.parts(Some(AUDIO.into()), Some(VIDEO.into())));
         stage.world.speak(&voices);
         stage.world.run(SPEECH_NS);
         let begun = resident();
@@ -50,7 +51,7 @@ pub fn memory(options: &Options) -> Result<Vec<Row>, Fault> {
         };
         let second = stage.assemble(&server, &scene)?;
         let before = resident();
-        let voices = second.voices(&scene, &scene.parts(Some(crate::compare::AUDIO), Some(crate::compare::VIDEO)));
+        let voices = second.voices(&scene, &scene.parts(Some(AUDIO.into()), Some(VIDEO.into())));
         stage.world.speak(&voices);
         stage.world.run(SPEECH_NS);
         stage.world.speak(&[]);

@@ -2,10 +2,10 @@
 
 use crate::compare::{CPU, FloorRig, VIDEO, row};
 use crate::record::Row;
+use crate::rhythm::Beat;
 use crate::scene::Scene;
 use crate::server::Server;
 use crate::stage::Stage;
-use crate::track::Beat;
 use crate::window::{self, Sample};
 use crate::world::Fault;
 use crate::{Options, SERVER_CPU};
@@ -38,7 +38,7 @@ pub fn saturation(options: &Options) -> Result<Vec<Row>, Fault> {
             stage.world.set_gro(gro).map_err(|error| error.to_string())?;
             let parts = |rate| {
                 let interval_ns = (f64::from(VIDEO.packets * SUBSCRIBERS) * 1e9 / rate) as u64;
-                scene.parts(None, Some(Beat { interval_ns, ..VIDEO }))
+                scene.parts(None, Some(Beat { interval_ns, ..VIDEO }.into()))
             };
             let found = search(|rate| {
                 let voices = cast.voices(&scene, &parts(rate));
@@ -46,7 +46,8 @@ pub fn saturation(options: &Options) -> Result<Vec<Row>, Fault> {
             })?;
             // What the floor takes at the same rate.
             let at_best = found.best.as_ref().map(|(rate, _)| parts(*rate));
-            let least = at_best.map(|parts| floor.window(&mut stage.world, &scene, PROFILE, &parts, options));
+            let least =
+                at_best.map(|parts| floor.window(&mut stage.world, &scene, PROFILE, &parts, options.window_ms, None));
             rows.push(line(name, &server, found, least.transpose()?));
         }
         cast.dismiss(&mut stage.world);

@@ -20,11 +20,11 @@ const PROFILE: Profile = Profile::AeadAes128Gcm;
 pub fn scale(options: &Options) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
     let scene = Scene::meeting(ROOMS);
-    let parts = scene.parts(Some(AUDIO), Some(PICTURE));
+    let parts = scene.parts(Some(AUDIO.into()), Some(PICTURE.into()));
     let mut floor = FloorRig::new(&mut stage, scene.subscribers.len())?;
     let mut rows = Vec::new();
     for shards in SHARDS {
-        let server = Server::portunus(&options.server, stage.network, SERVER_CPU, shards);
+        let server = Server::portunus(&options.server, stage.network, SERVER_CPU, shards, 0);
         let server = server.map_err(|error| error.to_string())?;
         let cast = stage.assemble(&server, &scene)?;
         stage.world.set_gro(true).map_err(|error| error.to_string())?;
@@ -34,7 +34,7 @@ pub fn scale(options: &Options) -> Result<Vec<Row>, Fault> {
         for _ in 0..options.rounds {
             let millis = options.window_ms;
             samples.push(window::on_server(&mut stage.world, &server, SERVER_CPU, &voices, millis, SAMPLE_EVERY)?);
-            floors.push(floor.window(&mut stage.world, &scene, PROFILE, &parts, options)?);
+            floors.push(floor.window(&mut stage.world, &scene, PROFILE, &parts, options.window_ms, None)?);
         }
         let least = row("", "floor", &floors, None).median(CPU);
         let mut line = row(&format!("{shards} shards"), server.name, &samples, least);

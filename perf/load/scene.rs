@@ -1,7 +1,7 @@
 //! Who is in which room and hears whom, the same for every server; and what they send.
 
 use crate::client::Plan;
-use crate::track::Beat;
+use crate::rhythm::{self, Rhythm};
 use crate::world::{Fault, Place, Voice, World};
 use portunus::proto::dtls::Context;
 use serde_json::json;
@@ -33,8 +33,19 @@ pub struct Subscriber {
 pub struct Part {
     pub publisher: usize,
     pub video: bool,
-    pub beat: Beat,
+    pub rhythm: Rhythm,
+    /// Nanoseconds: how late a beat begins, how far in a recording does.
     pub phase_ns: u64,
+}
+
+impl Part {
+    /// The same from a later place of a recording; a beat is everywhere the same.
+    pub fn later(self, nanos: u64) -> Part {
+        match self.rhythm {
+            Rhythm::Beat(_) => self,
+            Rhythm::Recorded { .. } => Part { phase_ns: (self.phase_ns + nanos) % rhythm::recorded_ns(), ..self },
+        }
+    }
 }
 
 impl Scene {
@@ -67,15 +78,23 @@ impl Scene {
         scene
     }
 
+    /// The recorded call: three who send both, others who hear all of them.
+    pub fn call(subscribers: usize) -> Scene {
+        Scene {
+            publishers: vec![Publisher { room: 0, audio: true, video: true }; 3],
+            subscribers: vec![Subscriber { room: 0, feeds: (0..3).collect() }; subscribers],
+        }
+    }
+
     /// Everybody's m-lines in these rhythms, their beginnings spread over an interval.
-    pub fn parts(&self, audio: Option<Beat>, video: Option<Beat>) -> Vec<Part> {
-        let count = self.publishers.len() as u64;
+    pub fn parts(&self, audio: Option<Rhythm>, video: Option<Rhythm>) -> Vec<Part> {
+        let count = self.publishers.len();
         let mut parts = Vec::new();
         for (publisher, who) in self.publishers.iter().enumerate() {
-            for (is_video, sends, beat) in [(false, who.audio, audio), (true, who.video, video)] {
-                if let Some(beat) = beat.filter(|_| sends) {
-                    let phase_ns = beat.interval_ns * publisher as u64 / count;
-                    parts.push(Part { publisher, video: is_video, beat, phase_ns });
+            for (is_video, sends, rhythm) in [(false, who.audio, audio), (true, who.video, video)] {
+                if let Some(rhythm) = rhythm.filter(|_| sends) {
+                    let phase_ns = rhythm.phase_ns(publisher, count);
+                    parts.push(Part { publisher, video: is_video, rhythm, phase_ns });
                 }
             }
         }
@@ -143,7 +162,7 @@ impl Cast {
         let voice = |part: &Part| Voice {
             client: self.publishers[part.publisher],
             video: part.video,
-            beat: part.beat,
+            rhythm: part.rhythm,
             phase_ns: part.phase_ns,
             legs: scene.hearers(part.publisher).len() as u64,
         };

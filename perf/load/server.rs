@@ -66,8 +66,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Our own, with as many media shards, all on one CPU.
-    pub fn portunus(program: &str, network: Network, cpu: usize, shards: usize) -> io::Result<Server> {
+    /// Our own, with as many media shards, all on one CPU, which wait so many microseconds for more video.
+    pub fn portunus(
+        program: &str,
+        network: Network,
+        cpu: usize,
+        shards: usize,
+        coalesce_us: u32,
+    ) -> io::Result<Server> {
         // Ports of its own: the kernel closes the sockets of a ring some time after its process is gone.
         static STARTED: AtomicU16 = AtomicU16::new(0);
         let started = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -76,7 +82,7 @@ impl Server {
         command
             .args(["--listen", &signalling.to_string(), "--media-ip", &network.ip.to_string()])
             .args(["--media-port", &(24_000 + 64 * started).to_string(), "--shards", &shards.to_string()])
-            .args(["--cpus", &cpu.to_string(), "--log", "warn"]);
+            .args(["--cpus", &cpu.to_string(), "--coalesce", &coalesce_us.to_string(), "--log", "warn"]);
         Server::start("portunus", command, cpu, signalling, None)
     }
 

@@ -24,11 +24,13 @@ impl Stage {
         Ok(Stage { world, network, context: peer::context(Profile::AeadAes128Gcm) })
     }
 
-    /// Our server, and Janus where it can be.
+    /// Our server, and Janus where it can be and is asked for.
     pub fn servers(&self, options: &Options) -> Result<Vec<Server>, Fault> {
         let say = |error: std::io::Error| error.to_string();
-        let mut servers = vec![Server::portunus(&options.server, self.network, SERVER_CPU, 1).map_err(say)?];
-        servers.extend(Server::janus(self.network, SERVER_CPU).map_err(say)?);
+        let mut servers = vec![Server::portunus(&options.server, self.network, SERVER_CPU, 1, 0).map_err(say)?];
+        if !options.smoke {
+            servers.extend(Server::janus(self.network, SERVER_CPU).map_err(say)?);
+        }
         Ok(servers)
     }
 

@@ -1,40 +1,12 @@
-//! What a publisher sends: packets of a beat, sealed under its keys, each with the time of its sending in the last bytes of
+//! What a publisher sends: packets of a rhythm, sealed under its keys, each with the time of its sending in the last bytes of
 //! its payload, where a subscriber finds it whatever was done to the header.
 
+use crate::rhythm::Rhythm;
 use crate::sdp::{MID, OPUS, TRANSPORT_CC, VP8};
 use crate::socket;
 use portunus::proto::srtp::{Outbound, OutboundStream};
 use portunus::wire::rtp::{Header, HeaderWriter};
-use serde::{Deserialize, Serialize};
 use std::net::UdpSocket;
-
-/// A rhythm: `packets` every `interval_ns`, at once or `gap_ns` apart, each of `bytes` (RTP header included, unsealed).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Beat {
-    pub interval_ns: u64,
-    pub packets: u32,
-    pub gap_ns: u64,
-    /// The least and the greatest; sizes go through the range.
-    pub bytes: (usize, usize),
-}
-
-impl Beat {
-    /// The size of the nth packet. A burst has one size.
-    pub fn size(&self, number: u64) -> usize {
-        let (least, greatest) = self.bytes;
-        let steps = (greatest - least + 1) as u64;
-        least + usize::try_from((number / u64::from(self.packets)).wrapping_mul(37) % steps).expect("a datagram")
-    }
-
-    /// Packets sent together, and the time to the next ones, after packet `index` of an interval.
-    pub fn step(&self, index: u32) -> (u32, u64) {
-        match self.gap_ns {
-            0 => (self.packets, self.interval_ns),
-            gap if index + 1 < self.packets => (1, gap),
-            gap => (1, self.interval_ns - gap * u64::from(self.packets - 1)),
-        }
-    }
-}
 
 /// One m-line that is sent.
 pub struct Track {
@@ -80,33 +52,33 @@ impl Track {
         }
     }
 
-    /// Sends `count` packets, which are those from `index` on of an interval. `now_ns` is monotonic and makes the RTP
+    /// Sends `count` packets, which are those from `index` on of a rhythm. `now_ns` is monotonic and makes the RTP
     /// timestamp; `stamp_ns` goes into the payload. `arena` is scratch.
     #[expect(clippy::too_many_arguments, reason = "one call, and all of it changes from packet to packet")]
     pub fn send(
         &mut self,
         socket: &UdpSocket,
         keys: &mut Outbound,
-        beat: &Beat,
+        rhythm: &Rhythm,
         (index, count): (u32, u32),
         now_ns: u64,
         stamp_ns: u64,
         arena: &mut Vec<u8>,
     ) {
         let (payload_type, khz) = if self.video { (VP8, 90) } else { (OPUS, 48) };
-        if index == 0 {
+        if rhythm.bounds(index).0 {
             self.timestamp = (now_ns / 1000 * khz / 1000) as u32;
             self.picture = self.picture.wrapping_add(1);
         }
         let stream = *self.stream.get_or_insert_with(|| keys.open(self.ssrc, 100));
-        let size = beat.size(self.sent);
+        let size = rhythm.size(index, self.sent);
         let mut payload = [0x5a; 1500];
         let payload = &mut payload[..size - HEADER_BYTES];
         arena.resize(count as usize * 1500, 0);
         let (mut len, mut segment) = (0, 0);
         for n in index..index + count {
-            let last = n + 1 == beat.packets;
-            self.fill(payload, n == 0, stamp_ns);
+            let (first, last) = rhythm.bounds(n);
+            self.fill(payload, first, stamp_ns);
             let header = Header {
                 marker: self.video && last,
                 payload_type,

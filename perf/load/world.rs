@@ -6,8 +6,8 @@ use crate::clock;
 use crate::histogram::Histogram;
 use crate::meter::Meter;
 use crate::poll::Poll;
+use crate::rhythm::{Cursor, Rhythm};
 use crate::socket::{self, Inlet};
-use crate::track::Beat;
 use portunus::proto::dtls::Context;
 use portunus::time::Mono;
 use serde_json::Value;
@@ -31,12 +31,13 @@ pub struct Place {
     pub ip: IpAddr,
 }
 
-/// One m-line that is to be sent: whose, which, in what rhythm, beginning how late, and to how many subscribers it goes.
+/// One m-line that is to be sent: whose, which, in what rhythm, beginning how late or how far in, and to how many
+/// subscribers it goes.
 #[derive(Clone, Copy)]
 pub struct Voice {
     pub client: usize,
     pub video: bool,
-    pub beat: Beat,
+    pub rhythm: Rhythm,
     pub phase_ns: u64,
     pub legs: u64,
 }
@@ -44,8 +45,7 @@ pub struct Voice {
 struct Speaking {
     voice: Voice,
     track: usize,
-    next_at: u64,
-    index: u32,
+    cursor: Cursor,
 }
 
 /// Everybody.
@@ -210,7 +210,7 @@ impl World {
         for &voice in voices {
             let peer = self.client(voice.client).peer.as_ref().expect("a publisher has a peer");
             let track = peer.tracks.iter().position(|track| track.video == voice.video).expect("an m-line that it has");
-            self.speaking.push(Speaking { voice, track, next_at: now + voice.phase_ns, index: 0 });
+            self.speaking.push(Speaking { voice, track, cursor: Cursor::new(voice.rhythm, now, voice.phase_ns) });
         }
     }
 
@@ -264,26 +264,24 @@ impl World {
         let World { speaking, clients, meter, arena, .. } = self;
         let mut next = u64::MAX;
         for speaking in speaking {
-            while speaking.next_at <= now {
-                let Speaking { voice, track, next_at, index } = speaking;
-                let (count, wait) = voice.beat.step(*index);
-                let late = now - *next_at;
+            while speaking.cursor.at_ns <= now {
+                let Speaking { voice, track, cursor } = speaking;
+                let late = now - cursor.at_ns;
+                let (index, count, wait) = cursor.step();
                 let peer = clients[voice.client].as_mut().and_then(|member| member.client.peer.as_mut());
                 let peer = peer.expect("a publisher stays while it speaks");
                 if let Some((_, keys)) = &mut peer.keys {
                     let stamp = clock::unix_ns();
-                    peer.tracks[*track].send(&peer.socket, keys, &voice.beat, (*index, count), now, stamp, arena);
+                    peer.tracks[*track].send(&peer.socket, keys, &voice.rhythm, (index, count), now, stamp, arena);
                     meter.lateness.add(late);
                     meter.sent += u64::from(count);
                     meter.expected += u64::from(count) * voice.legs;
                 }
-                *index = (*index + count) % voice.beat.packets;
-                *next_at += wait;
                 if late > LATE_MAX_NS {
-                    *next_at = now + wait;
+                    cursor.at_ns = now + wait;
                 }
             }
-            next = next.min(speaking.next_at);
+            next = next.min(speaking.cursor.at_ns);
         }
         next
     }
