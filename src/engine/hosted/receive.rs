@@ -114,7 +114,7 @@ impl HostedRoom {
     fn peer_connected(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         turn.desk.counters.peers_connected += 1;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        peer.report_at = super::reports::first_report(turn.now.mono, turn.random_u32());
+        peer.report_at = turn.now.mono + super::reports::first_report(turn.random_u32());
         if let MediaState::Connected(keys) = &mut peer.media {
             for leg in &peer.legs {
                 if let Some(leg) = self.legs.get_mut(leg.0) {

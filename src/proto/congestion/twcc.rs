@@ -21,9 +21,6 @@ pub struct FeedbackRecorder {
     /// The first number that is not yet reported and the highest received.
     range: Option<(ExtSeq, ExtSeq)>,
     expected_after_jump: Option<u16>,
-    /// From when on a packet brings the report with it, which so needs no turn of its own.
-    ripe: Mono,
-    /// When it is sent without one.
     due: Mono,
     /// When the last reported packet arrived, in steps of 250 us.
     reported_at: u64,
@@ -90,10 +87,7 @@ impl FeedbackRecorder {
             *arrival = steps(at);
         }
         if self.due == Mono::NEVER {
-            self.ripe = at + self.interval;
-            self.due = self.ripe + self.interval / 2;
-        } else if at >= self.ripe {
-            self.due = self.due.min(at);
+            self.due = at + self.interval;
         }
     }
 
@@ -151,8 +145,7 @@ impl FeedbackRecorder {
         }
     }
 
-    /// When [`FeedbackRecorder::compose`] has something next: with the first packet that comes an interval after the oldest
-    /// that waits, and half an interval later without one.
+    /// When [`FeedbackRecorder::compose`] has something next: an interval after the oldest packet that waits.
     pub fn deadline(&self) -> Mono {
         self.due
     }
@@ -219,7 +212,7 @@ mod tests {
         assert_eq!(recorder.deadline(), Mono::NEVER);
         recorder.record(65_535, Mono(START));
         recorder.record(1, Mono(START + 30 * MS));
-        let due = Mono(START) + limits::TWCC_INTERVAL * 3 / 2;
+        let due = Mono(START) + limits::TWCC_INTERVAL;
         assert_eq!(recorder.deadline(), due);
         assert_eq!(drain(&mut recorder, Mono(due.0 - 1)).0, []);
         let (packets, arrivals) = drain(&mut recorder, due);
@@ -227,18 +220,6 @@ mod tests {
         assert_eq!((arrivals[0].0, arrivals[1], arrivals[2].0), (65_535, (0, None), 1));
         assert_eq!(arrivals[2].1.unwrap() - arrivals[0].1.unwrap(), 30_000);
         assert_eq!((recorder.deadline(), drain(&mut recorder, LATER).0), (Mono::NEVER, vec![]));
-    }
-
-    #[test]
-    fn a_packet_that_comes_when_the_interval_is_over_brings_the_feedback_with_it() {
-        let mut recorder = FeedbackRecorder::new();
-        recorder.record(1, Mono(START));
-        recorder.record(2, Mono(START) + limits::TWCC_INTERVAL - Duration::from_millis(1));
-        let ripe = Mono(START) + limits::TWCC_INTERVAL;
-        assert!(recorder.deadline() > ripe);
-        recorder.record(3, ripe);
-        assert_eq!(recorder.deadline(), ripe);
-        assert_eq!(drain(&mut recorder, ripe).1.len(), 3);
     }
 
     #[test]
