@@ -9,6 +9,8 @@ mod compare;
 mod floor;
 mod histogram;
 mod join;
+#[path = "../machine.rs"]
+mod machine;
 mod memory;
 mod meter;
 mod peer;

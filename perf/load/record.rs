@@ -1,5 +1,6 @@
 //! What a run found, as lines of a table and as a dated file that later runs are compared with.
 
+use crate::machine;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io;
@@ -126,24 +127,9 @@ pub fn write(file: &str, about: &About<'_>, rows: &[Row]) -> io::Result<()> {
         "program": about.question,
         "date": about.date,
         "commit": about.commit,
-        "machine": {
-            "cpu": cpu_model(),
-            "cores": std::thread::available_parallelism().map_or(0, usize::from),
-            "kernel": read("/proc/sys/kernel/osrelease"),
-            "load_average": read("/proc/loadavg"),
-        },
+        "machine": machine::describe(),
         "method": about.method,
         "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
     });
     fs::write(file, format!("{record:#}\n"))
-}
-
-fn cpu_model() -> String {
-    let info = read("/proc/cpuinfo");
-    let line = info.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split_once(": ")).map_or_else(String::new, |(_, model)| model.to_owned())
-}
-
-fn read(file: &str) -> String {
-    fs::read_to_string(file).unwrap_or_default().trim().to_owned()
 }

@@ -1,12 +1,9 @@
 //! One connected socket for each receiver: the kernel looks up neither route nor port, but each socket has its own queue
 //! and its own descriptor. Receiving is the program's.
 
-use crate::clock::Clock;
-use crate::inbox::Inbox;
-use crate::ring::{Completion, Ring, Token};
-use crate::udp::Udp;
+use crate::uring::Uring;
 use crate::work::Work;
-use crate::{Loop, WAIT, driver};
+use crate::{Loop, driver};
 use io_uring::{IoUring, opcode, squeue, types};
 use portunus::engine::arena::{SendArena, Transmit};
 use socket2::{SockAddr, Socket};
@@ -16,42 +13,20 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 struct Connected {
-    receiving: Udp,
-    inbox: Inbox,
-    clock: Clock,
-    batch: Vec<Completion>,
+    receiving: Uring,
     senders: Senders,
-    _socket: Socket,
 }
 
 /// Makes one, on the thread that will run it.
 pub fn make(socket: UdpSocket, work: &Work) -> io::Result<Box<dyn Loop>> {
     let socket = Socket::from(socket);
-    driver::prepare(&socket)?;
-    let mut ring = Ring::new(Inbox::completions(1)).map_err(io::Error::other)?;
-    ring.register_files(&[socket.as_raw_fd()])?;
-    let inbox = Inbox::new(&mut ring, 1).map_err(io::Error::other)?;
-    let receiving = Udp::new(ring, std::slice::from_ref(&socket))?;
     let senders = Senders::new(&socket.local_addr()?, &work.receivers)?;
-    let batch = Vec::with_capacity(256);
-    Ok(Box::new(Connected { receiving, inbox, clock: Clock::start(), batch, senders, _socket: socket }))
+    Ok(Box::new(Connected { receiving: Uring::new(socket, 1)?, senders }))
 }
 
 impl Loop for Connected {
     fn turn(&mut self, work: &mut Work) -> io::Result<()> {
-        self.receiving.ring.wait(1, Some(WAIT))?;
-        self.receiving.ring.reap(&mut self.batch, 256);
-        let reading = self.clock.read();
-        for completion in self.batch.drain(..) {
-            if let Token::Receive(socket) = completion.token {
-                let Udp { ring, machine, .. } = &mut self.receiving;
-                let opened = self.inbox.open(ring, socket, &completion, &reading, machine).map_err(io::Error::other)?;
-                if let Some(datagram) = opened {
-                    work.take(datagram.bytes);
-                }
-                self.inbox.give_back(socket, &completion);
-            }
-        }
+        self.receiving.receive(work)?;
         work.release(&mut self.senders);
         Ok(())
     }

@@ -19,6 +19,8 @@ mod headroom;
 #[path = "../../shards/inbox.rs"]
 #[allow(dead_code)]
 mod inbox;
+#[path = "../machine.rs"]
+mod machine;
 #[path = "../load/record.rs"]
 #[allow(dead_code)]
 mod record;

@@ -13,7 +13,8 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-struct Uring {
+/// Socket, ring and receive buffers.
+pub struct Uring {
     udp: Udp,
     inbox: Inbox,
     clock: Clock,
@@ -33,17 +34,30 @@ pub fn make_looking_again(socket: UdpSocket, _: &Work) -> io::Result<Box<dyn Loo
 }
 
 fn with_looks(socket: UdpSocket, looks: usize) -> io::Result<Box<dyn Loop>> {
-    let socket = Socket::from(socket);
-    crate::driver::prepare(&socket)?;
-    let mut ring = Ring::new(Inbox::completions(1)).map_err(io::Error::other)?;
-    ring.register_files(&[socket.as_raw_fd()])?;
-    let inbox = Inbox::new(&mut ring, 1).map_err(io::Error::other)?;
-    let udp = Udp::new(ring, std::slice::from_ref(&socket))?;
-    Ok(Box::new(Uring { udp, inbox, clock: Clock::start(), batch: Vec::with_capacity(256), looks, _socket: socket }))
+    Ok(Box::new(Uring::new(Socket::from(socket), looks)?))
 }
 
 impl Loop for Uring {
     fn turn(&mut self, work: &mut Work) -> io::Result<()> {
+        self.receive(work)?;
+        work.release(&mut self.udp);
+        Ok(())
+    }
+}
+
+impl Uring {
+    /// Receives on this socket; a turn looks that often.
+    pub fn new(socket: Socket, looks: usize) -> io::Result<Uring> {
+        crate::driver::prepare(&socket)?;
+        let mut ring = Ring::new(Inbox::completions(1)).map_err(io::Error::other)?;
+        ring.register_files(&[socket.as_raw_fd()])?;
+        let inbox = Inbox::new(&mut ring, 1).map_err(io::Error::other)?;
+        let udp = Udp::new(ring, std::slice::from_ref(&socket))?;
+        Ok(Uring { udp, inbox, clock: Clock::start(), batch: Vec::with_capacity(256), looks, _socket: socket })
+    }
+
+    /// The first half of a turn.
+    pub fn receive(&mut self, work: &mut Work) -> io::Result<()> {
         let reading = self.clock.read();
         for look in 0..self.looks {
             self.udp.ring.wait(1, Some(if look == 0 { WAIT } else { Duration::ZERO }))?;
@@ -53,12 +67,9 @@ impl Loop for Uring {
             }
             self.take(work, &reading)?;
         }
-        work.release(&mut self.udp);
         Ok(())
     }
-}
 
-impl Uring {
     fn take(&mut self, work: &mut Work, reading: &Reading) -> io::Result<()> {
         for completion in self.batch.drain(..) {
             if let Token::Receive(socket) = completion.token {

@@ -4,6 +4,8 @@
 
 mod cpu;
 mod floor;
+#[path = "../machine.rs"]
+mod machine;
 mod record;
 mod world;
 

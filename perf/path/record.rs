@@ -6,7 +6,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::{ROUNDS, SAMPLE_NS};
+use super::{ROUNDS, SAMPLE_NS, machine};
 
 /// One measured case.
 pub struct Row {
@@ -87,12 +87,7 @@ pub fn write(file: &str, date: &str, commit: &str, rows: &[Row]) -> io::Result<(
         "program": "path",
         "date": date,
         "commit": commit,
-        "machine": {
-            "cpu": cpu_model(),
-            "cores": std::thread::available_parallelism().map_or(0, usize::from),
-            "kernel": read("/proc/sys/kernel/osrelease"),
-            "load_average": read("/proc/loadavg"),
-        },
+        "machine": machine::describe(),
         "method": {
             "clock": "CPU time of the thread",
             "samples": ROUNDS,
@@ -104,14 +99,4 @@ pub fn write(file: &str, date: &str, commit: &str, rows: &[Row]) -> io::Result<(
         "rows": rows,
     });
     fs::write(file, format!("{record:#}\n"))
-}
-
-fn cpu_model() -> String {
-    let info = read("/proc/cpuinfo");
-    let line = info.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split_once(": ")).map_or_else(String::new, |(_, model)| model.to_owned())
-}
-
-fn read(file: &str) -> String {
-    fs::read_to_string(file).unwrap_or_default().trim().to_owned()
 }

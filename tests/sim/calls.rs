@@ -7,6 +7,7 @@ use portunus::engine::turn::HandshakeFactory;
 use portunus::proto::dtls::{Certificate, Context};
 use portunus::wire::sdp::MediaKind;
 
+use crate::assert_talked;
 use crate::browser::{Heard, StrBrowser};
 use crate::checks::Tally;
 use crate::clock::Clock;
@@ -35,14 +36,7 @@ fn str0m_publishes_and_str0m_receives() {
     let subscriber = world.subscribe(1234, &[publisher], Box::new(StrBrowser::new(&world.clock, address))).unwrap();
     world.run_until("subscriber up", Duration::from_secs(5), |world| world.clients[&subscriber].up);
     world.run_for(Duration::from_secs(8));
-    assert!(heard(&world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { line: 1 })) > 0);
-    assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Reception { lost: 0 })) > 10);
-    assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Feedback { arrived: 1.. })) > 50);
-    for mid in ["0", "1"] {
-        let (expected, received) = world.ledger.tally(subscriber, mid);
-        assert!(expected > 150 && received > expected - 20, "{mid}: {received} of {expected}");
-        assert!(world.ledger.reports(subscriber, mid) >= 6);
-    }
+    assert_talked(&world, publisher, subscriber);
     world.end();
 }
 

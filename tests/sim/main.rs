@@ -40,6 +40,19 @@ fn script(shard: u8) -> Box<dyn HandshakeFactory + Send> {
     Box::new(handshake::ScriptedFactory::new(u64::from(shard)))
 }
 
+/// After some eight seconds: the publisher was asked for a keyframe, told of its packets and their arrival, and the
+/// subscriber got both streams with their reports.
+fn assert_talked(world: &World, publisher: u64, subscriber: u64) {
+    assert!(heard(world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { line: 1 })) > 0);
+    assert!(heard(world, publisher, |heard| matches!(heard, Heard::Reception { lost: 0 })) > 10);
+    assert!(heard(world, publisher, |heard| matches!(heard, Heard::Feedback { arrived: 1.. })) > 50);
+    for mid in ["0", "1"] {
+        let (expected, received) = world.ledger.tally(subscriber, mid);
+        assert!(expected > 150 && received > expected - 20, "{mid}: {received} of {expected}");
+        assert!(world.ledger.reports(subscriber, mid) >= 6);
+    }
+}
+
 #[test]
 fn scripted_peers_do_what_str0m_does() {
     let run = || {
@@ -49,14 +62,7 @@ fn scripted_peers_do_what_str0m_does() {
         world.run_for(Duration::from_secs(2));
         let subscriber = scripted_subscriber(&mut world, 1234, publisher);
         world.run_for(Duration::from_secs(8));
-        assert!(heard(&world, publisher, |heard| matches!(heard, Heard::KeyframeWanted { line: 1 })) > 0);
-        assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Reception { lost: 0 })) > 10);
-        assert!(heard(&world, publisher, |heard| matches!(heard, Heard::Feedback { arrived: 1.. })) > 50);
-        for mid in ["0", "1"] {
-            let (expected, received) = world.ledger.tally(subscriber, mid);
-            assert!(expected > 150 && received > expected - 20, "{mid}: {received} of {expected}");
-            assert!(world.ledger.reports(subscriber, mid) >= 6);
-        }
+        assert_talked(&world, publisher, subscriber);
         world.end();
         world.trace
     };
