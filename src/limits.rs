@@ -59,6 +59,9 @@ pub const LAYERS_MAX: usize = 3;
 pub const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// RTCP reports (RFC 3550 §6.2 with the reduced minimum of RFC 4585).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Reports wait for the next of these instants, so that those of many peers share a turn: a wake-up costs as much as
+/// sealing fifty packets.
+pub const REPORT_SLOT: Duration = Duration::from_millis(100);
 /// A gap is asked for when it is that old: before, it may only be reordering.
 pub const NACK_DELAY: Duration = Duration::from_millis(10);
 /// And again after that time, or after the time that answers take when that is longer.

@@ -17,7 +17,7 @@ use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
-use super::timer::Wheel;
+use super::timer::{Look, Wheel};
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
@@ -62,7 +62,7 @@ pub struct MediaEngine {
     by_id: HashMap<RoomId, usize, SeedableRandomState>,
     registrar: Registrar,
     desk: Desk,
-    due: Vec<PeerKey>,
+    due: Vec<(PeerKey, Look)>,
     /// When the shard began.
     began: Now,
 }
@@ -256,8 +256,8 @@ impl MediaEngine {
     pub fn handle_timeout(&mut self, now: Now, tx: &mut dyn Transmit) {
         let mut due = std::mem::take(&mut self.due);
         self.desk.wheel.due(now.mono, &mut due);
-        for PeerKey { room, member } in due.drain(..) {
-            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member));
+        for (PeerKey { room, member }, look) in due.drain(..) {
+            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member, look));
         }
         self.due = due;
     }

@@ -8,6 +8,7 @@ use foldhash::quality::SeedableRandomState;
 
 use super::arena::Lane;
 use super::index::PeerKey;
+use super::timer::Look;
 use super::turn::Turn;
 use crate::id::{FourTuple, LegId, StreamId};
 use crate::proto::congestion::{BitrateCap, FeedbackRecorder};
@@ -54,8 +55,8 @@ pub struct Peer {
     pub report_at: Mono,
     /// When the peer is given up unless ICE and DTLS are done.
     pub connect_by: Mono,
-    /// When the wheel looks at the peer next.
-    pub armed: Mono,
+    /// The wheel's next look at the peer.
+    pub look: Option<Look>,
     remote_ufrag: Option<Box<str>>,
 }
 
@@ -139,7 +140,7 @@ impl Peer {
             report_ssrc: turn.random_u32(),
             report_at: Mono::NEVER,
             connect_by: Mono::NEVER,
-            armed: Mono::NEVER,
+            look: None,
             remote_ufrag: None,
         };
         if let Some(remote) = remote {

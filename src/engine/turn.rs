@@ -11,7 +11,7 @@ use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
-use super::timer::Wheel;
+use super::timer::{Look, Wheel};
 use super::verdict::{DropReason, Drops};
 use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
 use crate::limits::SEGMENT_MAX;
@@ -163,10 +163,10 @@ impl Turn<'_> {
         self.desk.drops.count(reason);
     }
 
-    /// Has the peer looked at by `at`; `armed` is the peer's own note of when it will be looked at already.
-    pub fn arm(&mut self, key: PeerKey, armed: &mut Mono, at: Mono) {
-        if at < *armed {
-            *armed = self.desk.wheel.arm(key, at);
+    /// Has the peer looked at by `at`; `look` is the peer's own note of the look that is planned.
+    pub fn arm(&mut self, key: PeerKey, look: &mut Option<Look>, at: Mono) {
+        if at < Mono::NEVER {
+            *look = Some(self.desk.wheel.arm(key, *look, at));
         }
     }
 

@@ -166,7 +166,7 @@ impl HostedRoom {
     fn rearm(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let at = self.deadline(turn, member);
         if let Some(peer) = self.peers.get_mut(member.0) {
-            turn.arm(peer.key, &mut peer.armed, at);
+            turn.arm(peer.key, &mut peer.look, at);
         }
     }
 

@@ -61,8 +61,9 @@ impl HostedRoom {
         }
         if change.validated {
             self.after_dtls(turn, member);
-        } else if peer.ice.deadline(turn.desk.peer_timeout) < peer.armed {
-            self.rearm(turn, member);
+        } else {
+            let at = peer.ice.deadline(turn.desk.peer_timeout);
+            turn.arm(peer.key, &mut peer.look, at);
         }
         (verdict, displaced)
     }
@@ -114,7 +115,7 @@ impl HostedRoom {
     fn peer_connected(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         turn.desk.counters.peers_connected += 1;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        peer.report_at = turn.now.mono + super::reports::first_report(turn.random_u32());
+        peer.report_at = super::reports::first_report(turn.now.mono, turn.random_u32());
         if let MediaState::Connected(keys) = &mut peer.media {
             for leg in &peer.legs {
                 if let Some(leg) = self.legs.get_mut(leg.0) {
@@ -163,7 +164,7 @@ impl HostedRoom {
         if let Some(sequence) = extension(&packet, stream.media.extensions.transport_cc).and_then(transport_sequence) {
             peer.feedback.record(sequence, received);
             let at = peer.feedback.deadline();
-            turn.arm(peer.key, &mut peer.armed, at);
+            turn.arm(peer.key, &mut peer.look, at);
         }
         // RTX that no FID group announced is known by its payload type.
         let is_repair = matches!(source, Source::Repair(..)) || Some(packet.header.payload_type) == stream.media.rtx_pt;
@@ -305,7 +306,7 @@ impl HostedRoom {
         if nack_at < Mono::NEVER
             && let Some(peer) = self.peers.get_mut(member.0)
         {
-            turn.arm(peer.key, &mut peer.armed, nack_at);
+            turn.arm(peer.key, &mut peer.look, nack_at);
         }
         if !stream.receiving {
             stream.receiving = true;

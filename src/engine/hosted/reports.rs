@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::super::stream::Stream;
+use super::super::timer::Look;
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
-use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL, SEGMENT_MAX};
+use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL, REPORT_SLOT, SEGMENT_MAX};
 use crate::room::command::HangupReason;
 use crate::time::Mono;
 use crate::wire::error::WireError;
@@ -20,21 +21,30 @@ const BLOCKS_MAX: usize = 31;
 /// RTCP name of everything we send (RFC 3550 §6.5.1).
 const CNAME: &[u8] = b"portunus";
 
-/// When a new peer reports first: somewhere within the interval, so that peers that came together report apart.
-pub(super) fn first_report(random: u32) -> Duration {
-    REPORT_INTERVAL.mul_f64(f64::from(random) / f64::from(u32::MAX))
+/// When a new peer reports first: in some slot of the interval, so that peers that came together do not all share one.
+pub(super) fn first_report(now: Mono, random: u32) -> Mono {
+    slot_before(now + REPORT_INTERVAL.mul_f64(f64::from(random) / f64::from(u32::MAX))) + REPORT_SLOT
+}
+
+/// When a peer that reports now does so again.
+fn next_report(now: Mono) -> Mono {
+    slot_before(now + REPORT_INTERVAL)
+}
+
+fn slot_before(at: Mono) -> Mono {
+    let since = at.0 % u64::try_from(REPORT_SLOT.as_nanos()).expect("a moment");
+    at - Duration::from_nanos(since)
 }
 
 impl HostedRoom {
     /// The wheel has come to a peer.
-    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId, look: Look) {
         let now = turn.now.mono;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        if now < peer.armed {
-            // A hint from before the peer was armed for an earlier time: another one stands in the wheel.
+        if peer.look.take_if(|planned| *planned == look).is_none() {
+            // It was planned for a peer that is gone and had the same place.
             return;
         }
-        peer.armed = Mono::NEVER;
         let unanswered = !peer.is_connected() && peer.connect_by <= now;
         if unanswered || peer.ice.expired(now, turn.desk.peer_timeout) {
             return self.peer_lost(turn, member, HangupReason::IceFailed);
@@ -46,7 +56,7 @@ impl HostedRoom {
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         if peer.is_connected() {
             if peer.report_at <= now {
-                peer.report_at = now + REPORT_INTERVAL;
+                peer.report_at = next_report(now);
                 self.watch_media(turn, member);
                 self.refresh_keyframes(turn, member);
                 self.watch_links(turn, member);

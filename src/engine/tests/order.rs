@@ -64,6 +64,28 @@ fn video_may_wait_for_more_but_not_with_audio_or_control() {
     assert!(world.engine.may_linger(), "what is dropped hastens nothing");
 }
 
+#[test]
+fn reports_of_many_peers_share_a_few_turns() {
+    let mut world = World::new(32);
+    let (feed, end) = world.publish(0, chromium_offer());
+    let mut camera = Camera::new(end, true);
+    for member in 1..=40 {
+        world.subscribe(member, feed.clone(), as_offered);
+        (0..7).for_each(|_| drop(world.step()));
+    }
+    order_of(&mut world, &mut camera);
+    let mut reported = std::collections::BTreeSet::new();
+    let mut turns = 0;
+    for _ in 0..1000 {
+        let arrived = world.step().into_iter().filter(|(_, bytes)| classify(bytes) == Protocol::Rtcp);
+        let members: Vec<u16> = arrived.map(|(member, _)| member).filter(|member| *member > 0).collect();
+        turns += usize::from(!members.is_empty());
+        reported.extend(members);
+    }
+    assert_eq!(reported.len(), 40, "everybody is told within the interval");
+    assert!((2..=11).contains(&turns), "{turns} turns for forty reports");
+}
+
 /// A check for a peer that is not there.
 fn check_of_nobody() -> Vec<u8> {
     let request = BindingRequest {
