@@ -79,7 +79,7 @@ pub struct Config {
     pub slowlink_threshold: u32,
     /// SRTP profiles in order of preference.
     pub srtp_profiles: Vec<Profile>,
-    /// How long video may wait for more video.
+    /// The least time between two turns of a media shard.
     pub coalesce: Duration,
     /// DSCP of media.
     pub dscp: u8,

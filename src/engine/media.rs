@@ -92,7 +92,6 @@ impl MediaEngine {
                 peer_timeout: config.peer_timeout,
                 slowlink_threshold: config.slowlink_threshold,
                 touched_rooms: Vec::new(),
-                touched_audio: false,
             },
             due: Vec::with_capacity(DUE),
             began: config.now,
@@ -262,15 +261,8 @@ impl MediaEngine {
         self.due = due;
     }
 
-    /// Whether nothing but new video waits for its [`release`](Self::release), which may then come a little later, so that
-    /// more of it leaves in one message.
-    pub fn may_linger(&self) -> bool {
-        !self.desk.touched_rooms.is_empty() && !self.desk.touched_audio && self.desk.arena.is_empty()
-    }
-
     /// The end of a turn: what it has brought goes out, peer by peer.
     pub fn release(&mut self, now: Now, tx: &mut dyn Transmit) {
-        self.desk.touched_audio = false;
         let mut touched = std::mem::take(&mut self.desk.touched_rooms);
         for room in touched.drain(..) {
             self.in_room(now, tx, room, |room, turn| room.release(turn));

@@ -111,8 +111,6 @@ pub struct Desk {
     pub slowlink_threshold: u32,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
-    /// Whether audio is among those packets.
-    pub touched_audio: bool,
 }
 
 /// One call into one room.

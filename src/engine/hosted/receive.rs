@@ -301,7 +301,6 @@ impl HostedRoom {
                 turn.desk.touched_rooms.push(self.slot);
             }
             self.touched_streams.push(id);
-            turn.desk.touched_audio |= stream.media.kind == MediaKind::Audio;
         }
         if nack_at < Mono::NEVER
             && let Some(peer) = self.peers.get_mut(member.0)
