@@ -119,9 +119,7 @@ impl MediaShard {
             let Some(envelope) = self.post.take() else { break };
             self.engine.handle_command(now, envelope, &mut self.udp);
         }
-        if self.engine.deadline() <= now.mono {
-            self.engine.handle_timeout(now, &mut self.udp);
-        }
+        self.engine.handle_timeout(now, &mut self.udp);
         self.engine.release(now, &mut self.udp);
         for to in (0..self.signals).map(SignalId) {
             while let Some(mail) = self.engine.poll_mail(to) {

@@ -17,7 +17,7 @@ use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
-use super::timer::{Look, Wheel};
+use super::timer::{Look, Patience, Timers};
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
@@ -62,7 +62,7 @@ pub struct MediaEngine {
     by_id: HashMap<RoomId, usize, SeedableRandomState>,
     registrar: Registrar,
     desk: Desk,
-    due: Vec<(PeerKey, Look)>,
+    due: Vec<(PeerKey, (Patience, Look))>,
     /// When the shard began.
     began: Now,
 }
@@ -79,7 +79,7 @@ impl MediaEngine {
             desk: Desk {
                 shard: config.shard,
                 index,
-                wheel: Wheel::new(config.now.mono),
+                timers: Timers::new(config.now.mono),
                 arena: SendArena::new(),
                 drops: Drops::default(),
                 counters: Counters::default(),
@@ -254,7 +254,7 @@ impl MediaEngine {
     /// Whatever the clock brings.
     pub fn handle_timeout(&mut self, now: Now, tx: &mut dyn Transmit) {
         let mut due = std::mem::take(&mut self.due);
-        self.desk.wheel.due(now.mono, &mut due);
+        self.desk.timers.due(now.mono, &mut due);
         for (PeerKey { room, member }, look) in due.drain(..) {
             self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member, look));
         }
@@ -271,14 +271,14 @@ impl MediaEngine {
         Turn { now, desk: &mut self.desk, tx }.flush();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest; it may have something to do in any turn.
     pub fn deadline(&self) -> Mono {
-        self.desk.wheel.next()
+        self.desk.timers.next()
     }
 
-    /// How many looks at peers the wheel holds; for tests.
+    /// How many looks at peers are planned; for tests.
     pub fn timers(&self) -> usize {
-        self.desk.wheel.len()
+        self.desk.timers.len()
     }
 
     /// The next reply or event for a signalling shard.

@@ -8,7 +8,7 @@ use foldhash::quality::SeedableRandomState;
 
 use super::arena::Lane;
 use super::index::PeerKey;
-use super::timer::Look;
+use super::timer::Looks;
 use super::turn::Turn;
 use crate::id::{FourTuple, LegId, StreamId};
 use crate::proto::congestion::{BitrateCap, FeedbackRecorder};
@@ -55,8 +55,8 @@ pub struct Peer {
     pub report_at: Mono,
     /// When the peer is given up unless ICE and DTLS are done.
     pub connect_by: Mono,
-    /// The wheel's next look at the peer.
-    pub look: Option<Look>,
+    /// The looks that are planned at the peer.
+    pub looks: Looks,
     remote_ufrag: Option<Box<str>>,
 }
 
@@ -140,7 +140,7 @@ impl Peer {
             report_ssrc: turn.random_u32(),
             report_at: Mono::NEVER,
             connect_by: Mono::NEVER,
-            look: None,
+            looks: Looks::default(),
             remote_ufrag: None,
         };
         if let Some(remote) = remote {

@@ -1,17 +1,20 @@
-//! The timer wheel of a shard: buckets of a few milliseconds over a horizon of seconds. A key has at most one look planned,
-//! which its owner keeps and may bring forward; putting it off is the owner's business, when the look has come.
+//! The timers of a shard: wheels with buckets of a few milliseconds over a horizon of seconds. A key has at most one look
+//! planned in each, which its owner keeps and may bring forward; putting it off is the owner's business, when the look has
+//! come. Most of what peers wait for may wait for a turn that happens anyway: waking up costs as much as sealing fifty packets.
 
 use std::time::Duration;
 
 use crate::time::Mono;
 
+/// How long what has time waits for a turn that something else brings about.
+pub const SLACK: Duration = Duration::from_millis(25);
 /// Width of a bucket.
 pub const TICK: Duration = Duration::from_millis(4);
 const BUCKETS: usize = 1024;
 const WORDS: usize = BUCKETS / 64;
 const TICK_NS: u64 = 4_000_000;
 
-/// Keys to be looked at, by time. Its memory grows to the largest number of keys that ever waited, and stays.
+/// One wheel: keys to be looked at, by time. Its memory grows to the largest number of keys that ever waited, and stays.
 pub struct Wheel<K> {
     /// The first entry of each bucket.
     buckets: Box<[u32; BUCKETS]>,
@@ -33,6 +36,83 @@ struct Entry<K> {
     previous: u32,
 }
 
+/// The wheels of a shard.
+pub struct Timers<K> {
+    prompt: Wheel<K>,
+    lax: Wheel<K>,
+}
+
+/// How long something may wait behind its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Repairs and handshakes: not at all.
+    Prompt,
+    /// Reports and time limits: [`SLACK`].
+    Lax,
+}
+
+/// What its owner knows of the looks that are planned at a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    prompt: Option<Look>,
+    lax: Option<Look>,
+}
+
+impl Looks {
+    fn of(&mut self, patience: Patience) -> &mut Option<Look> {
+        match patience {
+            Patience::Prompt => &mut self.prompt,
+            Patience::Lax => &mut self.lax,
+        }
+    }
+
+    /// A look has come. Whether it was one of these; otherwise it was planned for somebody who had this key before.
+    pub fn have(&mut self, (patience, look): (Patience, Look)) -> bool {
+        self.of(patience).take_if(|planned| *planned == look).is_some()
+    }
+}
+
+impl<K: Copy + PartialEq> Timers<K> {
+    /// Wheels that stand at `now`.
+    pub fn new(now: Mono) -> Timers<K> {
+        Timers { prompt: Wheel::new(now), lax: Wheel::new(now) }
+    }
+
+    /// Has a key come out by `at`, see [`Wheel::arm`]. NEVER plans nothing.
+    pub fn arm(&mut self, key: K, looks: &mut Looks, patience: Patience, at: Mono) {
+        if at < Mono::NEVER {
+            let wheel = match patience {
+                Patience::Prompt => &mut self.prompt,
+                Patience::Lax => &mut self.lax,
+            };
+            let look = looks.of(patience);
+            *look = Some(wheel.arm(key, *look, at));
+        }
+    }
+
+    /// When to call [`due`](Self::due) at the latest; NEVER when nothing is armed.
+    pub fn next(&self) -> Mono {
+        self.prompt.next().min(self.lax.next() + SLACK)
+    }
+
+    /// Moves every key that is due at `now` into `out`, with the look that has come.
+    pub fn due(&mut self, now: Mono, out: &mut Vec<(K, (Patience, Look))>) {
+        for (patience, wheel) in [(Patience::Prompt, &mut self.prompt), (Patience::Lax, &mut self.lax)] {
+            wheel.due(now, |key, look| out.push((key, (patience, look))));
+        }
+    }
+
+    /// How many looks are planned.
+    pub fn len(&self) -> usize {
+        self.prompt.waiting + self.lax.waiting
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A look that is planned at a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -48,7 +128,7 @@ const END: u32 = u32::MAX;
 
 impl<K: Copy + PartialEq> Wheel<K> {
     /// A wheel that stands at `now`.
-    pub fn new(now: Mono) -> Wheel<K> {
+    fn new(now: Mono) -> Wheel<K> {
         Wheel {
             buckets: Box::new([END; BUCKETS]),
             occupied: [0; WORDS],
@@ -61,7 +141,7 @@ impl<K: Copy + PartialEq> Wheel<K> {
 
     /// Has a key come out by `at`: `planned` is the look that its owner knows of (it forgets those that have come), and the
     /// answer is the one that there is then. A deadline beyond the horizon (about 4 s) is looked at early, one in the past at once.
-    pub fn arm(&mut self, key: K, planned: Option<Look>, at: Mono) -> Look {
+    fn arm(&mut self, key: K, planned: Option<Look>, at: Mono) -> Look {
         if let Some(look) = planned {
             if look.at <= at {
                 return look;
@@ -128,18 +208,8 @@ impl<K: Copy + PartialEq> Wheel<K> {
         self.waiting -= 1;
     }
 
-    /// How many keys wait.
-    pub fn len(&self) -> usize {
-        self.waiting
-    }
-
-    /// Whether no key waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting == 0
-    }
-
-    /// When to call [`due`](Self::due) next; NEVER when nothing is armed.
-    pub fn next(&self) -> Mono {
+    /// When the next key comes out; NEVER when none waits.
+    fn next(&self) -> Mono {
         let start = (self.cursor % BUCKETS as u64) as usize;
         let ahead = |bucket: usize| (bucket + BUCKETS - start) % BUCKETS;
         let first_word = self.occupied[start / 64] & (u64::MAX << (start % 64));
@@ -158,8 +228,8 @@ impl<K: Copy + PartialEq> Wheel<K> {
         found.map_or(Mono::NEVER, |bucket| Mono((self.cursor + ahead(bucket) as u64) * TICK_NS))
     }
 
-    /// Moves every key that is due at `now` into `out`, with the look that has come.
-    pub fn due(&mut self, now: Mono, out: &mut Vec<(K, Look)>) {
+    /// Takes out every key that is due at `now`, with the look that has come.
+    fn due(&mut self, now: Mono, mut out: impl FnMut(K, Look)) {
         let until = now.0 / TICK_NS;
         let steps = (until + 1).saturating_sub(self.cursor).min(BUCKETS as u64);
         for step in 0..steps {
@@ -168,7 +238,7 @@ impl<K: Copy + PartialEq> Wheel<K> {
             self.occupied[bucket / 64] &= !(1 << (bucket % 64));
             while let Some(entry) = self.entries.get(next as usize) {
                 let at = std::mem::replace(&mut next, entry.next);
-                out.push((entry.key, Look { entry: at, at: entry.at }));
+                out(entry.key, Look { entry: at, at: entry.at });
                 self.release(at);
             }
         }
@@ -183,18 +253,18 @@ mod tests {
 
     fn due(wheel: &mut Wheel<u64>, now: Mono) -> Vec<u64> {
         let mut out = Vec::new();
-        wheel.due(now, &mut out);
-        out.into_iter().map(|(key, _)| key).collect()
+        wheel.due(now, |key, _| out.push(key));
+        out
     }
 
     #[test]
     fn a_key_comes_out_at_its_time_and_not_before() {
         let mut wheel = Wheel::new(Mono(0));
         let look = wheel.arm(7, None, Mono(10_000_000));
-        assert_eq!((wheel.next(), wheel.len()), (look.at, 1));
+        assert_eq!((wheel.next(), wheel.waiting), (look.at, 1));
         assert!(due(&mut wheel, Mono(9_999_999)).is_empty());
         assert_eq!(due(&mut wheel, look.at), [7]);
-        assert!(wheel.is_empty() && wheel.next() == Mono::NEVER);
+        assert!(wheel.waiting == 0 && wheel.next() == Mono::NEVER);
     }
 
     #[test]
@@ -203,7 +273,7 @@ mod tests {
         let mut look = wheel.arm(7, None, Mono(1_000_000_000));
         for (at, planned) in [(40, 40), (20, 20), (100, 20)] {
             look = wheel.arm(7, Some(look), Mono(at * 1_000_000));
-            assert_eq!((wheel.len(), wheel.next()), (1, Mono(planned * 1_000_000)));
+            assert_eq!((wheel.waiting, wheel.next()), (1, Mono(planned * 1_000_000)));
         }
         assert_eq!(due(&mut wheel, Mono(2_000_000_000)), [7]);
     }
@@ -216,7 +286,7 @@ mod tests {
         let other = wheel.arm(8, None, Mono(500_000_000));
         assert_eq!(first.entry, other.entry);
         wheel.arm(7, Some(first), Mono(4_000_000));
-        assert_eq!(wheel.len(), 2);
+        assert_eq!(wheel.waiting, 2);
         assert_eq!(due(&mut wheel, Mono(12_000_000)), [7]);
         assert_eq!(due(&mut wheel, Mono(500_000_000)), [8]);
     }
@@ -235,6 +305,25 @@ mod tests {
         assert_eq!(wheel.entries.len(), 10);
     }
 
+    #[test]
+    fn what_has_time_comes_with_what_has_none_or_a_little_late() {
+        let mut timers = Timers::new(Mono(0));
+        let mut looks = [Looks::default(); 2];
+        let at = |millis: u64| Mono(millis * 1_000_000);
+        timers.arm(0, &mut looks[0], Patience::Lax, at(40));
+        assert_eq!(timers.next(), at(40) + SLACK);
+        timers.arm(1, &mut looks[1], Patience::Prompt, at(48));
+        assert_eq!(timers.next(), at(48));
+        let mut out = Vec::new();
+        timers.due(at(36), &mut out);
+        assert!(out.is_empty(), "nothing comes early");
+        timers.due(at(48), &mut out);
+        for (key, look) in out {
+            assert!(looks[key].have(look) && !looks[key].have(look));
+        }
+        assert!(timers.is_empty() && looks == [Looks::default(); 2]);
+    }
+
     proptest! {
         #[test]
         fn every_key_comes_out_once_at_its_earliest_deadline_or_early_beyond_the_horizon(
@@ -248,10 +337,10 @@ mod tests {
                 let before = planned.get(&key).copied();
                 let look = wheel.arm(key, before.map(|(look, _)| look), Mono(at));
                 planned.insert(key, (look, before.map_or(at, |(_, before)| before.min(at))));
-                prop_assert_eq!(wheel.len(), planned.len());
+                prop_assert_eq!(wheel.waiting, planned.len());
                 now += jump;
                 let mut out = Vec::new();
-                wheel.due(Mono(now * 1_000_000), &mut out);
+                wheel.due(Mono(now * 1_000_000), |key, look| out.push((key, look)));
                 for (key, look) in out {
                     let (kept, at) = planned.remove(&key).expect("planned");
                     prop_assert_eq!(kept, look);

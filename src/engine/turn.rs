@@ -11,13 +11,13 @@ use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
-use super::timer::{Look, Wheel};
+use super::timer::Timers;
 use super::verdict::{DropReason, Drops};
 use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
 use crate::limits::SEGMENT_MAX;
 use crate::proto::dtls::{Fingerprint, Handshake, Role};
 use crate::room::command::{Event, Mail};
-use crate::time::{Mono, Now};
+use crate::time::Now;
 use crate::wire::sdp::Candidate;
 
 /// Makes the DTLS side of new peers: the real library, or a script in simulations.
@@ -86,7 +86,7 @@ pub struct Desk {
     /// Peers by path and ufrag.
     pub index: PeerIndex,
     /// When to look at which peer.
-    pub wheel: Wheel<PeerKey>,
+    pub timers: Timers<PeerKey>,
     /// This turn's datagrams.
     pub arena: SendArena,
     /// Why things were dropped.
@@ -159,13 +159,6 @@ impl Turn<'_> {
     /// Counts a drop.
     pub fn drop(&mut self, reason: DropReason) {
         self.desk.drops.count(reason);
-    }
-
-    /// Has the peer looked at by `at`; `look` is the peer's own note of the look that is planned.
-    pub fn arm(&mut self, key: PeerKey, look: &mut Option<Look>, at: Mono) {
-        if at < Mono::NEVER {
-            *look = Some(self.desk.wheel.arm(key, *look, at));
-        }
     }
 
     /// Tells handles: one envelope per signalling shard.

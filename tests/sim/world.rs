@@ -258,10 +258,8 @@ impl World {
             }
         }
         for shard in &mut self.shards {
-            if shard.engine.deadline() <= now.mono {
-                self.wakes += 1;
-                shard.engine.handle_timeout(now, &mut shard.outgoing);
-            }
+            self.wakes += u64::from(shard.engine.deadline() <= now.mono);
+            shard.engine.handle_timeout(now, &mut shard.outgoing);
         }
         self.collect_mail();
         for (label, timestamp, marker) in accepted {

@@ -17,6 +17,7 @@ use super::index::PeerKey;
 use super::leg::Leg;
 use super::peer::Peer;
 use super::stream::Stream;
+use super::timer::Patience;
 use super::turn::Turn;
 
 /// A room with everything that its packets need.
@@ -162,18 +163,10 @@ impl HostedRoom {
         PeerKey { room: self.slot, member }
     }
 
-    /// Has the wheel look at a peer no later than its own deadline.
+    /// Has a peer looked at no later than there is something to be done for it.
     fn rearm(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let at = self.deadline(turn, member);
-        if let Some(peer) = self.peers.get_mut(member.0) {
-            turn.arm(peer.key, &mut peer.look, at);
-        }
-    }
-
-    /// When something is to be done for a peer.
-    fn deadline(&self, turn: &Turn<'_>, member: MemberId) -> Mono {
-        let Some(peer) = self.peers.get(member.0) else { return Mono::NEVER };
-        let next = if peer.is_connected() {
+        let Some(peer) = self.peers.get(member.0) else { return };
+        let (prompt, lax) = if peer.is_connected() {
             // What names an SSRC waits until one is known; the next report looks again.
             let streams = peer.streams.iter().filter_map(|id| self.streams.get(id.0));
             let nameable = streams.filter(|stream| stream.ssrc().is_some());
@@ -181,11 +174,15 @@ impl HostedRoom {
             let wishes = wishes.min().unwrap_or(Mono::NEVER);
             let feedback = self.published_ssrc(member).map_or(Mono::NEVER, |_| peer.feedback.deadline());
             let cap = self.video_ssrc(member).map_or(Mono::NEVER, |_| peer.cap.deadline());
-            peer.report_at.min(feedback).min(cap).min(wishes)
+            (wishes, peer.report_at.min(feedback).min(cap))
         } else {
-            peer.connect_by
+            (Mono::NEVER, peer.connect_by)
         };
-        next.min(peer.dtls.deadline()).min(peer.ice.deadline(turn.desk.peer_timeout))
+        let prompt = prompt.min(peer.dtls.deadline());
+        let lax = lax.min(peer.ice.deadline(turn.desk.peer_timeout));
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, prompt);
+        turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, lax);
     }
 }
 

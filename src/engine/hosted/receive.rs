@@ -4,6 +4,7 @@ use super::super::history::Entry;
 use super::super::leg::{Leg, LegStreams};
 use super::super::peer::{Keys, MediaState, Peer, Source};
 use super::super::stream::{Layer, Stream};
+use super::super::timer::Patience;
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
@@ -63,7 +64,7 @@ impl HostedRoom {
             self.after_dtls(turn, member);
         } else {
             let at = peer.ice.deadline(turn.desk.peer_timeout);
-            turn.arm(peer.key, &mut peer.look, at);
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
         }
         (verdict, displaced)
     }
@@ -164,7 +165,7 @@ impl HostedRoom {
         if let Some(sequence) = extension(&packet, stream.media.extensions.transport_cc).and_then(transport_sequence) {
             peer.feedback.record(sequence, received);
             let at = peer.feedback.deadline();
-            turn.arm(peer.key, &mut peer.look, at);
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
         }
         // RTX that no FID group announced is known by its payload type.
         let is_repair = matches!(source, Source::Repair(..)) || Some(packet.header.payload_type) == stream.media.rtx_pt;
@@ -305,7 +306,7 @@ impl HostedRoom {
         if nack_at < Mono::NEVER
             && let Some(peer) = self.peers.get_mut(member.0)
         {
-            turn.arm(peer.key, &mut peer.look, nack_at);
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, nack_at);
         }
         if !stream.receiving {
             stream.receiving = true;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::stream::Stream;
-use super::super::timer::Look;
+use super::super::timer::{Look, Patience};
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
@@ -37,12 +37,11 @@ fn slot_before(at: Mono) -> Mono {
 }
 
 impl HostedRoom {
-    /// The wheel has come to a peer.
-    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId, look: Look) {
+    /// A look at a peer has come.
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId, look: (Patience, Look)) {
         let now = turn.now.mono;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        if peer.look.take_if(|planned| *planned == look).is_none() {
-            // It was planned for a peer that is gone and had the same place.
+        if !peer.looks.have(look) {
             return;
         }
         let unanswered = !peer.is_connected() && peer.connect_by <= now;

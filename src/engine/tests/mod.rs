@@ -188,9 +188,7 @@ impl World {
             self.deliver(member, &mut bytes);
         }
         let mut taken = Taken::default();
-        if self.engine.deadline() <= self.now.mono {
-            self.engine.handle_timeout(self.now, &mut taken);
-        }
+        self.engine.handle_timeout(self.now, &mut taken);
         self.engine.release(self.now, &mut taken);
         self.look_at(taken);
         self.mail();
