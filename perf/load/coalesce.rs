@@ -59,11 +59,10 @@ pub fn coalesce(options: &Options) -> Result<Vec<Row>, Fault> {
             }
         }
         for (us, (ours, floors)) in COALESCE_US.into_iter().zip(&samples) {
-            let case = format!("{name}, {us} us");
-            let least = row(&case, "floor", floors, None);
+            let least = row(name, "floor", Some(us), floors, None);
             let floor_ns = least.median(CPU);
             rows.push(least);
-            rows.push(row(&case, "portunus", ours, floor_ns));
+            rows.push(row(name, "portunus", Some(us), ours, floor_ns));
         }
         casts.into_iter().for_each(|cast| cast.dismiss(&mut stage.world));
     }
