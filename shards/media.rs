@@ -16,7 +16,7 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use std::{io, thread};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Completions taken in one turn, so that mail and timers are never kept waiting by a flood.
 const TURN_BATCH: usize = 256;
@@ -84,11 +84,11 @@ impl MediaShard {
         files.push(post.door().bell().as_raw_fd());
         ring.register_files(&files).map_err(RingError::Use)?;
         let inbox = Inbox::new(&mut ring, count)?;
-        let signals = config.signals;
+        let (signals, number) = (config.signals, config.shard.0);
         let engine = MediaEngine::new(config);
         let batch = Vec::with_capacity(TURN_BATCH);
         if !coalesce.is_zero() && !ring.can_gather() {
-            warn!("coalesce needs Linux 6.12 or newer: this kernel wakes a shard for each datagram");
+            info!("media shard {} wakes for each datagram: --coalesce needs Linux 6.12", number);
         }
         let udp = Udp::new(ring, &sockets.sockets).map_err(RingError::Use)?;
         let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals, coalesce };

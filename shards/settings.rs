@@ -129,7 +129,7 @@ pub struct Settings {
     /// SRTP profiles, the preferred first [default: AEAD_AES_128_GCM,AES_CM_128_HMAC_SHA1_80,AEAD_AES_256_GCM]
     #[arg(long, value_name = "NAMES", env = "PORTUNUS_SRTP_PROFILES", value_delimiter = ',', global = true)]
     pub srtp_profiles: Option<Vec<String>>,
-    /// Least microseconds between two turns of a media shard, for more datagrams to come together; 0 to 5000 [default: 0]
+    /// Least microseconds between two turns of a media shard, for more datagrams to come together; 0 to 5000 [default: 2000]
     #[arg(long, value_name = "MICROSECONDS", env = "PORTUNUS_COALESCE", global = true)]
     pub coalesce: Option<u64>,
     /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
@@ -198,7 +198,7 @@ impl Settings {
             peer_timeout: Some(15),
             slowlink_threshold: Some(0),
             srtp_profiles: Some(profiles.map(Into::into).into()),
-            coalesce: Some(0),
+            coalesce: Some(2000),
             dscp: Some(0),
             ..Settings::default()
         }

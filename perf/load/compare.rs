@@ -195,7 +195,7 @@ fn windows(
         for ((n, cast), samples) in casts.iter().zip(&mut samples[1..]) {
             let voices = cast.voices(scene, &parts);
             // The first round is for caches, keyframes and the servers' own learning.
-            let millis = if round == 0 { WARM_UP_MS } else { options.window_ms };
+            let millis = if round == 0 { options.warm_up_ms } else { options.window_ms };
             let sample = window::on_server(&mut stage.world, &servers[*n], SERVER_CPU, &voices, millis, SAMPLE_EVERY)?;
             if round > 0 {
                 samples.push(sample);
@@ -214,7 +214,6 @@ fn windows(
 
 /// The figure that matters.
 pub const CPU: &str = "cpu ns/pkt";
-pub const WARM_UP_MS: u64 = 400;
 /// One packet in so many is opened; a prime, so that every place in a burst gets its turn.
 const SAMPLE_EVERY: u32 = 3;
 
