@@ -55,6 +55,14 @@ pub struct Config {
     pub plan: Plan,
     /// Secret of every request.
     pub api_secret: Option<String>,
+    /// Tokens are asked for.
+    pub token_auth: bool,
+    /// What they are signed with; else they are stored.
+    pub token_auth_secret: Option<String>,
+    /// Secret of operators.
+    pub admin_secret: Option<String>,
+    /// Where operators are served apart.
+    pub admin_listen: Vec<SocketAddr>,
     /// Log filter.
     pub log: String,
     /// Session timeout; zero is never.
@@ -184,6 +192,21 @@ impl Config {
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
         }
+        let token_auth = all.token_auth.unwrap_or_default();
+        if all.token_auth_secret.is_some() && !token_auth {
+            return Err(ConfigError::Value("token_auth_secret", "without token_auth nobody looks at tokens".into()));
+        }
+        if token_auth && all.token_auth_secret.is_none() && all.admin_secret.is_none() {
+            let sentence = "tokens are stored by operators (admin_secret), or signed (token_auth_secret)";
+            return Err(ConfigError::Value("token_auth", sentence.into()));
+        }
+        let admin_listen = all.admin_listen.clone().unwrap_or_default();
+        if !admin_listen.is_empty() && all.admin_secret.is_none() {
+            return Err(ConfigError::Value("admin_listen", "without admin_secret there is no Admin API".into()));
+        }
+        if let Some(at) = admin_listen.iter().find(|at| listen.contains(at)) {
+            return Err(ConfigError::Value("admin_listen", format!("{at} is in listen, where everybody is served")));
+        }
         Ok(Config {
             listen,
             tls,
@@ -192,6 +215,10 @@ impl Config {
             public_ip,
             plan,
             api_secret: secret("api_secret", &mut all.api_secret)?,
+            token_auth,
+            token_auth_secret: secret("token_auth_secret", &mut all.token_auth_secret)?,
+            admin_secret: secret("admin_secret", &mut all.admin_secret)?,
+            admin_listen,
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
             reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
@@ -371,6 +398,11 @@ mod tests {
             ("tls_key = \"k\"", "tls_cert"),
             ("tls_cert = \"c\"\ntls_key = \"k\"\ntls_self_signed = true", "tls_self_signed"),
             ("api_secret = \"\"", "api_secret"),
+            ("admin_secret = \"\"", "admin_secret"),
+            ("token_auth = true", "token_auth"),
+            ("token_auth_secret = \"s\"", "token_auth_secret"),
+            ("admin_listen = [\"127.0.0.1:1\"]", "admin_listen"),
+            ("admin_secret = \"s\"\nadmin_listen = [\"127.0.0.1:8188\"]", "admin_listen"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),
             ("[[room]]\nroom = 1\n[[room]]\nroom = 1", "room"),

@@ -9,6 +9,7 @@ use super::history::Entry;
 use super::sent::SentPackets;
 use crate::id::{MemberId, StreamId};
 use crate::proto::srtp::OutboundStream;
+use crate::room::command::Tally;
 use crate::room::effect::LegSpec;
 use crate::room::media::{AcceptedMedia, ExtensionIds};
 use crate::room::rewrite::{Rewrite, Rewritten};
@@ -43,6 +44,10 @@ pub struct Leg {
     pub resendable: Option<SentPackets>,
     /// Loss as its receiver reports it.
     pub loss: ReportedLoss,
+    /// For operators: what was counted until the last report, with what was asked for and sent again.
+    counted: Tally,
+    /// `sent` at the last report.
+    sent_before: Sent,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
     /// The playout-delay to say in the place of the publisher's.
@@ -87,6 +92,11 @@ pub struct ReportedLoss {
 }
 
 impl ReportedLoss {
+    /// As reported last.
+    pub fn cumulative(self) -> i32 {
+        self.cumulative
+    }
+
     /// Takes note of a report's cumulative number.
     pub fn report(&mut self, cumulative: i32) {
         self.newly = self.newly.saturating_add(u32::try_from(cumulative - self.cumulative).unwrap_or(0));
@@ -123,6 +133,8 @@ impl Leg {
             playout_delay: None,
             resendable: None,
             loss: ReportedLoss::default(),
+            counted: Tally::default(),
+            sent_before: Sent::default(),
             pt: spec.pt,
             rtx_pt: None,
             nack: false,
@@ -174,6 +186,34 @@ impl Leg {
     /// The RTX payload type and SRTP stream, when the answer kept them.
     pub fn rtx(&self) -> Option<(u8, OutboundStream)> {
         self.rtx_pt.zip(self.outbound?.rtx)
+    }
+
+    /// Notes packets that were asked for again, and how many of them were sent again.
+    pub fn count_resends(&mut self, asked: u64, resent: u64) {
+        self.counted.nacks += asked;
+        self.counted.retransmissions += resent;
+    }
+
+    /// What it has sent in all: the counts of reports are 32-bit and wrap.
+    pub fn tally(&self) -> Tally {
+        let newly = |now: u32, before: u32| u64::from(now.wrapping_sub(before));
+        Tally {
+            packets: self.counted.packets + newly(self.sent.packets, self.sent_before.packets),
+            bytes: self.counted.bytes + newly(self.sent.octets, self.sent_before.octets),
+            ..self.counted
+        }
+    }
+
+    /// A second has gone by.
+    pub fn count_second(&mut self) {
+        let tally = self.tally();
+        self.counted = Tally { bytes_last_second: tally.bytes - self.counted.bytes, ..tally };
+        self.sent_before = self.sent;
+    }
+
+    /// The RTX payload type that the answer kept.
+    pub fn rtx_pt(&self) -> Option<u8> {
+        self.rtx_pt
     }
 
     /// The payload type that the answer chose.

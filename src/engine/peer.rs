@@ -56,6 +56,10 @@ pub struct Peer {
     pub connect_by: Mono,
     /// When the wheel looks at the peer next.
     pub armed: Mono,
+    /// When the handshake was done.
+    pub connected_at: Mono,
+    /// What the peer's certificate must hash to, once it has said so.
+    pub remote_fingerprint: Option<Fingerprint>,
     remote_ufrag: Option<Box<str>>,
 }
 
@@ -140,6 +144,8 @@ impl Peer {
             report_at: Mono::NEVER,
             connect_by: Mono::NEVER,
             armed: Mono::NEVER,
+            connected_at: Mono::NEVER,
+            remote_fingerprint: None,
             remote_ufrag: None,
         };
         if let Some(remote) = remote {
@@ -161,7 +167,9 @@ impl Peer {
         if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
             self.ice.set_remote(&credentials);
         }
-        self.dtls.set_remote_fingerprint(Fingerprint(remote.fingerprint));
+        let fingerprint = Fingerprint(remote.fingerprint);
+        self.dtls.set_remote_fingerprint(fingerprint);
+        self.remote_fingerprint = Some(fingerprint);
         if self.remote_ufrag.is_none() {
             self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
         }

@@ -109,6 +109,8 @@ pub struct Desk {
     pub peer_timeout: Duration,
     /// Packets of an m-line lost in a second that make its link slow; 0 is never.
     pub slowlink_threshold: u32,
+    /// An m-line from which nothing came for this long is not receiving; zero is never.
+    pub no_media_timer: Duration,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
     /// Whether audio is among those packets.

@@ -113,9 +113,12 @@ impl Room {
     /// Ends the peer connection or the membership of a handle; one that has none is left as it is.
     pub fn teardown(&mut self, from: HandleAddress, kind: Teardown, effects: &mut Vec<Effect>) {
         match (kind, self.seats.get(&from)) {
-            (_, None) | (Teardown::Hangup, Some(Seat::Finished)) => {}
+            (_, None) | (Teardown::Hangup | Teardown::OperatorHangup, Some(Seat::Finished)) => {}
             (Teardown::Hangup, Some(&Seat::Member(member))) => {
                 self.peer_down(member, HangupReason::JanusApi, effects);
+            }
+            (Teardown::OperatorHangup, Some(&Seat::Member(member))) => {
+                self.peer_down(member, HangupReason::AdminApi, effects);
             }
             (Teardown::Detach, Some(&seat)) => {
                 if let Seat::Member(member) = seat {

@@ -10,6 +10,7 @@ use super::command::{
 };
 use super::effect::Effect;
 use super::error::RoomError;
+use super::inspection::SubscriberState;
 use super::line::Line;
 use super::media::OfferedMedia;
 use super::negotiate;
@@ -72,6 +73,22 @@ pub(super) struct Leg {
     /// What the engine was told last.
     pub(super) open: bool,
     pub(super) imposed: Option<PlayoutDelay>,
+}
+
+impl Subscriber {
+    /// How it stands, for operators.
+    pub(super) fn state(&self) -> SubscriberState {
+        let next = match self.exchange {
+            Exchange::Settled => None,
+            Exchange::Offered { next } => next,
+        };
+        SubscriberState {
+            answered: matches!(self.exchange, Exchange::Settled),
+            pending_offer: next.is_some(),
+            pending_restart: next.is_some_and(|next| next.restart),
+            paused: self.paused,
+        }
+    }
 }
 
 impl Room {

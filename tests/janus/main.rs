@@ -33,6 +33,11 @@ fn core_transcripts() {
 }
 
 #[test]
+fn admin_transcripts() {
+    run_folder("admin");
+}
+
+#[test]
 fn rest_transcripts() {
     run_folder("rest");
 }

@@ -20,6 +20,7 @@ pub struct Shard {
     rng: ChaCha20Rng,
     pub rooms: BTreeMap<RoomId, Room>,
     pub teardowns: Vec<Teardown>,
+    pub settings: Option<Settings>,
 }
 
 type Events = Vec<(Vec<HandleAddress>, Event)>;
@@ -32,6 +33,7 @@ impl Shard {
             rng: ChaCha20Rng::from_seed([id.0; 32]),
             rooms: BTreeMap::new(),
             teardowns: Vec::new(),
+            settings: None,
         }
     }
 
@@ -126,6 +128,14 @@ impl Shard {
                     events.extend(carry_out(room, effects));
                 }
                 Reply::TornDown(handle)
+            }
+            Command::Adjust(settings) => {
+                self.settings = Some(settings);
+                Reply::Adjusted
+            }
+            Command::Inspect { room, handle } => {
+                let member = self.rooms.get(&room).and_then(|room| room.inspect(handle));
+                Reply::Inspected(member.map(|member| Box::new(Inspection { member, peer: None })))
             }
             Command::Survey => Reply::Surveyed(Box::new(ShardReport {
                 shard: self.id.0,

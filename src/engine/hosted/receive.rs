@@ -93,6 +93,7 @@ impl HostedRoom {
             match event {
                 DtlsEvent::Connected { profile, keying_material, role } => {
                     let Some(peer) = self.peers.get_mut(member.0) else { return };
+                    peer.connected_at = turn.now.mono;
                     if peer.connect(profile, &keying_material, role).is_err() {
                         return self.peer_lost(turn, member, HangupReason::DtlsError);
                     }
@@ -253,7 +254,10 @@ impl HostedRoom {
         let receipt = stream.layers[layer].losses.receive(number, received);
         match receipt {
             Receipt::Duplicate => return Verdict::Drop(DropReason::RtpSequence),
-            Receipt::Recovered => turn.desk.counters.packets_recovered += 1,
+            Receipt::Recovered => {
+                turn.desk.counters.packets_recovered += 1;
+                stream.layers[layer].counted.retransmissions += 1;
+            }
             Receipt::InPlace | Receipt::Gap => {}
         }
         let keyframe = stream.begins_keyframe(header.timestamp, packet.payload);
@@ -293,6 +297,8 @@ impl HostedRoom {
         let first_of_stream = stream.layers.iter().all(|layer| !layer.is_touched());
         let layer = &mut stream.layers[layer];
         layer.received = received;
+        layer.counted.packets += 1;
+        layer.counted.bytes += packet.payload.len() as u64;
         layer.touch();
         layer.history.push(entry, packet.payload);
         if first_of_stream {

@@ -14,6 +14,7 @@ use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
 use crate::time::Now;
+use crate::wire::janus::admin;
 use crate::wire::janus::envelope::{self, Notice};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::request::Request;
@@ -30,6 +31,8 @@ pub(super) struct Exchange {
     pub asker: Asker,
     pub transaction: Box<str>,
     pub synchronous: bool,
+    /// An operator's, by `message_plugin`, with neither session nor handle.
+    pub is_administration: bool,
 }
 
 /// What a request waits for.
@@ -102,7 +105,7 @@ impl SignalEngine {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                let exchange = Exchange { session, handle, asker, transaction, synchronous: true };
+                let exchange = Exchange::new((session, handle), asker, transaction, true);
                 return self.answer(&exchange, Err(error));
             }
         };
@@ -110,7 +113,7 @@ impl SignalEngine {
             self.say(asker, envelope::ack(session, &transaction));
         }
         let Some(state) = self.sessions.handle_mut(session, handle) else { return };
-        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        let exchange = Exchange::new((session, handle), asker, transaction, request.is_synchronous());
         if state.is_idle() {
             state.begin();
             self.start(now, exchange, request, body, description);
@@ -123,6 +126,18 @@ impl SignalEngine {
         }
     }
 
+    /// An operator's request to the plugin; only what is answered at once.
+    pub(super) fn message_plugin(&mut self, now: Now, asker: Asker, transaction: &str, body: &Value<'_>) {
+        let nobody = (SessionId(0), HandleId(0));
+        let exchange = Exchange { is_administration: true, ..Exchange::new(nobody, asker, transaction.into(), true) };
+        let request = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
+        match request.and_then(|fields| Request::parse(fields).map_err(PluginError::from)) {
+            Ok(request) if request.is_synchronous() => self.start(now, exchange, request, body, None),
+            Ok(request) => self.answer(&exchange, Err(RoomError::UnknownRequest(request.name().into()).into())),
+            Err(error) => self.answer(&exchange, Err(error)),
+        }
+    }
+
     /// Starts the next request of a handle.
     fn start_next(&mut self, now: Now, session: SessionId, handle: HandleId) {
         let Some(state) = self.sessions.handle_mut(session, handle) else { return };
@@ -130,7 +145,7 @@ impl SignalEngine {
             return;
         };
         state.begin();
-        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        let exchange = Exchange::new((session, handle), asker, transaction, request.is_synchronous());
         self.start(now, exchange, request, &body, description);
     }
 
@@ -168,6 +183,9 @@ impl SignalEngine {
             self.counters.plugin_errors += 1;
             message::error(exchange.name(), &error)
         });
+        if exchange.is_administration {
+            return self.say(exchange.asker, admin::response(&exchange.transaction, notice.data()));
+        }
         let text = notice.address(exchange.session, exchange.handle, Some(&exchange.transaction));
         if exchange.synchronous {
             self.say(exchange.asker, text);
@@ -312,6 +330,16 @@ impl SignalEngine {
 }
 
 impl Exchange {
+    /// A request of a handle.
+    fn new(
+        (session, handle): (SessionId, HandleId),
+        asker: Asker,
+        transaction: Box<str>,
+        synchronous: bool,
+    ) -> Exchange {
+        Exchange { session, handle, asker, transaction, synchronous, is_administration: false }
+    }
+
     /// What the answer is called.
     pub fn name(&self) -> &'static str {
         if self.synchronous { "success" } else { "event" }

@@ -17,6 +17,8 @@ impl SignalEngine {
             None => self.handle_late_reply(now, from, reply),
             Some(Waiting::Plugin(exchange, step)) => self.advance(now, from, exchange, step, reply),
             Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
+            Some(Waiting::Council(id)) => self.hear_media(id, Some(from), Ok(reply)),
+            Some(Waiting::Inquiry(inquiry)) => self.conclude_inquiry(now, *inquiry, Ok(reply)),
             // Signalling shards do not reply by mail.
             Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
             Some(Waiting::Duty(id)) => self.duty_done(now.mono, id, reply),

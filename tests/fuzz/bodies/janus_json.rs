@@ -4,7 +4,7 @@ use portunus::limits::JSON_DEPTH_MAX;
 use portunus::wire::janus::document::{self, DOCUMENTS_MAX};
 use portunus::wire::janus::envelope::{Request, error};
 use portunus::wire::janus::field::{Fields, Ids};
-use portunus::wire::janus::message::{Message, check_trickle, parse_attach};
+use portunus::wire::janus::message::{Attach, Message, check_trickle};
 use portunus::wire::janus::videoroom::{administration, publisher, request, room, subscriber};
 use portunus::wire::sdp;
 use simd_json::Buffers;
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
 fn message(document: &Value<'_>, ids: Ids, buffers: &mut Buffers) {
     match Request::parse(document, ids) {
         Ok(request) => {
-            let _ = parse_attach(request.fields);
+            let _ = Attach::parse(request.fields);
             let _ = check_trickle(request.fields);
             let Ok(message) = Message::parse(request.fields) else { return };
             if let Some(jsep) = message.jsep {
