@@ -208,8 +208,8 @@ impl MediaEngine {
                 let exists = self.by_id.contains_key(&room);
                 Reply::Exists(room, exists)
             }
-            Command::Knock { room, pin } => match self.by_id.get(&room) {
-                Some(&slot) => match self.rooms[slot].rules().check_pin(pin.as_deref()) {
+            Command::Knock { room, pin, is_signed } => match self.by_id.get(&room) {
+                Some(&slot) => match self.rooms[slot].rules().check_entry(is_signed, pin.as_deref()) {
                     Ok(()) => Reply::Admitted(room),
                     Err(error) => Reply::Refused(error),
                 },

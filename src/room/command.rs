@@ -104,6 +104,8 @@ pub enum Command {
         room: RoomId,
         /// As given.
         pin: Option<Box<str>>,
+        /// Whether the token was signed for the room.
+        is_signed: bool,
     },
     /// To every shard: your rooms. Private ones only for somebody with the admin key.
     List {

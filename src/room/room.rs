@@ -216,11 +216,14 @@ impl Room {
         tell(effects, self.participants_except(None), event);
     }
 
-    /// Whether the pin opens the room.
+    /// Whether a token that was signed for the room, or not, and a pin open it.
     ///
     /// # Errors
-    /// When the room has a pin and another one or none is given.
-    pub fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
+    /// When the room asks for such a token, or has a pin and another one or none is given.
+    pub fn check_entry(&self, is_signed: bool, given: Option<&str>) -> Result<(), RoomError> {
+        if self.spec.signed_tokens && !is_signed {
+            return Err(RoomError::Unauthorized("token"));
+        }
         secret::check("pin", self.spec.pin.as_deref(), given)
     }
 

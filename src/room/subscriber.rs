@@ -98,7 +98,7 @@ impl Room {
         join: JoinSubscriber,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        self.check_pin(join.pin.as_deref())?;
+        self.check_entry(join.is_signed, join.pin.as_deref())?;
         let legacy = join.legacy.filter(|_| join.streams.is_empty());
         let wanted = match &legacy {
             Some(legacy) => self.wanted_of_feed(legacy)?,

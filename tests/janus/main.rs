@@ -3,6 +3,7 @@
 
 mod client;
 mod limits;
+mod operators;
 mod rest;
 mod shard;
 mod signals;

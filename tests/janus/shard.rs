@@ -99,11 +99,13 @@ impl Shard {
                 let there = self.rooms.contains_key(&room);
                 Reply::Exists(room, there)
             }
-            Command::Knock { room, pin } => match self.rooms.get(&room).map(|room| room.check_pin(pin.as_deref())) {
-                Some(Ok(())) => Reply::Admitted(room),
-                Some(Err(error)) => Reply::Refused(error),
-                None => absent(&room),
-            },
+            Command::Knock { room, pin, is_signed } => {
+                match self.rooms.get(&room).map(|room| room.check_entry(is_signed, pin.as_deref())) {
+                    Some(Ok(())) => Reply::Admitted(room),
+                    Some(Err(error)) => Reply::Refused(error),
+                    None => absent(&room),
+                }
+            }
             Command::List { private } => {
                 let rooms = self.rooms.values().map(Room::summary);
                 Reply::Rooms(rooms.filter(|room| private || !room.spec.is_private).collect())

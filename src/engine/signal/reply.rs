@@ -120,7 +120,9 @@ impl SignalEngine {
             Located::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
             Located::Exists(room) => (Command::Exists(room), Step::Ask),
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
-            Located::WrongJoin(room, pin, error) => (Command::Knock { room, pin }, Step::Knock(error)),
+            Located::WrongJoin(room, pin, is_signed, error) => {
+                (Command::Knock { room, pin, is_signed }, Step::Knock(error))
+            }
             Located::Join(room, join) => return self.sit_down(now, exchange, room, owner, join),
         };
         self.ask(now.mono, owner, command, Waiting::Plugin(exchange, step));
