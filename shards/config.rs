@@ -204,7 +204,7 @@ impl Config {
         if !admin_listen.is_empty() && all.admin_secret.is_none() {
             return Err(ConfigError::Value("admin_listen", "without admin_secret there is no Admin API".into()));
         }
-        if let Some(at) = admin_listen.iter().find(|at| listen.contains(at)) {
+        if let Some(at) = admin_listen.iter().find(|at| at.port() != 0 && listen.contains(at)) {
             return Err(ConfigError::Value("admin_listen", format!("{at} is in listen, where everybody is served")));
         }
         Ok(Config {

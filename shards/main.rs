@@ -100,7 +100,10 @@ fn serve(config: Config) -> Result<(), StartError> {
         let sockets = tcp::bind(*at, signals_count).map_err(|error| StartError::Listen(*at, error))?;
         bound_for_operators.iter_mut().zip(sockets).for_each(|(bound, socket)| bound.push(socket));
     }
-    let listening: Vec<_> = bound[0].iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect();
+    let addresses = |bound: &[Socket]| -> Vec<_> {
+        bound.iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect()
+    };
+    let (listening, operators) = (addresses(&bound[0]), addresses(&bound_for_operators[0]));
 
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
@@ -131,7 +134,7 @@ fn serve(config: Config) -> Result<(), StartError> {
     // The shard that makes the configured rooms listens first, then the others.
     let (next, turns): (Vec<_>, Vec<_>) = (1..signals_count).map(|_| async_channel::bounded(1)).unzip();
     let (mut next, mut turns) = (Some(next), turns.into_iter());
-    let mut banner = Some(banner::compose(&listening, tls.is_some(), &advertised, &config.plan));
+    let mut banner = Some(banner::compose(&listening, &operators, tls.is_some(), &advertised, &config.plan));
     let mut rooms = config.rooms;
     let running = Arc::new(AtomicU8::new(signals_count));
     let (mut drains, mut signalling) = (Vec::new(), Vec::new());
