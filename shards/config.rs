@@ -7,6 +7,7 @@ use crate::rooms::RoomTable;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
+use portunus::engine::signal::Network;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -63,6 +64,8 @@ pub struct Config {
     pub admin_secret: Option<String>,
     /// Where operators are served apart.
     pub admin_listen: Vec<SocketAddr>,
+    /// Where they may come from; none is anywhere.
+    pub admin_allow: Vec<Network>,
     /// Log filter.
     pub log: String,
     /// Session timeout; zero is never.
@@ -207,6 +210,11 @@ impl Config {
         if let Some(at) = admin_listen.iter().find(|at| at.port() != 0 && listen.contains(at)) {
             return Err(ConfigError::Value("admin_listen", format!("{at} is in listen, where everybody is served")));
         }
+        let network = |text: &String| {
+            let refused = |_| ConfigError::Value("admin_allow", format!("{text:?} is no network, such as 10.0.0.0/8"));
+            text.parse().map_err(refused)
+        };
+        let admin_allow = all.admin_allow.iter().flatten().map(network).collect::<Result<_, _>>()?;
         Ok(Config {
             listen,
             tls,
@@ -219,6 +227,7 @@ impl Config {
             token_auth_secret: secret("token_auth_secret", &mut all.token_auth_secret)?,
             admin_secret: secret("admin_secret", &mut all.admin_secret)?,
             admin_listen,
+            admin_allow,
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
             reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
@@ -399,6 +408,7 @@ mod tests {
             ("tls_cert = \"c\"\ntls_key = \"k\"\ntls_self_signed = true", "tls_self_signed"),
             ("api_secret = \"\"", "api_secret"),
             ("admin_secret = \"\"", "admin_secret"),
+            ("admin_allow = [\"10.0.0.0/40\"]", "admin_allow"),
             ("token_auth = true", "token_auth"),
             ("token_auth_secret = \"s\"", "token_auth_secret"),
             ("admin_listen = [\"127.0.0.1:1\"]", "admin_listen"),

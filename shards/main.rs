@@ -169,6 +169,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 token_auth_secret: config.token_auth_secret.clone(),
                 admin_secret: config.admin_secret.clone(),
                 admin_apart: !config.admin_listen.is_empty(),
+                admin_allow: config.admin_allow.clone(),
                 log_level: log::level(&config.log),
                 slowlink_threshold: config.slowlink_threshold,
                 admin_key: config.admin_key.clone(),

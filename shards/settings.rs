@@ -97,6 +97,9 @@ pub struct Settings {
     /// Address of the Admin API, which is then nowhere else; repeatable [default: those of --listen]
     #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_ADMIN_LISTEN", value_delimiter = ',', global = true)]
     pub admin_listen: Option<Vec<SocketAddr>>,
+    /// Network that operators may come from, such as 10.0.0.0/8; repeatable [default: any]
+    #[arg(long, value_name = "NETWORK", env = "PORTUNUS_ADMIN_ALLOW", value_delimiter = ',', global = true)]
+    pub admin_allow: Option<Vec<String>>,
     /// Log filter, such as info or portunus=debug [default: info]
     #[arg(long, value_name = "LEVEL", env = "PORTUNUS_LOG", global = true)]
     pub log: Option<String>,
@@ -186,6 +189,7 @@ impl Settings {
             token_auth_secret: self.token_auth_secret.or(those.token_auth_secret),
             admin_secret: self.admin_secret.or(those.admin_secret),
             admin_listen: self.admin_listen.or(those.admin_listen),
+            admin_allow: self.admin_allow.or(those.admin_allow),
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
             reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),

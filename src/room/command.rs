@@ -288,6 +288,8 @@ pub enum Event {
         kind: MediaKind,
         /// Arriving or not.
         receiving: bool,
+        /// For how long none came, where that is more than one second.
+        seconds: Option<u64>,
     },
     /// Core: an m-line has lost too many packets within a second (`slowlink_threshold`).
     SlowLink {

@@ -189,17 +189,18 @@ impl Room {
         tell(effects, vec![self.members[member].address], Event::Hangup(reason));
     }
 
-    /// The engine says that media of a member's m-line started or stopped arriving.
+    /// The engine says that media of a member's m-line started or stopped arriving, and for how long none came.
     pub fn media_changed(
         &mut self,
         member: MemberId,
         mid: Mid,
         kind: MediaKind,
         receiving: bool,
+        seconds: Option<u64>,
         effects: &mut Vec<Effect>,
     ) {
         if let Some(member) = self.members.get(member) {
-            tell(effects, vec![member.address], Event::Media { mid, kind, receiving });
+            tell(effects, vec![member.address], Event::Media { mid, kind, receiving, seconds });
         }
     }
 

@@ -171,7 +171,7 @@ fn carry_out(room: &mut Room, effects: Vec<Effect>) -> Events {
         room.peer_up(member, &mut consequences);
     }
     for (member, media) in heard {
-        room.media_changed(member, media.mid, media.kind, true, &mut consequences);
+        room.media_changed(member, media.mid, media.kind, true, None, &mut consequences);
     }
     if !consequences.is_empty() {
         events.extend(carry_out(room, consequences));

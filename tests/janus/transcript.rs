@@ -242,6 +242,7 @@ impl Transcript {
         match key {
             "api_secret" => self.config.api_secret = Some(value.into()),
             "admin_secret" => self.config.admin_secret = Some(value.into()),
+            "admin_allow" => self.config.admin_allow = vec![value.parse().map_err(|_| "not a network")?],
             "admin_apart" => self.config.admin_apart = value == "true",
             "token_auth" => self.config.token_auth = value == "true",
             "token_auth_secret" => self.config.token_auth_secret = Some(value.into()),

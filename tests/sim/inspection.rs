@@ -134,8 +134,9 @@ fn a_new_no_media_timer_holds_for_m_lines_that_are_there() {
     let publisher = scripted_publisher(&mut world, 1);
     scripted_subscriber(&mut world, 1, publisher);
     let silences = |world: &World| {
-        let is_silence =
-            |event: &&_| matches!(event, (_, Event::Media { receiving: false, kind: MediaKind::Video, .. }));
+        let is_silence = |event: &&_| {
+            matches!(event, (_, Event::Media { receiving: false, kind: MediaKind::Video, seconds: Some(5), .. }))
+        };
         world.clients[&publisher].events.iter().filter(is_silence).count()
     };
     world.run_for(Duration::from_secs(2));

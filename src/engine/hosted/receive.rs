@@ -331,7 +331,9 @@ impl HostedRoom {
         let Some(stream) = self.streams.get(id.0) else { return };
         let (member, mid, kind) = (stream.member, stream.media.mid, stream.media.kind);
         let mut effects = Vec::new();
-        self.room.media_changed(member, mid, kind, receiving, &mut effects);
+        let silence = turn.desk.no_media_timer.as_secs();
+        let seconds = (!receiving && silence > 1).then_some(silence);
+        self.room.media_changed(member, mid, kind, receiving, seconds, &mut effects);
         self.apply(turn, effects);
     }
 

@@ -57,8 +57,19 @@ impl Door {
 impl SignalEngine {
     /// Whether a connection may be used by operators.
     pub(super) fn may_administer(&self, id: ConnectionId) -> bool {
-        let is_theirs = || self.connections.get(id).is_some_and(|connection| connection.is_operators);
-        self.config.admin_secret.is_some() && (!self.config.admin_apart || is_theirs())
+        self.config.admin_secret.is_some() && self.is_operators_place(id) && self.is_from_operators(id)
+    }
+
+    /// Whether a connection came to where operators are served.
+    pub(super) fn is_operators_place(&self, id: ConnectionId) -> bool {
+        !self.config.admin_apart || self.connections.get(id).is_some_and(|connection| connection.is_operators)
+    }
+
+    /// Whether it came from where operators are.
+    pub(super) fn is_from_operators(&self, id: ConnectionId) -> bool {
+        let allow = &self.config.admin_allow;
+        let peer = self.connections.get(id).map(|connection| connection.peer);
+        allow.is_empty() || peer.is_some_and(|peer| allow.iter().any(|network| network.contains(peer)))
     }
 
     /// Who comes in where clients do.

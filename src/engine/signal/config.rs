@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::network::Network;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
@@ -37,6 +38,8 @@ pub struct SignalConfig {
     pub admin_secret: Option<String>,
     /// Operators come by connections of their own.
     pub admin_apart: bool,
+    /// From where operators may come; none is anywhere.
+    pub admin_allow: Vec<Network>,
     /// What is logged, as Janus counts it: 0 is nothing, 4 what is ordinary, 7 everything. Shown and changed alone.
     pub log_level: u8,
     /// What media shards have been told, for the same.
@@ -81,6 +84,7 @@ impl SignalConfig {
             token_auth_secret: None,
             admin_secret: None,
             admin_apart: false,
+            admin_allow: Vec::new(),
             log_level: 4,
             slowlink_threshold: 0,
             admin_key: None,

@@ -193,8 +193,8 @@ pub(super) fn event(event: &Event) -> Notice {
         }
         Event::Updated(room, streams, offer) => updated("event", room, streams, offer),
         Event::WebrtcUp => Notice::new("webrtcup", &Bare {}),
-        Event::Media { mid, kind, receiving } => {
-            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
+        Event::Media { mid, kind, receiving, seconds } => {
+            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving, seconds: *seconds })
         }
         Event::SlowLink { mid, kind, uplink, lost } => {
             Notice::new("slowlink", &SlowLink { mid, media: kind_name(*kind), uplink: *uplink, lost: *lost })

@@ -17,6 +17,7 @@ mod event;
 mod http;
 mod inspection;
 mod message;
+mod network;
 mod outlet;
 mod plugin;
 mod relay;
@@ -39,6 +40,7 @@ pub use config::SignalConfig;
 pub use connection::Fate;
 pub use council::{Change, Connected, Question, Told};
 pub use counters::{Counters, drops};
+pub use network::{Network, NotANetwork};
 pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;

@@ -87,8 +87,12 @@ impl SignalEngine {
             self.drops.origin_refused += 1;
             return self.respond(id, method, keep_alive, &Response::empty(Status::Forbidden, &[]));
         }
-        if base == Base::Admin && self.config.admin_apart && !self.may_administer(id) {
+        if base == Base::Admin && !self.is_operators_place(id) {
             return self.respond_empty(id, method, keep_alive, Status::NotFound);
+        }
+        if base == Base::Admin && !self.is_from_operators(id) {
+            self.drops.operator_refused += 1;
+            return self.respond_empty(id, method, keep_alive, Status::Forbidden);
         }
         match (route, method) {
             (_, Method::Options) => self.answer_preflight(id, &request),
