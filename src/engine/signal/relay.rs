@@ -156,6 +156,10 @@ impl SignalEngine {
                 self.refuse_poll(asker, Status::ServiceUnavailable);
             }
             Relay::Answer(..) if is_crowded => self.drops.relay_lane_full += 1,
+            // The operator hears that not all have answered. Changes are never lost: all shards must agree on them.
+            Relay::Question(.., Question::Sessions | Question::Connections) | Relay::Told(..) if is_crowded => {
+                self.drops.relay_lane_full += 1;
+            }
             Relay::Event(_, session, _) if is_crowded => {
                 self.drops.relay_lane_full += 1;
                 self.overflowed.push(session);
