@@ -122,7 +122,7 @@ pub struct LineView {
 pub enum Flow {
     /// To us.
     In {
-        /// The peer's SSRCs as far as they are known.
+        /// The peer's SSRCs as far as they are known: those that are heard, then those that are announced alone.
         ssrcs: Vec<u32>,
         /// Those of its RTX.
         rtx_ssrcs: Vec<u32>,

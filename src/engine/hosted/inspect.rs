@@ -64,9 +64,12 @@ fn incoming(stream: &Stream) -> LineView {
     let media = &stream.media;
     let arrival = stream.layers.iter().find_map(|layer| layer.arrival.as_ref());
     let heard = stream.layers.iter().filter_map(Layer::ssrc);
-    let mut ssrcs: Vec<u32> = media.ssrcs.iter().copied().chain(heard).collect();
-    ssrcs.sort_unstable();
-    ssrcs.dedup();
+    let mut ssrcs: Vec<u32> = heard.collect();
+    for &announced in &media.ssrcs {
+        if !ssrcs.contains(&announced) {
+            ssrcs.push(announced);
+        }
+    }
     LineView {
         mid: media.mid,
         mindex: media.mindex,

@@ -279,3 +279,90 @@ fn counted(tally: &Tally) -> Value {
         "retransmissions": tally.retransmissions,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sdp::Mid;
+
+    fn line(mid: &str, mindex: usize, flow: Flow) -> LineView {
+        LineView {
+            mid: Mid::from(mid).unwrap(),
+            mindex,
+            kind: MediaKind::Video,
+            codec: Some(Codec::Vp8),
+            pt: 96,
+            rtx_pt: Some(97),
+            nack: true,
+            extensions: ExtensionIds { transport_cc: Some(3), ..ExtensionIds::default() },
+            flow,
+        }
+    }
+
+    #[test]
+    fn a_peer_connection_is_shown_with_janus_keys() {
+        let tally = Tally { packets: 5, bytes: 900, bytes_last_second: 300, nacks: 2, retransmissions: 1 };
+        let (ssrcs, rtx_ssrcs) = (vec![11, 12], vec![13]);
+        let jitter = Duration::from_millis(4);
+        let flow = Flow::In { ssrcs, rtx_ssrcs, receiving: true, tally, lost: 3, jitter };
+        let peer = PeerView {
+            local: vec!["192.0.2.1:20000".parse().unwrap()],
+            remote: vec!["198.51.100.7:4000".parse().unwrap()],
+            selected: Some(("192.0.2.1:20000".parse().unwrap(), "198.51.100.7:4000".parse().unwrap(), true)),
+            last_check: Some(Mono(5_000)),
+            is_described: true,
+            is_dtls_client: false,
+            fingerprint: "AA".into(),
+            remote_fingerprint: Some("BB".into()),
+            connected: Some(("SRTP_AEAD_AES_128_GCM", Mono(7_000))),
+            dtls_ignored: 0,
+            round_trip: Duration::from_millis(20),
+            lines: vec![
+                line("0", 0, flow),
+                line("1", 1, Flow::Out { ssrc: 21, rtx_ssrc: Some(22), open: true, tally, lost: 6 }),
+            ],
+        };
+        let counts = json!({ "packets": 5, "bytes": 900, "bytes_lastsec": 300, "nacks": 2, "retransmissions": 1 });
+        let nothing = json!({ "packets": 0, "bytes": 0, "bytes_lastsec": 0, "nacks": 0, "retransmissions": 0 });
+        let codecs = json!({ "pt": 96, "rtx-pt": 97, "codec": "vp8" });
+        let expected = json!({
+            "ice": {
+                "stream_id": 1, "component_id": 1, "state": "ready", "ready": true, "last-check": 5,
+                "local-candidates": ["192.0.2.1 20000 udp host"],
+                "remote-candidates": ["198.51.100.7 4000 udp prflx"],
+                "selected-pair": "192.0.2.1:20000 [host,udp] <-> 198.51.100.7:4000 [prflx,udp]",
+            },
+            "dtls": {
+                "fingerprint": "AA", "remote-fingerprint": "BB", "remote-fingerprint-hash": "sha-256",
+                "dtls-role": "passive", "dtls-state": "connected", "srtp-profile": "SRTP_AEAD_AES_128_GCM",
+                "valid": true, "ready": true, "connected": 7, "ignored": 0, "sctp-association": false,
+            },
+            "extensions": { "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01": 3 },
+            "bwe": { "twcc": true, "twcc-ext-id": 3 },
+            "media": {
+                "0": {
+                    "type": "video", "mindex": 0, "mid": "0", "do_nacks": true, "codecs": codecs,
+                    "ssrc": { "ssrc-peer": 11, "ssrc-peer-rtx": 13 },
+                    "direction": { "send": false, "recv": true, "receiving": true },
+                    "rtcp": { "main": { "lost": 3, "jitter-local": 4 } },
+                    "stats": { "in": counts, "out": nothing },
+                },
+                "1": {
+                    "type": "video", "mindex": 1, "mid": "1", "do_nacks": true, "codecs": codecs,
+                    "ssrc": { "ssrc": 21, "ssrc-rtx": 22 },
+                    "direction": { "send": true, "recv": false },
+                    "rtcp": { "main": { "rtt": 20, "lost-by-remote": 6 } },
+                    "stats": { "in": nothing, "out": counts },
+                },
+            },
+        });
+        assert_eq!(webrtc(&peer), expected);
+        let shown = flags(Some(&peer), true);
+        let set: Vec<&str> =
+            ["got-offer", "got-answer", "negotiated", "ready", "has-audio", "has-video", "rfc4588-rtx"]
+                .into_iter()
+                .filter(|flag| shown[flag] == true)
+                .collect();
+        assert_eq!(set, ["got-offer", "negotiated", "ready", "has-video", "rfc4588-rtx"]);
+    }
+}
