@@ -9,7 +9,7 @@ use super::history::Entry;
 use super::sent::SentPackets;
 use crate::id::{MemberId, StreamId};
 use crate::proto::srtp::OutboundStream;
-use crate::room::command::Tally;
+use crate::room::command::Counts;
 use crate::room::effect::LegSpec;
 use crate::room::media::{AcceptedMedia, ExtensionIds};
 use crate::room::rewrite::{Rewrite, Rewritten};
@@ -44,10 +44,6 @@ pub struct Leg {
     pub resendable: Option<SentPackets>,
     /// Loss as its receiver reports it.
     pub loss: ReportedLoss,
-    /// For operators: what was counted until the last report, with what was asked for and sent again.
-    counted: Tally,
-    /// `sent` at the last report.
-    sent_before: Sent,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
     /// The playout-delay to say in the place of the publisher's.
@@ -56,6 +52,10 @@ pub struct Leg {
     rtx_pt: Option<u8>,
     nack: bool,
     extensions: ExtensionIds,
+    /// For operators: what was counted until the last report, with what was asked for and sent again.
+    counted: Counts,
+    /// `sent` at the last report.
+    sent_before: Sent,
 }
 
 /// The SRTP streams of a leg.
@@ -92,15 +92,15 @@ pub struct ReportedLoss {
 }
 
 impl ReportedLoss {
-    /// As reported last.
-    pub fn cumulative(self) -> i32 {
-        self.cumulative
-    }
-
     /// Takes note of a report's cumulative number.
     pub fn report(&mut self, cumulative: i32) {
         self.newly = self.newly.saturating_add(u32::try_from(cumulative - self.cumulative).unwrap_or(0));
         self.cumulative = cumulative;
+    }
+
+    /// What its receiver has missed so far.
+    pub fn cumulative(&self) -> i32 {
+        self.cumulative
     }
 
     /// What was lost since the last call.
@@ -133,12 +133,12 @@ impl Leg {
             playout_delay: None,
             resendable: None,
             loss: ReportedLoss::default(),
-            counted: Tally::default(),
-            sent_before: Sent::default(),
             pt: spec.pt,
             rtx_pt: None,
             nack: false,
             extensions: spec.extensions,
+            counted: Counts::default(),
+            sent_before: Sent::default(),
             spec,
         }
     }
@@ -195,9 +195,9 @@ impl Leg {
     }
 
     /// What it has sent in all: the counts of reports are 32-bit and wrap.
-    pub fn tally(&self) -> Tally {
+    pub fn counts(&self) -> Counts {
         let newly = |now: u32, before: u32| u64::from(now.wrapping_sub(before));
-        Tally {
+        Counts {
             packets: self.counted.packets + newly(self.sent.packets, self.sent_before.packets),
             bytes: self.counted.bytes + newly(self.sent.octets, self.sent_before.octets),
             ..self.counted
@@ -206,8 +206,8 @@ impl Leg {
 
     /// A second has gone by.
     pub fn count_second(&mut self) {
-        let tally = self.tally();
-        self.counted = Tally { bytes_last_second: tally.bytes - self.counted.bytes, ..tally };
+        let counts = self.counts();
+        self.counted = Counts { bytes_last_second: counts.bytes - self.counted.bytes, ..counts };
         self.sent_before = self.sent;
     }
 

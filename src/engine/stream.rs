@@ -10,7 +10,7 @@ use crate::id::{LegId, MemberId};
 use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
 use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
-use crate::room::command::Tally;
+use crate::room::command::Counts;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::room::talking::TalkDetector;
@@ -55,7 +55,7 @@ pub struct Layer {
     /// When the last packet came.
     pub received: Mono,
     /// For operators: payload bytes, packets asked for, packets that came after that; and the last second's bytes.
-    pub counted: Tally,
+    pub counted: Counts,
     bytes_before: u64,
     /// The first position of this turn, when the turn has brought packets.
     turn_from: Option<u64>,
@@ -73,7 +73,7 @@ impl Stream {
             history,
             began: 0,
             received: Mono(0),
-            counted: Tally::default(),
+            counted: Counts::default(),
             bytes_before: 0,
             turn_from: None,
         });
@@ -118,15 +118,15 @@ impl Stream {
     }
 
     /// What has come in all.
-    pub fn tally(&self) -> Tally {
-        let add = |sum: Tally, of: &Tally| Tally {
+    pub fn counts(&self) -> Counts {
+        let add = |sum: Counts, of: &Counts| Counts {
             packets: sum.packets + of.packets,
             bytes: sum.bytes + of.bytes,
             bytes_last_second: sum.bytes_last_second + of.bytes_last_second,
             nacks: sum.nacks + of.nacks,
             retransmissions: sum.retransmissions + of.retransmissions,
         };
-        self.layers.iter().map(|layer| &layer.counted).fold(Tally::default(), add)
+        self.layers.iter().map(|layer| &layer.counted).fold(Counts::default(), add)
     }
 
     /// A second has gone by.

@@ -103,14 +103,14 @@ pub struct Desk {
     pub region: HistoryRegion,
     /// Candidates for descriptions.
     pub candidates: Vec<Candidate>,
+    /// An m-line from which nothing came for this long is not receiving; zero is never.
+    pub no_media_timer: Duration,
     /// DTLS endpoints.
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.
     pub peer_timeout: Duration,
     /// Packets of an m-line lost in a second that make its link slow; 0 is never.
     pub slowlink_threshold: u32,
-    /// An m-line from which nothing came for this long is not receiving; zero is never.
-    pub no_media_timer: Duration,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
     /// Whether audio is among those packets.

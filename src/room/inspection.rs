@@ -129,7 +129,7 @@ pub enum Flow {
         /// Whether packets come.
         receiving: bool,
         /// Counts.
-        tally: Tally,
+        counts: Counts,
         /// Packets that we miss since the source began.
         lost: i64,
         /// Interarrival jitter (RFC 3550 §6.4.1).
@@ -144,7 +144,7 @@ pub enum Flow {
         /// Whether packets may flow.
         open: bool,
         /// Counts.
-        tally: Tally,
+        counts: Counts,
         /// Packets that the peer says it misses.
         lost: i64,
     },
@@ -152,7 +152,7 @@ pub enum Flow {
 
 /// Counts of one direction of an m-line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counts {
     /// Packets.
     pub packets: u64,
     /// Their payload bytes.

@@ -71,13 +71,13 @@ fn operators_see_where_a_peer_is_and_what_has_flowed() {
     let (mut received, mut sent, mut asked, mut resent, mut mended, mut wanted) = (0, 0, 0, 0, 0, 0);
     for (up, down) in peer(&of_publisher).lines.iter().zip(&peer(&of_subscriber).lines) {
         assert_eq!((up.kind, up.mindex, up.codec), (down.kind, down.mindex, down.codec));
-        let Flow::In { tally: up, receiving: true, ssrcs, .. } = &up.flow else { panic!("{up:?} flows in") };
-        let Flow::Out { tally: down, open: true, .. } = &down.flow else { panic!("{down:?} flows out") };
+        let Flow::In { counts: up, receiving: true, ssrcs, .. } = &up.flow else { panic!("{up:?} flows in") };
+        let Flow::Out { counts: down, open: true, .. } = &down.flow else { panic!("{down:?} flows out") };
         assert_eq!(ssrcs.len(), 1);
         assert!(up.packets > 300 && up.bytes > 10 * up.packets, "{up:?}");
-        for tally in [up, down] {
-            let mean = tally.bytes / 20;
-            assert!((mean / 2..mean * 2).contains(&tally.bytes_last_second), "{tally:?}");
+        for counts in [up, down] {
+            let mean = counts.bytes / 20;
+            assert!((mean / 2..mean * 2).contains(&counts.bytes_last_second), "{counts:?}");
         }
         received += up.packets;
         sent += down.packets;

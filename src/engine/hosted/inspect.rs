@@ -83,7 +83,7 @@ fn incoming(stream: &Stream) -> LineView {
             ssrcs,
             rtx_ssrcs: media.rtx_ssrcs.clone(),
             receiving: stream.receiving,
-            tally: stream.tally(),
+            counts: stream.counts(),
             lost: arrival.map_or(0, |arrival| arrival.cumulative_lost().into()),
             jitter: arrival
                 .map_or(Duration::ZERO, |arrival| Duration::from_secs(arrival.jitter().into()) / stream.clock_rate()),
@@ -105,7 +105,7 @@ fn outgoing(mindex: usize, leg: &Leg, source: Option<&Stream>) -> LineView {
             ssrc: leg.spec.ssrc,
             rtx_ssrc: leg.spec.rtx_ssrc,
             open: leg.open,
-            tally: leg.tally(),
+            counts: leg.counts(),
             lost: leg.loss.cumulative().into(),
         },
     }

@@ -13,7 +13,7 @@ use crate::id::{HandleId, SessionId};
 use crate::proto::session::handle::Role;
 use crate::proto::session::{Asker, Outlet};
 use crate::room::codec::Codec;
-use crate::room::command::{Command, Flow, Inspection, LineView, MemberView, PeerView, Reply, Tally};
+use crate::room::command::{Command, Counts, Flow, Inspection, LineView, MemberView, PeerView, Reply};
 use crate::room::media::ExtensionIds;
 use crate::time::{Mono, Now};
 use crate::wire::janus::admin;
@@ -238,20 +238,20 @@ fn named(ids: &ExtensionIds) -> impl Iterator<Item = (&'static str, u8)> {
 fn medium(line: &LineView, round_trip: Duration) -> Value {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (ssrc, direction, rtcp, stats) = match &line.flow {
-        Flow::In { ssrcs, rtx_ssrcs, receiving, tally, lost, jitter } => {
+        Flow::In { ssrcs, rtx_ssrcs, receiving, counts, lost, jitter } => {
             let mut ssrc = json!({});
             put(&mut ssrc, "ssrc-peer", ssrcs.first().copied());
             put(&mut ssrc, "ssrc-peer-rtx", rtx_ssrcs.first().copied());
             let rtcp = json!({ "lost": lost, "jitter-local": millis(*jitter) });
             let direction = json!({ "send": false, "recv": line.codec.is_some(), "receiving": receiving });
-            (ssrc, direction, rtcp, json!({ "in": counted(tally), "out": counted(&Tally::default()) }))
+            (ssrc, direction, rtcp, json!({ "in": counted(counts), "out": counted(&Counts::default()) }))
         }
-        Flow::Out { ssrc, rtx_ssrc, open, tally, lost } => {
+        Flow::Out { ssrc, rtx_ssrc, open, counts, lost } => {
             let mut ssrcs = json!({ "ssrc": ssrc });
             put(&mut ssrcs, "ssrc-rtx", *rtx_ssrc);
             let rtcp = json!({ "rtt": millis(round_trip), "lost-by-remote": lost });
             let direction = json!({ "send": open, "recv": false });
-            (ssrcs, direction, rtcp, json!({ "in": counted(&Tally::default()), "out": counted(tally) }))
+            (ssrcs, direction, rtcp, json!({ "in": counted(&Counts::default()), "out": counted(counts) }))
         }
     };
     let mut codecs = json!({ "pt": line.pt });
@@ -270,13 +270,13 @@ fn medium(line: &LineView, round_trip: Duration) -> Value {
     })
 }
 
-fn counted(tally: &Tally) -> Value {
+fn counted(counts: &Counts) -> Value {
     json!({
-        "packets": tally.packets,
-        "bytes": tally.bytes,
-        "bytes_lastsec": tally.bytes_last_second,
-        "nacks": tally.nacks,
-        "retransmissions": tally.retransmissions,
+        "packets": counts.packets,
+        "bytes": counts.bytes,
+        "bytes_lastsec": counts.bytes_last_second,
+        "nacks": counts.nacks,
+        "retransmissions": counts.retransmissions,
     })
 }
 
@@ -301,10 +301,10 @@ mod tests {
 
     #[test]
     fn a_peer_connection_is_shown_with_janus_keys() {
-        let tally = Tally { packets: 5, bytes: 900, bytes_last_second: 300, nacks: 2, retransmissions: 1 };
+        let counts = Counts { packets: 5, bytes: 900, bytes_last_second: 300, nacks: 2, retransmissions: 1 };
         let (ssrcs, rtx_ssrcs) = (vec![11, 12], vec![13]);
         let jitter = Duration::from_millis(4);
-        let flow = Flow::In { ssrcs, rtx_ssrcs, receiving: true, tally, lost: 3, jitter };
+        let flow = Flow::In { ssrcs, rtx_ssrcs, receiving: true, counts, lost: 3, jitter };
         let peer = PeerView {
             local: vec!["192.0.2.1:20000".parse().unwrap()],
             remote: vec!["198.51.100.7:4000".parse().unwrap()],
@@ -319,7 +319,7 @@ mod tests {
             round_trip: Duration::from_millis(20),
             lines: vec![
                 line("0", 0, flow),
-                line("1", 1, Flow::Out { ssrc: 21, rtx_ssrc: Some(22), open: true, tally, lost: 6 }),
+                line("1", 1, Flow::Out { ssrc: 21, rtx_ssrc: Some(22), open: true, counts, lost: 6 }),
             ],
         };
         let counts = json!({ "packets": 5, "bytes": 900, "bytes_lastsec": 300, "nacks": 2, "retransmissions": 1 });
