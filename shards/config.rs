@@ -7,6 +7,7 @@ use crate::rooms::RoomTable;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
+use portunus::engine::signal::Network;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -55,6 +56,16 @@ pub struct Config {
     pub plan: Plan,
     /// Secret of every request.
     pub api_secret: Option<String>,
+    /// Tokens are asked for.
+    pub token_auth: bool,
+    /// What they are signed with; else they are stored.
+    pub token_auth_secret: Option<String>,
+    /// Secret of operators.
+    pub admin_secret: Option<String>,
+    /// Where operators are served apart.
+    pub admin_listen: Vec<SocketAddr>,
+    /// Where they may come from; none is anywhere.
+    pub admin_allow: Vec<Network>,
     /// Log filter.
     pub log: String,
     /// Session timeout; zero is never.
@@ -184,6 +195,26 @@ impl Config {
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
         }
+        let token_auth = all.token_auth.unwrap_or_default();
+        if all.token_auth_secret.is_some() && !token_auth {
+            return Err(ConfigError::Value("token_auth_secret", "without token_auth nobody looks at tokens".into()));
+        }
+        if token_auth && all.token_auth_secret.is_none() && all.admin_secret.is_none() {
+            let sentence = "tokens are stored by operators (admin_secret), or signed (token_auth_secret)";
+            return Err(ConfigError::Value("token_auth", sentence.into()));
+        }
+        let admin_listen = all.admin_listen.clone().unwrap_or_default();
+        if !admin_listen.is_empty() && all.admin_secret.is_none() {
+            return Err(ConfigError::Value("admin_listen", "without admin_secret there is no Admin API".into()));
+        }
+        if let Some(at) = admin_listen.iter().find(|at| at.port() != 0 && listen.contains(at)) {
+            return Err(ConfigError::Value("admin_listen", format!("{at} is in listen, where everybody is served")));
+        }
+        let network = |text: &String| {
+            let refused = |_| ConfigError::Value("admin_allow", format!("{text:?} is no network, such as 10.0.0.0/8"));
+            text.parse().map_err(refused)
+        };
+        let admin_allow = all.admin_allow.iter().flatten().map(network).collect::<Result<_, _>>()?;
         Ok(Config {
             listen,
             tls,
@@ -192,6 +223,11 @@ impl Config {
             public_ip,
             plan,
             api_secret: secret("api_secret", &mut all.api_secret)?,
+            token_auth,
+            token_auth_secret: secret("token_auth_secret", &mut all.token_auth_secret)?,
+            admin_secret: secret("admin_secret", &mut all.admin_secret)?,
+            admin_listen,
+            admin_allow,
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
             reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
@@ -371,6 +407,12 @@ mod tests {
             ("tls_key = \"k\"", "tls_cert"),
             ("tls_cert = \"c\"\ntls_key = \"k\"\ntls_self_signed = true", "tls_self_signed"),
             ("api_secret = \"\"", "api_secret"),
+            ("admin_secret = \"\"", "admin_secret"),
+            ("admin_allow = [\"10.0.0.0/40\"]", "admin_allow"),
+            ("token_auth = true", "token_auth"),
+            ("token_auth_secret = \"s\"", "token_auth_secret"),
+            ("admin_listen = [\"127.0.0.1:1\"]", "admin_listen"),
+            ("admin_secret = \"s\"\nadmin_listen = [\"127.0.0.1:8188\"]", "admin_listen"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),
             ("[[room]]\nroom = 1\n[[room]]\nroom = 1", "room"),

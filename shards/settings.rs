@@ -77,6 +77,29 @@ pub struct Settings {
     /// Secret that every Janus request must carry
     #[arg(long, value_name = "SECRET", env = "PORTUNUS_API_SECRET", hide_env_values = true, global = true)]
     pub api_secret: Option<String>,
+    /// Require a token that operators have stored, or the API secret, of every Janus request [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_TOKEN_AUTH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub token_auth: Option<bool>,
+    /// Secret that tokens are signed with; with --token-auth they are then judged by their signature
+    #[arg(long, value_name = "SECRET", env = "PORTUNUS_TOKEN_AUTH_SECRET", hide_env_values = true, global = true)]
+    pub token_auth_secret: Option<String>,
+    /// Secret of operators; without it there is no Admin API
+    #[arg(long, value_name = "SECRET", env = "PORTUNUS_ADMIN_SECRET", hide_env_values = true, global = true)]
+    pub admin_secret: Option<String>,
+    /// Address of the Admin API, which is then nowhere else; repeatable [default: those of --listen]
+    #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_ADMIN_LISTEN", value_delimiter = ',', global = true)]
+    pub admin_listen: Option<Vec<SocketAddr>>,
+    /// Network that operators may come from, such as 10.0.0.0/8; repeatable [default: any]
+    #[arg(long, value_name = "NETWORK", env = "PORTUNUS_ADMIN_ALLOW", value_delimiter = ',', global = true)]
+    pub admin_allow: Option<Vec<String>>,
     /// Log filter, such as info or portunus=debug [default: info]
     #[arg(long, value_name = "LEVEL", env = "PORTUNUS_LOG", global = true)]
     pub log: Option<String>,
@@ -162,6 +185,11 @@ impl Settings {
             signals: self.signals.or(those.signals),
             cpus: self.cpus.or(those.cpus),
             api_secret: self.api_secret.or(those.api_secret),
+            token_auth: self.token_auth.or(those.token_auth),
+            token_auth_secret: self.token_auth_secret.or(those.token_auth_secret),
+            admin_secret: self.admin_secret.or(those.admin_secret),
+            admin_listen: self.admin_listen.or(those.admin_listen),
+            admin_allow: self.admin_allow.or(those.admin_allow),
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
             reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
@@ -188,6 +216,7 @@ impl Settings {
             media_port: Some(20_000),
             log: Some("info".into()),
             tls_self_signed: Some(false),
+            token_auth: Some(false),
             signals: Some(1),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),

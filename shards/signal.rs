@@ -5,6 +5,7 @@
 use crate::affinity;
 use crate::clock::Clock;
 use crate::fault::{StartError, fatal};
+use crate::log::Log;
 use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
 use crate::tcp::{Connection, Listener, Step, Wake};
 use futures_lite::FutureExt;
@@ -50,6 +51,10 @@ pub struct SignalParts {
     pub config: SignalConfig,
     /// Bound sockets, to listen on when the engine is ready.
     pub bound: Vec<Socket>,
+    /// The same for operators.
+    pub bound_for_operators: Vec<Socket>,
+    /// What is logged.
+    pub log: Log,
     /// Its lanes and its bell.
     pub end: SignalEnd,
     /// Awaited before it listens: the shard that makes the configured rooms goes first.
@@ -86,9 +91,9 @@ pub fn spawn(
 
 /// The life of a shard: rooms are made, clients come, then a drain.
 async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts { clock, config, bound, end, turn, next, drain, banner, .. } = parts;
+    let SignalParts { clock, config, bound, bound_for_operators, log, end, turn, next, drain, banner, .. } = parts;
     let SignalEnd { post, relays, heard } = end;
-    let desk = Rc::new(Desk::new(config, post, relays, clock));
+    let desk = Rc::new(Desk::new(config, post, relays, clock, log));
     spawn_local(carry_mail(desk.clone(), heard)).detach();
     spawn_local(keep_time(desk.clone())).detach();
 
@@ -111,11 +116,12 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
             futures_lite::future::pending::<()>().await;
         }
         let mut listening = Vec::new(); // dropped, and with it cancelled, when the drain begins
-        for socket in bound {
+        let all = bound.into_iter().map(|socket| (socket, false));
+        for (socket, is_operators) in all.chain(bound_for_operators.into_iter().map(|socket| (socket, true))) {
             let at = socket.local_addr().ok().and_then(|at| at.as_socket());
             let at = at.unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
             let listener = Listener::new(socket).map_err(|error| StartError::Listen(at, error))?;
-            listening.push(spawn_local(accept(desk.clone(), listener)));
+            listening.push(spawn_local(accept(desk.clone(), listener, is_operators)));
         }
         if let Some(banner) = banner {
             crate::say(&banner);
@@ -149,6 +155,7 @@ struct Desk {
     post: RefCell<SignalPost>,
     relays: RefCell<RelayPost>,
     clock: Clock,
+    log: Log,
     /// By connection: wakes the task that writes.
     writers: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
     /// Until when the timer task sleeps, and what wakes it earlier.
@@ -159,12 +166,13 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock) -> Desk {
+    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock, log: Log) -> Desk {
         let desk = Desk {
             engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
             post: RefCell::new(post),
             relays: RefCell::new(relays),
             clock,
+            log,
             writers: RefCell::default(),
             timer_at: Cell::new(Mono(0)),
             timer: Wake::default(),
@@ -195,6 +203,9 @@ impl Desk {
             }
         }
         relays.ring();
+        while let Some(order) = engine.poll_order() {
+            self.log.obey(order);
+        }
         let writers = self.writers.borrow();
         while let Some(id) = engine.poll_touched() {
             if let Some(writer) = writers.get(&id) {
@@ -247,10 +258,10 @@ async fn farewell() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn accept(desk: Rc<Desk>, listener: Listener) {
+async fn accept(desk: Rc<Desk>, listener: Listener, is_operators: bool) {
     loop {
         match listener.accept().await {
-            Ok((connection, peer)) => spawn_local(attend(desk.clone(), connection, peer)).detach(),
+            Ok((connection, peer)) => spawn_local(attend(desk.clone(), connection, peer, is_operators)).detach(),
             Err(error) => {
                 debug!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -262,10 +273,11 @@ async fn accept(desk: Rc<Desk>, listener: Listener) {
 }
 
 /// One connection from beginning to end; a panic in between ends only this.
-async fn attend(desk: Rc<Desk>, connection: Connection, peer: IpAddr) {
-    let Some(Some(id)) = desk.guarded("a new connection", |engine, now| engine.connected(now, peer)) else {
-        return;
-    };
+async fn attend(desk: Rc<Desk>, connection: Connection, peer: IpAddr, is_operators: bool) {
+    let connected = desk.guarded("a new connection", |engine, now| {
+        if is_operators { engine.operator_connected(now, peer) } else { engine.connected(now, peer) }
+    });
+    let Some(Some(id)) = connected else { return };
     let wake = Rc::new(Wake::default());
     desk.writers.borrow_mut().insert(id, wake.clone());
     match AssertUnwindSafe(desk.converse(id, connection, &wake)).catch_unwind().await {

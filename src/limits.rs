@@ -40,6 +40,10 @@ pub const NAME_BYTES_MAX: usize = 256;
 pub const METADATA_BYTES_MAX: usize = 8 * 1024;
 /// The tokens of one room's `allowed`, each with what keeping it costs. All are looked at when somebody joins.
 pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one token that opens the API. Signed ones carry a list of plugins or rooms.
+pub const TOKEN_BYTES_MAX: usize = 1024;
+/// Tokens that the Admin API stores: with their longest texts under 32 MiB a signalling shard.
+pub const STORED_TOKENS_MAX: usize = 16 * 1024;
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

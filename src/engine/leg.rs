@@ -9,6 +9,7 @@ use super::history::Entry;
 use super::sent::SentPackets;
 use crate::id::{MemberId, StreamId};
 use crate::proto::srtp::OutboundStream;
+use crate::room::command::Counts;
 use crate::room::effect::LegSpec;
 use crate::room::media::{AcceptedMedia, ExtensionIds};
 use crate::room::rewrite::{Rewrite, Rewritten};
@@ -51,6 +52,10 @@ pub struct Leg {
     rtx_pt: Option<u8>,
     nack: bool,
     extensions: ExtensionIds,
+    /// For operators: what was counted until the last report, with what was asked for and sent again.
+    counted: Counts,
+    /// `sent` at the last report.
+    sent_before: Sent,
 }
 
 /// The SRTP streams of a leg.
@@ -93,6 +98,11 @@ impl ReportedLoss {
         self.cumulative = cumulative;
     }
 
+    /// What its receiver has missed so far.
+    pub fn cumulative(&self) -> i32 {
+        self.cumulative
+    }
+
     /// What was lost since the last call.
     pub fn take(&mut self) -> u32 {
         std::mem::take(&mut self.newly)
@@ -127,6 +137,8 @@ impl Leg {
             rtx_pt: None,
             nack: false,
             extensions: spec.extensions,
+            counted: Counts::default(),
+            sent_before: Sent::default(),
             spec,
         }
     }
@@ -174,6 +186,34 @@ impl Leg {
     /// The RTX payload type and SRTP stream, when the answer kept them.
     pub fn rtx(&self) -> Option<(u8, OutboundStream)> {
         self.rtx_pt.zip(self.outbound?.rtx)
+    }
+
+    /// Notes packets that were asked for again, and how many of them were sent again.
+    pub fn count_resends(&mut self, asked: u64, resent: u64) {
+        self.counted.nacks += asked;
+        self.counted.retransmissions += resent;
+    }
+
+    /// What it has sent in all: the counts of reports are 32-bit and wrap.
+    pub fn counts(&self) -> Counts {
+        let newly = |now: u32, before: u32| u64::from(now.wrapping_sub(before));
+        Counts {
+            packets: self.counted.packets + newly(self.sent.packets, self.sent_before.packets),
+            bytes: self.counted.bytes + newly(self.sent.octets, self.sent_before.octets),
+            ..self.counted
+        }
+    }
+
+    /// A second has gone by.
+    pub fn count_second(&mut self) {
+        let counts = self.counts();
+        self.counted = Counts { bytes_last_second: counts.bytes - self.counted.bytes, ..counts };
+        self.sent_before = self.sent;
+    }
+
+    /// The RTX payload type that the answer kept.
+    pub fn rtx_pt(&self) -> Option<u8> {
+        self.rtx_pt
     }
 
     /// The payload type that the answer chose.

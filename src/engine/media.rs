@@ -21,7 +21,7 @@ use super::timer::{Look, Patience, Timers};
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
-use crate::limits::{DATAGRAM_MAX, ROOMS_PER_SHARD_MAX};
+use crate::limits::{DATAGRAM_MAX, NO_MEDIA_TIMEOUT, ROOMS_PER_SHARD_MAX};
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
 use crate::room::error::RoomError;
 use crate::room::placement::{Claim, Registrar};
@@ -88,6 +88,7 @@ impl MediaEngine {
                 rng,
                 region: HistoryRegion::new(),
                 candidates: candidates(&config.advertised),
+                no_media_timer: NO_MEDIA_TIMEOUT,
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
                 slowlink_threshold: config.slowlink_threshold,
@@ -206,8 +207,8 @@ impl MediaEngine {
                 let exists = self.by_id.contains_key(&room);
                 Reply::Exists(room, exists)
             }
-            Command::Knock { room, pin } => match self.by_id.get(&room) {
-                Some(&slot) => match self.rooms[slot].rules().check_pin(pin.as_deref()) {
+            Command::Knock { room, pin, is_signed } => match self.by_id.get(&room) {
+                Some(&slot) => match self.rooms[slot].rules().check_entry(is_signed, pin.as_deref()) {
                     Ok(()) => Reply::Admitted(room),
                     Err(error) => Reply::Refused(error),
                 },
@@ -247,6 +248,16 @@ impl MediaEngine {
                 Reply::TornDown(handle)
             }
             Command::Survey => Reply::Surveyed(Box::new(self.survey())),
+            Command::Adjust(settings) => {
+                self.desk.slowlink_threshold = settings.slowlink_threshold;
+                self.desk.no_media_timer = settings.no_media_timer;
+                Reply::Adjusted
+            }
+            Command::Inspect { room, handle } => {
+                let slot = self.by_id.get(&room).and_then(|slot| u32::try_from(*slot).ok());
+                let found = slot.and_then(|slot| self.in_room(now, tx, slot, |room, turn| room.inspect(turn, handle)));
+                Reply::Inspected(found.flatten().map(Box::new))
+            }
         };
         answer(&mut self.desk, reply);
     }

@@ -57,6 +57,10 @@ pub struct Peer {
     pub connect_by: Mono,
     /// The looks that are planned at the peer.
     pub looks: Looks,
+    /// When the handshake was done.
+    pub connected_at: Mono,
+    /// What the peer's certificate must hash to, once it has said so.
+    pub remote_fingerprint: Option<Fingerprint>,
     remote_ufrag: Option<Box<str>>,
 }
 
@@ -141,6 +145,8 @@ impl Peer {
             report_at: Mono::NEVER,
             connect_by: Mono::NEVER,
             looks: Looks::default(),
+            connected_at: Mono::NEVER,
+            remote_fingerprint: None,
             remote_ufrag: None,
         };
         if let Some(remote) = remote {
@@ -162,7 +168,9 @@ impl Peer {
         if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
             self.ice.set_remote(&credentials);
         }
-        self.dtls.set_remote_fingerprint(Fingerprint(remote.fingerprint));
+        let fingerprint = Fingerprint(remote.fingerprint);
+        self.dtls.set_remote_fingerprint(fingerprint);
+        self.remote_fingerprint = Some(fingerprint);
         if self.remote_ufrag.is_none() {
             self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
         }

@@ -10,6 +10,7 @@ use crate::id::{LegId, MemberId};
 use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
 use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
+use crate::room::command::Counts;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::room::talking::TalkDetector;
@@ -53,6 +54,9 @@ pub struct Layer {
     pub began: u64,
     /// When the last packet came.
     pub received: Mono,
+    /// For operators: payload bytes, packets asked for, packets that came after that; and the last second's bytes.
+    pub counted: Counts,
+    bytes_before: u64,
     /// The first position of this turn, when the turn has brought packets.
     turn_from: Option<u64>,
 }
@@ -63,7 +67,16 @@ impl Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
         let (losses, history) = (losses(&media), region.take(media.kind));
-        layers.push(Layer { arrival: None, losses, history, began: 0, received: Mono(0), turn_from: None });
+        layers.push(Layer {
+            arrival: None,
+            losses,
+            history,
+            began: 0,
+            received: Mono(0),
+            counted: Counts::default(),
+            bytes_before: 0,
+            turn_from: None,
+        });
         Stream {
             member,
             media,
@@ -102,6 +115,26 @@ impl Stream {
         let lost = arrivals.map(|arrival| i64::from(arrival.cumulative_lost())).sum();
         let newly = lost - std::mem::replace(&mut self.lost, lost);
         u32::try_from(newly).unwrap_or(0)
+    }
+
+    /// What has come in all.
+    pub fn counts(&self) -> Counts {
+        let add = |sum: Counts, of: &Counts| Counts {
+            packets: sum.packets + of.packets,
+            bytes: sum.bytes + of.bytes,
+            bytes_last_second: sum.bytes_last_second + of.bytes_last_second,
+            nacks: sum.nacks + of.nacks,
+            retransmissions: sum.retransmissions + of.retransmissions,
+        };
+        self.layers.iter().map(|layer| &layer.counted).fold(Counts::default(), add)
+    }
+
+    /// A second has gone by.
+    pub fn count_second(&mut self) {
+        for layer in &mut self.layers {
+            let before = std::mem::replace(&mut layer.bytes_before, layer.counted.bytes);
+            layer.counted.bytes_last_second = layer.counted.bytes - before;
+        }
     }
 
     /// When what is missing is to be asked for.

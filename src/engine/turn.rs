@@ -103,6 +103,8 @@ pub struct Desk {
     pub region: HistoryRegion,
     /// Candidates for descriptions.
     pub candidates: Vec<Candidate>,
+    /// An m-line from which nothing came for this long is not receiving; zero is never.
+    pub no_media_timer: Duration,
     /// DTLS endpoints.
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.

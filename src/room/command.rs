@@ -4,7 +4,10 @@
 //! shard owns it. A handle is named by its address; all that is said to a handle comes from the one shard where its
 //! room lives, in order.
 
+use std::time::Duration;
+
 use super::error::RoomError;
+pub use super::inspection::*;
 pub use super::request::*;
 use super::spec::RoomSpec;
 pub use super::summary::*;
@@ -101,6 +104,8 @@ pub enum Command {
         room: RoomId,
         /// As given.
         pin: Option<Box<str>>,
+        /// Whether the token was signed for the room.
+        is_signed: bool,
     },
     /// To every shard: your rooms. Private ones only for somebody with the admin key.
     List {
@@ -130,6 +135,15 @@ pub enum Command {
     },
     /// To every shard: how are you?
     Survey,
+    /// To every shard: what an operator has set.
+    Adjust(Settings),
+    /// To the owner: how is this handle doing? For operators.
+    Inspect {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        handle: HandleAddress,
+    },
 }
 
 /// How much of a membership ends.
@@ -137,6 +151,8 @@ pub enum Command {
 pub enum Teardown {
     /// The client's `hangup`: the peer connection only.
     Hangup,
+    /// An operator's: the same.
+    OperatorHangup,
     /// `detach`, `destroy`, session timeout, lost connection: everything.
     Detach,
 }
@@ -207,6 +223,10 @@ pub enum Reply {
     TornDown(HandleAddress),
     /// To `Survey`.
     Surveyed(Box<ShardReport>),
+    /// To `Adjust`.
+    Adjusted,
+    /// To `Inspect`; none when the room or the handle is not there.
+    Inspected(Option<Box<Inspection>>),
     /// The request is refused; nothing was changed.
     Refused(RoomError),
 }
@@ -268,6 +288,8 @@ pub enum Event {
         kind: MediaKind,
         /// Arriving or not.
         receiving: bool,
+        /// For how long none came, where that is more than one second.
+        seconds: Option<u64>,
     },
     /// Core: an m-line has lost too many packets within a second (`slowlink_threshold`).
     SlowLink {
@@ -300,6 +322,8 @@ pub enum Event {
 pub enum HangupReason {
     /// The client said `hangup`.
     JanusApi,
+    /// An operator said so.
+    AdminApi,
     /// The plugin closed it: `unpublish`, `leave`, `kick`, room destroyed.
     ClosePc,
     /// No valid check in time, or consent lapsed.
@@ -317,6 +341,7 @@ impl HangupReason {
     pub fn text(self) -> &'static str {
         match self {
             HangupReason::JanusApi => "Janus API",
+            HangupReason::AdminApi => "Admin API",
             HangupReason::ClosePc => "Close PC",
             HangupReason::IceFailed => "ICE failed",
             HangupReason::DtlsAlert => "DTLS alert",
@@ -324,6 +349,15 @@ impl HangupReason {
             HangupReason::DtlsError => "DTLS error",
         }
     }
+}
+
+/// What operators may change of every media shard while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Packets of an m-line lost in a second that are told as a slow link; 0 is never.
+    pub slowlink_threshold: u32,
+    /// An m-line from which nothing came for this long is told as not receiving; zero is never.
+    pub no_media_timer: Duration,
 }
 
 /// What one media shard holds and has done; `/healthz` shows it.

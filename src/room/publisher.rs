@@ -58,7 +58,7 @@ impl Room {
         join: JoinPublisher,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        self.check_pin(join.pin.as_deref())?;
+        self.check_entry(join.is_signed, join.pin.as_deref())?;
         if !self.allowed.admits(join.token.as_deref()) {
             return Err(RoomError::NotAllowed);
         }

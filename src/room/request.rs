@@ -41,6 +41,8 @@ pub struct JoinPublisher {
     pub metadata: Option<Metadata>,
     /// The room's pin when it has one.
     pub pin: Option<Box<str>>,
+    /// Whether the token was signed for the room.
+    pub is_signed: bool,
     /// One of the room's `allowed` when it checks them.
     pub token: Option<Box<str>>,
     /// When it counts as talking.
@@ -113,6 +115,8 @@ pub struct ConfigureStream {
 pub struct JoinSubscriber {
     /// The room's pin when it has one.
     pub pin: Option<Box<str>>,
+    /// Whether its token was signed for the room.
+    pub is_signed: bool,
     /// Links the subscriber to its own publisher.
     pub private_id: Option<u32>,
     /// `a=msid:<feed id> <mid>` instead of a generic one.

@@ -113,9 +113,12 @@ impl Room {
     /// Ends the peer connection or the membership of a handle; one that has none is left as it is.
     pub fn teardown(&mut self, from: HandleAddress, kind: Teardown, effects: &mut Vec<Effect>) {
         match (kind, self.seats.get(&from)) {
-            (_, None) | (Teardown::Hangup, Some(Seat::Finished)) => {}
+            (_, None) | (Teardown::Hangup | Teardown::OperatorHangup, Some(Seat::Finished)) => {}
             (Teardown::Hangup, Some(&Seat::Member(member))) => {
                 self.peer_down(member, HangupReason::JanusApi, effects);
+            }
+            (Teardown::OperatorHangup, Some(&Seat::Member(member))) => {
+                self.peer_down(member, HangupReason::AdminApi, effects);
             }
             (Teardown::Detach, Some(&seat)) => {
                 if let Seat::Member(member) = seat {
@@ -186,17 +189,18 @@ impl Room {
         tell(effects, vec![self.members[member].address], Event::Hangup(reason));
     }
 
-    /// The engine says that media of a member's m-line started or stopped arriving.
+    /// The engine says that media of a member's m-line started or stopped arriving, and for how long none came.
     pub fn media_changed(
         &mut self,
         member: MemberId,
         mid: Mid,
         kind: MediaKind,
         receiving: bool,
+        seconds: Option<u64>,
         effects: &mut Vec<Effect>,
     ) {
         if let Some(member) = self.members.get(member) {
-            tell(effects, vec![member.address], Event::Media { mid, kind, receiving });
+            tell(effects, vec![member.address], Event::Media { mid, kind, receiving, seconds });
         }
     }
 
@@ -213,11 +217,14 @@ impl Room {
         tell(effects, self.participants_except(None), event);
     }
 
-    /// Whether the pin opens the room.
+    /// Whether a token that was signed for the room, or not, and a pin open it.
     ///
     /// # Errors
-    /// When the room has a pin and another one or none is given.
-    pub fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
+    /// When the room asks for such a token, or has a pin and another one or none is given.
+    pub fn check_entry(&self, is_signed: bool, given: Option<&str>) -> Result<(), RoomError> {
+        if self.spec.signed_tokens && !is_signed {
+            return Err(RoomError::Unauthorized("token"));
+        }
         secret::check("pin", self.spec.pin.as_deref(), given)
     }
 

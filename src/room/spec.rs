@@ -21,6 +21,8 @@ pub struct RoomSpec {
     pub allowed: AllowList,
     /// Subscribers must present the `private_id` of a participant.
     pub require_pvtid: bool,
+    /// Whoever joins must bring a token that is signed for the room.
+    pub signed_tokens: bool,
     /// Simultaneous publishers; 3 by default.
     pub publishers: usize,
     /// REMB cap in bit/s for every publisher; 0 is none; 1 to 63999 are raised to 64000.
@@ -70,6 +72,7 @@ impl RoomSpec {
             pin: None,
             allowed: AllowList::default(),
             require_pvtid: false,
+            signed_tokens: false,
             publishers: 3,
             bitrate: 0,
             bitrate_cap: false,

@@ -10,6 +10,7 @@ use super::command::{
 };
 use super::effect::Effect;
 use super::error::RoomError;
+use super::inspection::SubscriberState;
 use super::line::Line;
 use super::media::OfferedMedia;
 use super::negotiate;
@@ -74,6 +75,22 @@ pub(super) struct Leg {
     pub(super) imposed: Option<PlayoutDelay>,
 }
 
+impl Subscriber {
+    /// How it stands, for operators.
+    pub(super) fn state(&self) -> SubscriberState {
+        let next = match self.exchange {
+            Exchange::Settled => None,
+            Exchange::Offered { next } => next,
+        };
+        SubscriberState {
+            answered: matches!(self.exchange, Exchange::Settled),
+            pending_offer: next.is_some(),
+            pending_restart: next.is_some_and(|next| next.restart),
+            paused: self.paused,
+        }
+    }
+}
+
 impl Room {
     pub(super) fn join_subscriber(
         &mut self,
@@ -81,7 +98,7 @@ impl Room {
         join: JoinSubscriber,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        self.check_pin(join.pin.as_deref())?;
+        self.check_entry(join.is_signed, join.pin.as_deref())?;
         let legacy = join.legacy.filter(|_| join.streams.is_empty());
         let wanted = match &legacy {
             Some(legacy) => self.wanted_of_feed(legacy)?,

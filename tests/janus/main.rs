@@ -3,6 +3,7 @@
 
 mod client;
 mod limits;
+mod operators;
 mod rest;
 mod shard;
 mod signals;
@@ -30,6 +31,11 @@ fn run_folder(folder: &str) {
 #[test]
 fn core_transcripts() {
     run_folder("core");
+}
+
+#[test]
+fn admin_transcripts() {
+    run_folder("admin");
 }
 
 #[test]

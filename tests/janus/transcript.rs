@@ -241,6 +241,11 @@ impl Transcript {
         let number = || value.parse::<u64>().map_err(|_| String::from("not a number"));
         match key {
             "api_secret" => self.config.api_secret = Some(value.into()),
+            "admin_secret" => self.config.admin_secret = Some(value.into()),
+            "admin_allow" => self.config.admin_allow = vec![value.parse().map_err(|_| "not a network")?],
+            "admin_apart" => self.config.admin_apart = value == "true",
+            "token_auth" => self.config.token_auth = value == "true",
+            "token_auth_secret" => self.config.token_auth_secret = Some(value.into()),
             "admin_key" => self.config.admin_key = Some(value.into()),
             "string_ids" => self.config.string_ids = value == "true",
             "reclaim_session_timeout" => {

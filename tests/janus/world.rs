@@ -108,6 +108,7 @@ impl World {
             self.pump();
         }
         self.now.mono = end;
+        self.now.unix_us += u64::try_from(time.as_micros()).unwrap();
     }
 
     pub fn set_lanes(&mut self, lanes: Lanes) {

@@ -7,6 +7,7 @@ mod clock;
 mod control;
 mod faults;
 mod handshake;
+mod inspection;
 mod network;
 mod script;
 mod seeds;

@@ -2,6 +2,7 @@
 //! decides, this carries out. A fault in here is caught at the one place that calls in, and buries this room alone.
 
 mod effects;
+mod inspect;
 mod receive;
 mod release;
 mod repair;

@@ -95,6 +95,7 @@ impl HostedRoom {
             match event {
                 DtlsEvent::Connected { profile, keying_material, role } => {
                     let Some(peer) = self.peers.get_mut(member.0) else { return };
+                    peer.connected_at = turn.now.mono;
                     if peer.connect(profile, &keying_material, role).is_err() {
                         return self.peer_lost(turn, member, HangupReason::DtlsError);
                     }
@@ -255,7 +256,10 @@ impl HostedRoom {
         let receipt = stream.layers[layer].losses.receive(number, received);
         match receipt {
             Receipt::Duplicate => return Verdict::Drop(DropReason::RtpSequence),
-            Receipt::Recovered => turn.desk.counters.packets_recovered += 1,
+            Receipt::Recovered => {
+                turn.desk.counters.packets_recovered += 1;
+                stream.layers[layer].counted.retransmissions += 1;
+            }
             Receipt::InPlace | Receipt::Gap => {}
         }
         let keyframe = stream.begins_keyframe(header.timestamp, packet.payload);
@@ -295,6 +299,8 @@ impl HostedRoom {
         let first_of_stream = stream.layers.iter().all(|layer| !layer.is_touched());
         let layer = &mut stream.layers[layer];
         layer.received = received;
+        layer.counted.packets += 1;
+        layer.counted.bytes += packet.payload.len() as u64;
         layer.touch();
         layer.history.push(entry, packet.payload);
         if first_of_stream {
@@ -326,7 +332,9 @@ impl HostedRoom {
         let Some(stream) = self.streams.get(id.0) else { return };
         let (member, mid, kind) = (stream.member, stream.media.mid, stream.media.kind);
         let mut effects = Vec::new();
-        self.room.media_changed(member, mid, kind, receiving, &mut effects);
+        let silence = turn.desk.no_media_timer.as_secs();
+        let seconds = (!receiving && silence > 1).then_some(silence);
+        self.room.media_changed(member, mid, kind, receiving, seconds, &mut effects);
         self.apply(turn, effects);
     }
 

@@ -67,7 +67,9 @@ impl HostedRoom {
                         let len = with_cname(out, sender_ssrc, |out| report.write(out))?;
                         Some(len + Nack { sender_ssrc, media_ssrc, entries }.write(&mut out[len..]).ok()?)
                     });
-                turn.desk.counters.nacks_sent += if sent { asked } else { 0 };
+                let asked = if sent { asked } else { 0 };
+                turn.desk.counters.nacks_sent += asked;
+                layer.counted.nacks += asked;
             }
         }
     }
@@ -91,6 +93,7 @@ impl HostedRoom {
             return;
         };
         let history = &stream.layers[0].history;
+        let resent_before = turn.desk.counters.packets_resent;
         let mut resend = Resend { leg, keys, path, history, spacing, transport_sequence: &mut transport_sequence };
         for sequence in lost {
             match resend.send(turn, sequence) {
@@ -99,6 +102,7 @@ impl HostedRoom {
                 Err(Unserved::Throttled) => turn.desk.counters.nack_throttled += 1,
             }
         }
+        resend.leg.count_resends(asked, turn.desk.counters.packets_resent - resent_before);
         peer.transport_sequence = transport_sequence;
     }
 }

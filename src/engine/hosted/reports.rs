@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use super::super::leg::Leg;
 use super::super::stream::Stream;
 use super::super::timer::{Look, Patience};
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
-use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL, REPORT_SLOT, SEGMENT_MAX};
+use crate::limits::{REPORT_INTERVAL, REPORT_SLOT, SEGMENT_MAX};
 use crate::room::command::HangupReason;
 use crate::time::Mono;
 use crate::wire::error::WireError;
@@ -56,6 +57,7 @@ impl HostedRoom {
         if peer.is_connected() {
             if peer.report_at <= now {
                 peer.report_at = next_report(now);
+                self.count_second(member);
                 self.watch_media(turn, member);
                 self.refresh_keyframes(turn, member);
                 self.watch_links(turn, member);
@@ -81,12 +83,27 @@ impl HostedRoom {
         self.streams.get(id.0).is_some_and(|stream| stream.keyframes.due() <= now)
     }
 
+    /// Closes the second that operators are shown.
+    fn count_second(&mut self, member: MemberId) {
+        let Some(peer) = self.peers.get(member.0) else { return };
+        for id in &peer.streams {
+            self.streams.get_mut(id.0).into_iter().for_each(Stream::count_second);
+        }
+        for id in &peer.legs {
+            self.legs.get_mut(id.0).into_iter().for_each(Leg::count_second);
+        }
+    }
+
     /// Notices m-lines from which nothing comes any more.
     fn watch_media(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let patience = turn.desk.no_media_timer;
+        if patience.is_zero() {
+            return;
+        }
         let silent = |id: &StreamId| {
             self.streams
                 .get(id.0)
-                .is_some_and(|stream| stream.receiving && turn.now.mono.since(stream.received()) >= NO_MEDIA_TIMEOUT)
+                .is_some_and(|stream| stream.receiving && turn.now.mono.since(stream.received()) >= patience)
         };
         let silent: Vec<StreamId> = self.streams_of(member).filter(silent).collect();
         for id in silent {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::network::Network;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
@@ -29,6 +30,20 @@ pub struct SignalConfig {
     pub enforce_cors: bool,
     /// `apisecret` of every request.
     pub api_secret: Option<String>,
+    /// Requests need one of the tokens that operators store, or the API secret.
+    pub token_auth: bool,
+    /// What tokens are signed with; with `token_auth` none are stored then.
+    pub token_auth_secret: Option<String>,
+    /// `admin_secret` of every operator's request; without it there is no Admin API.
+    pub admin_secret: Option<String>,
+    /// Operators come by connections of their own.
+    pub admin_apart: bool,
+    /// From where operators may come; none is anywhere.
+    pub admin_allow: Vec<Network>,
+    /// What is logged, as Janus counts it: 0 is nothing, 4 what is ordinary, 7 everything. Shown and changed alone.
+    pub log_level: u8,
+    /// What media shards have been told, for the same.
+    pub slowlink_threshold: u32,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
     pub admin_key: Option<String>,
     /// Shown by `info`.
@@ -65,6 +80,13 @@ impl SignalConfig {
             allow_origin: None,
             enforce_cors: false,
             api_secret: None,
+            token_auth: false,
+            token_auth_secret: None,
+            admin_secret: None,
+            admin_apart: false,
+            admin_allow: Vec::new(),
+            log_level: 4,
+            slowlink_threshold: 0,
             admin_key: None,
             server_name: "Portunus".into(),
             string_ids: false,

@@ -157,14 +157,13 @@ impl SignalEngine {
         }
     }
 
-    /// The client's `hangup`.
-    pub(super) fn hang_up(&mut self, now: Mono, session: SessionId, handle: HandleId) {
+    /// The client's or an operator's hangup.
+    pub(super) fn hang_up(&mut self, now: Mono, session: SessionId, handle: HandleId, kind: Teardown) {
         let address = self.address(session, handle);
         let seat = self.sessions.handle(session, handle).and_then(|handle| handle.seat.clone());
         if let Some(Seat { room, owner, .. }) = seat
             && !self.duties.by_handle.contains_key(&address)
         {
-            let kind = Teardown::Hangup;
             self.take_on(now, What::Teardown { handle: address, room, owner, kind, announce: false });
         }
     }

@@ -147,6 +147,8 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         | Reply::Rooms(_)
         | Reply::TornDown(_)
         | Reply::Surveyed(_)
+        | Reply::Adjusted
+        | Reply::Inspected(_)
         | Reply::Refused(_) => return None,
     })
 }
@@ -191,8 +193,8 @@ pub(super) fn event(event: &Event) -> Notice {
         }
         Event::Updated(room, streams, offer) => updated("event", room, streams, offer),
         Event::WebrtcUp => Notice::new("webrtcup", &Bare {}),
-        Event::Media { mid, kind, receiving } => {
-            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
+        Event::Media { mid, kind, receiving, seconds } => {
+            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving, seconds: *seconds })
         }
         Event::SlowLink { mid, kind, uplink, lost } => {
             Notice::new("slowlink", &SlowLink { mid, media: kind_name(*kind), uplink: *uplink, lost: *lost })
@@ -211,7 +213,17 @@ fn departure<'a>(room: &'a RoomId, who: &'a command::Identity, gone: impl FnOnce
     plain("event", &Departure { videoroom: "event", room: Id(&room.0), display, metadata, gone: gone(id) })
 }
 
-fn kind_name(kind: MediaKind) -> &'static str {
+/// A published m-line, for operators.
+pub(super) fn stream_json(summary: &StreamSummary) -> serde_json::Value {
+    serde_json::to_value(stream(summary)).expect("our messages are serialisable")
+}
+
+/// A subscriber's m-line, for operators.
+pub(super) fn subscription_json(summary: &SubscriptionSummary) -> serde_json::Value {
+    serde_json::to_value(subscription(summary)).expect("our messages are serialisable")
+}
+
+pub(super) fn kind_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",

@@ -3,19 +3,23 @@
 
 use simd_json::borrowed::Value;
 
-use super::core::is_equal;
+use super::core::{is_equal, unix_seconds};
 use super::error::PluginError;
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
+use crate::proto::session::token::Tokens;
 use crate::room::command::{Administration, Command, MemberRequest};
 use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
 use crate::time::Now;
+use crate::wire::janus::admin;
 use crate::wire::janus::envelope::{self, Notice};
 use crate::wire::janus::field::Fields;
+use crate::wire::janus::videoroom::PACKAGE;
+use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room;
 use crate::wire::sdp::{Description, DescriptionKind};
@@ -30,6 +34,8 @@ pub(super) struct Exchange {
     pub asker: Asker,
     pub transaction: Box<str>,
     pub synchronous: bool,
+    /// An operator's, by `message_plugin`, with neither session nor handle.
+    pub is_administration: bool,
 }
 
 /// What a request waits for.
@@ -61,8 +67,8 @@ pub(super) enum Located {
     Exists(RoomId),
     Participants(RoomId),
     Join(RoomId, Box<MemberRequest>),
-    /// A join with this pin that is wrong in itself: Janus tells of a missing room and of the pin first.
-    WrongJoin(RoomId, Option<Box<str>>, PluginError),
+    /// A join with this pin, and with a signed token or none, that is wrong in itself: Janus tells of a missing room and of the pin first.
+    WrongJoin(RoomId, Option<Box<str>>, bool, PluginError),
 }
 
 impl Located {
@@ -102,7 +108,7 @@ impl SignalEngine {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                let exchange = Exchange { session, handle, asker, transaction, synchronous: true };
+                let exchange = Exchange::new((session, handle), asker, transaction, true);
                 return self.answer(&exchange, Err(error));
             }
         };
@@ -110,7 +116,7 @@ impl SignalEngine {
             self.say(asker, envelope::ack(session, &transaction));
         }
         let Some(state) = self.sessions.handle_mut(session, handle) else { return };
-        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        let exchange = Exchange::new((session, handle), asker, transaction, request.is_synchronous());
         if state.is_idle() {
             state.begin();
             self.start(now, exchange, request, body, description);
@@ -123,6 +129,18 @@ impl SignalEngine {
         }
     }
 
+    /// An operator's request to the plugin; only what is answered at once.
+    pub(super) fn message_plugin(&mut self, now: Now, asker: Asker, transaction: &str, body: &Value<'_>) {
+        let nobody = (SessionId(0), HandleId(0));
+        let exchange = Exchange { is_administration: true, ..Exchange::new(nobody, asker, transaction.into(), true) };
+        let request = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
+        match request.and_then(|fields| Request::parse(fields).map_err(PluginError::from)) {
+            Ok(request) if request.is_synchronous() => self.start(now, exchange, request, body, None),
+            Ok(request) => self.answer(&exchange, Err(RoomError::UnknownRequest(request.name().into()).into())),
+            Err(error) => self.answer(&exchange, Err(error)),
+        }
+    }
+
     /// Starts the next request of a handle.
     fn start_next(&mut self, now: Now, session: SessionId, handle: HandleId) {
         let Some(state) = self.sessions.handle_mut(session, handle) else { return };
@@ -130,7 +148,7 @@ impl SignalEngine {
             return;
         };
         state.begin();
-        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        let exchange = Exchange::new((session, handle), asker, transaction, request.is_synchronous());
         self.start(now, exchange, request, &body, description);
     }
 
@@ -143,7 +161,7 @@ impl SignalEngine {
         description: Option<Box<Description>>,
     ) {
         let start = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
-        match start.and_then(|fields| self.translate(&exchange, request, fields, description)) {
+        match start.and_then(|fields| self.translate(now, &exchange, request, fields, description)) {
             Ok(Start::Command(to, command, step)) => {
                 self.ask(now.mono, to, command, Waiting::Plugin(exchange, step));
             }
@@ -168,6 +186,9 @@ impl SignalEngine {
             self.counters.plugin_errors += 1;
             message::error(exchange.name(), &error)
         });
+        if exchange.is_administration {
+            return self.say(exchange.asker, admin::response(&exchange.transaction, notice.data()));
+        }
         let text = notice.address(exchange.session, exchange.handle, Some(&exchange.transaction));
         if exchange.synchronous {
             self.say(exchange.asker, text);
@@ -178,6 +199,7 @@ impl SignalEngine {
 
     fn translate(
         &mut self,
+        now: Now,
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
@@ -203,13 +225,17 @@ impl SignalEngine {
                 };
                 Ok(Start::List { private })
             }
-            Request::Join | Request::JoinAndConfigure => self.translate_join(exchange, request, body, description),
+            Request::Join | Request::JoinAndConfigure => self.translate_join(now, exchange, request, body, description),
             _ => self.translate_member(exchange, request, body, description),
         }
     }
 
     fn translate_create(&mut self, body: Fields<'_>) -> Result<Start, PluginError> {
         let create = room::Create::parse(body)?;
+        if create.signed_tokens && !matches!(self.tokens, Tokens::Signed(_)) {
+            // Janus would open the room to everybody.
+            return Err(RequestError::Unsupported("signed_tokens").into());
+        }
         match (&self.config.admin_key, create.admin_key) {
             (None, _) => {}
             (Some(_), None) => return Err(RoomError::Missing("admin_key").into()),
@@ -243,8 +269,16 @@ impl SignalEngine {
         Start::Command(to, Command::Locate(room), Step::Locate(Box::new(located)))
     }
 
+    /// Whether a token opens a room that asks for one.
+    fn is_signed_for(&self, now: Now, room: &RoomId, token: &str) -> bool {
+        let Tokens::Signed(key) = &self.tokens else { return false };
+        let rights = key.verify(unix_seconds(now), PACKAGE, token);
+        rights.is_some_and(|rights| rights.contain(&format!("room={room}")))
+    }
+
     fn translate_join(
         &self,
+        now: Now,
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
@@ -257,9 +291,10 @@ impl SignalEngine {
             Some(Role::Joining | Role::Finished) => return Err(RoomError::HandleFinished.into()),
         }
         let room = room::parse_join(body)?;
-        Ok(self.locate(match request::join(request, body, description) {
+        let is_signed = body.text("token").is_some_and(|token| self.is_signed_for(now, &room, token));
+        Ok(self.locate(match request::join(request, body, description, is_signed) {
             Ok(join) => Located::Join(room, Box::new(join)),
-            Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), error),
+            Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), is_signed, error),
         }))
     }
 
@@ -312,6 +347,16 @@ impl SignalEngine {
 }
 
 impl Exchange {
+    /// A request of a handle.
+    fn new(
+        (session, handle): (SessionId, HandleId),
+        asker: Asker,
+        transaction: Box<str>,
+        synchronous: bool,
+    ) -> Exchange {
+        Exchange { session, handle, asker, transaction, synchronous, is_administration: false }
+    }
+
     /// What the answer is called.
     pub fn name(&self) -> &'static str {
         if self.synchronous { "success" } else { "event" }

@@ -17,6 +17,8 @@ impl SignalEngine {
             None => self.handle_late_reply(now, from, reply),
             Some(Waiting::Plugin(exchange, step)) => self.advance(now, from, exchange, step, reply),
             Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
+            Some(Waiting::Council(id)) => self.hear_media(id, Some(from), Ok(reply)),
+            Some(Waiting::Inquiry(inquiry)) => self.conclude_inquiry(now, *inquiry, Ok(reply)),
             // Signalling shards do not reply by mail.
             Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
             Some(Waiting::Duty(id)) => self.duty_done(now.mono, id, reply),
@@ -118,7 +120,9 @@ impl SignalEngine {
             Located::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
             Located::Exists(room) => (Command::Exists(room), Step::Ask),
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
-            Located::WrongJoin(room, pin, error) => (Command::Knock { room, pin }, Step::Knock(error)),
+            Located::WrongJoin(room, pin, is_signed, error) => {
+                (Command::Knock { room, pin, is_signed }, Step::Knock(error))
+            }
             Located::Join(room, join) => return self.sit_down(now, exchange, room, owner, join),
         };
         self.ask(now.mono, owner, command, Waiting::Plugin(exchange, step));

@@ -40,6 +40,7 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
             None => AllowList::default(),
         },
         require_pvtid: create.require_pvtid,
+        signed_tokens: create.signed_tokens,
         publishers: create.publishers.unwrap_or(defaults.publishers),
         bitrate: create.bitrate.map_or(defaults.bitrate, raised),
         bitrate_cap: create.bitrate_cap,
@@ -87,6 +88,7 @@ pub(super) fn join(
     request: Request,
     body: Fields<'_>,
     description: Option<Box<Description>>,
+    is_signed: bool,
 ) -> Result<command::MemberRequest, PluginError> {
     match ParticipantType::parse(body)? {
         ParticipantType::Publisher => {
@@ -98,6 +100,7 @@ pub(super) fn join(
                 metadata: join.metadata.map(metadata),
                 talk: command::TalkWish { packets: join.audio_active_packets, threshold: join.audio_level_average },
                 pin: join.pin.map(Box::from),
+                is_signed,
                 token: join.token.map(Box::from),
                 configure: if configures { Some(configure(false, body, description)?) } else { None },
             }))
@@ -107,7 +110,7 @@ pub(super) fn join(
                 return Err(RequestError::UnexpectedJsep.into());
             }
             let join = subscriber::JoinSubscriber::parse(body)?;
-            Ok(command::MemberRequest::JoinSubscriber(join_subscriber(join)))
+            Ok(command::MemberRequest::JoinSubscriber(command::JoinSubscriber { is_signed, ..join_subscriber(join) }))
         }
     }
 }
@@ -119,6 +122,7 @@ fn join_subscriber(join: subscriber::JoinSubscriber<'_>) -> command::JoinSubscri
     };
     command::JoinSubscriber {
         pin: join.pin.map(Box::from),
+        is_signed: false,
         private_id: join.private_id,
         use_msid: join.use_msid,
         autoupdate: join.autoupdate,

@@ -9,14 +9,26 @@ use crate::wire::sdp::DescriptionKind;
 /// `attach`
 const ATTACH: &[Field] = &[
     Field::required("plugin", Kind::Text),
-    Field::optional("opaque_id", Kind::Text),
+    Field::optional("opaque_id", Kind::Label),
     Field::optional("token", Kind::Text),
     Field::optional("loop_index", Kind::Natural),
 ];
 
-/// The plugin that `attach` names.
-pub fn parse_attach(fields: Fields<'_>) -> Result<&str, CoreError> {
-    Ok(fields.check(ATTACH)?.text("plugin").unwrap_or_default())
+/// `attach`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attach<'v> {
+    /// The plugin.
+    pub plugin: &'v str,
+    /// The client's name for the handle.
+    pub opaque_id: Option<&'v str>,
+}
+
+impl<'v> Attach<'v> {
+    /// Reads an `attach`.
+    pub fn parse(fields: Fields<'v>) -> Result<Attach<'v>, CoreError> {
+        let fields = fields.check(ATTACH)?;
+        Ok(Attach { plugin: fields.text("plugin").unwrap_or_default(), opaque_id: fields.text("opaque_id") })
+    }
 }
 
 /// `message`

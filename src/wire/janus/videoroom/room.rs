@@ -28,6 +28,8 @@ pub struct Create<'v> {
     pub allowed: Option<Vec<&'v str>>,
     /// Subscribers must present a `private_id`.
     pub require_pvtid: bool,
+    /// Whoever joins must bring a token that is signed for the room.
+    pub signed_tokens: bool,
     /// Bits per second.
     pub bitrate: Option<u64>,
     /// Whether `bitrate` is a ceiling.
@@ -105,7 +107,7 @@ const CREATE: &[Field] = &[
 ];
 
 /// Options that cannot be passed over: a client that sets one relies on it.
-const UNSUPPORTED: [&str; 5] = ["permanent", "signed_tokens", "record", "require_e2ee", "dummy_publisher"];
+const UNSUPPORTED: [&str; 4] = ["permanent", "record", "require_e2ee", "dummy_publisher"];
 
 impl<'v> Create<'v> {
     /// Reads a `create`.
@@ -123,6 +125,7 @@ impl<'v> Create<'v> {
             pin: filled(fields.text("pin")),
             allowed: strings(fields, "allowed")?,
             require_pvtid: fields.flag("require_pvtid").unwrap_or(false),
+            signed_tokens: fields.flag("signed_tokens").unwrap_or(false),
             bitrate: fields.natural("bitrate"),
             bitrate_cap: fields.flag("bitrate_cap").unwrap_or(false),
             fir_freq: small(fields, "fir_freq")?,
