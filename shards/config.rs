@@ -7,6 +7,7 @@ use crate::rooms::RoomTable;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
+use portunus::engine::signal::target::TargetRule;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -73,6 +74,10 @@ pub struct Config {
     pub string_ids: bool,
     /// Key of room creation.
     pub admin_key: Option<String>,
+    /// Whether forwarding needs that key too.
+    pub lock_rtp_forward: bool,
+    /// Where clients may have us send.
+    pub targets: TargetRule,
     /// Silence that ends a peer.
     pub peer_timeout: Duration,
     /// Losses in a second that make a link slow; 0 is never.
@@ -180,6 +185,13 @@ impl Config {
         if enforce_cors && allow_origin.is_none() {
             return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
         }
+        let networks = all.forward_allow.clone().unwrap_or_default();
+        let allowed = networks.iter().map(|network| network.parse()).collect::<Result<_, _>>();
+        let allowed = allowed.map_err(|sentence| ConfigError::Value("forward_allow", sentence))?;
+        let lock_rtp_forward = all.lock_rtp_forward.unwrap_or_default();
+        if lock_rtp_forward && all.admin_key.is_none() {
+            return Err(ConfigError::Value("lock_rtp_forward", "admin_key says what the key is".into()));
+        }
         let log = all.log.clone().unwrap_or_default();
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
@@ -200,6 +212,8 @@ impl Config {
             enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),
             string_ids,
+            lock_rtp_forward,
+            targets: TargetRule { allowed },
             admin_key: secret("admin_key", &mut all.admin_key)?,
             peer_timeout: Duration::from_secs(peer_timeout),
             slowlink_threshold: all.slowlink_threshold.unwrap_or_default(),
@@ -357,6 +371,8 @@ mod tests {
             ("shards = 0", "shards"),
             ("signals = 0", "signals"),
             ("signals = 17", "signals"),
+            ("forward_allow = [\"10.0.0.0/33\"]", "forward_allow"),
+            ("lock_rtp_forward = true", "lock_rtp_forward"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),

@@ -120,6 +120,20 @@ pub struct Settings {
     /// Key that creating a room needs
     #[arg(long, value_name = "KEY", env = "PORTUNUS_ADMIN_KEY", hide_env_values = true, global = true)]
     pub admin_key: Option<String>,
+    /// Forwarding RTP needs the admin key too [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_LOCK_RTP_FORWARD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub lock_rtp_forward: Option<bool>,
+    /// Network that RTP may be forwarded to besides public addresses, such as 10.1.0.0/16; repeatable
+    #[arg(long, value_name = "CIDR", env = "PORTUNUS_FORWARD_ALLOW", value_delimiter = ',', global = true)]
+    pub forward_allow: Option<Vec<String>>,
     /// Seconds without an authenticated check after which a peer is dropped [default: 15]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
     pub peer_timeout: Option<u64>,
@@ -171,6 +185,8 @@ impl Settings {
             server_name: self.server_name.or(those.server_name),
             string_ids: self.string_ids.or(those.string_ids),
             admin_key: self.admin_key.or(those.admin_key),
+            lock_rtp_forward: self.lock_rtp_forward.or(those.lock_rtp_forward),
+            forward_allow: self.forward_allow.or(those.forward_allow),
             peer_timeout: self.peer_timeout.or(those.peer_timeout),
             slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
@@ -195,6 +211,7 @@ impl Settings {
             enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
+            lock_rtp_forward: Some(false),
             peer_timeout: Some(15),
             slowlink_threshold: Some(0),
             srtp_profiles: Some(profiles.map(Into::into).into()),

@@ -40,6 +40,8 @@ pub const NAME_BYTES_MAX: usize = 256;
 pub const METADATA_BYTES_MAX: usize = 8 * 1024;
 /// The tokens of one room's `allowed`, each with what keeping it costs. All are looked at when somebody joins.
 pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
+/// RTP forwarders of one room. Each costs what a subscriber's m-line does, and nobody answers for its receiver.
+pub const FORWARDERS_PER_ROOM_MAX: usize = 256;
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

@@ -20,9 +20,9 @@ impl Room {
             Administration::Moderate { feed, mid, mute } => self.moderate(feed, mid, mute, effects),
             Administration::Record(false) => Ok(Reply::Recording(false)),
             Administration::Record(true) => Err(RoomError::NotYet("enable_recording")),
-            Administration::ListForwarders => Ok(Reply::Forwarders(self.room())),
-            Administration::Forward(feed) => self.forward(feed, "rtp_forward"),
-            Administration::StopForward(feed) => self.forward(feed, "stop_rtp_forward"),
+            Administration::ListForwarders => Ok(Reply::Forwarders(self.room(), self.forwarded())),
+            Administration::Forward(forward) => self.forward(forward, effects),
+            Administration::StopForward { feed, stream_id } => self.stop_forward(feed, stream_id, effects),
         });
         reply.unwrap_or_else(Reply::Refused)
     }
@@ -94,6 +94,7 @@ impl Room {
         line.muted = mute;
         let legs: Vec<LegId> = line.stream.map_or(Vec::new(), |stream| self.streams[stream].legs.clone());
         self.settle(&legs, effects);
+        self.route_forwarders(member, effects);
         self.watch_talking(member, effects);
         let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
         tell(effects, self.participants_except(None), event);
@@ -102,10 +103,5 @@ impl Room {
 
     fn participant(&self, feed: &FeedId) -> Result<MemberId, RoomError> {
         self.feeds.get(feed).copied().ok_or_else(|| RoomError::NoSuchUser(feed.clone(), self.room()))
-    }
-
-    /// Who is there can be told already.
-    fn forward(&self, feed: FeedId, request: &'static str) -> Result<Reply, RoomError> {
-        if self.feeds.contains_key(&feed) { Err(RoomError::NotYet(request)) } else { Err(RoomError::NoSuchFeed(feed)) }
     }
 }

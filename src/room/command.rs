@@ -171,8 +171,12 @@ pub enum Reply {
     Moderated,
     /// To `enable_recording`.
     Recording(bool),
-    /// To `listforwarders`: there are none.
-    Forwarders(RoomId),
+    /// To `listforwarders`: those who have any.
+    Forwarders(RoomId, Vec<PublisherForwarders>),
+    /// To `rtp_forward`.
+    Forwarding(Box<Forwarding>),
+    /// To `stop_rtp_forward`.
+    ForwardStopped(RoomId, FeedId, u32),
     /// To `Exists`.
     Exists(RoomId, bool),
     /// To `Knock`: it would.

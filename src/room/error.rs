@@ -1,6 +1,7 @@
 //! Why a room refuses, with the VideoRoom error code and Janus' text in one place.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::id::{FeedId, RoomId};
 use crate::wire::sdp::Mid;
@@ -32,12 +33,18 @@ pub enum RoomError {
     NoSuchUser(FeedId, RoomId),
     /// 428
     NoSuchStream(Mid),
+    /// 428: no forwarder has this number.
+    NoSuchForwarder(u64),
     /// 429: the room has a pin or secret and none was given; carries the element's name.
     Missing(&'static str),
     /// 430: several stream entries, one of them without `mid`.
     MidNeeded,
     /// 430: a list with something in it that is no string; carries the element's name.
     NotAString(&'static str),
+    /// 430: two streams would be sealed with one key under one SSRC.
+    SharedSsrc,
+    /// 430: no media address of ours is of that address' family.
+    Unreachable(IpAddr),
     /// 430
     AudioCodecUnavailable,
     /// 430
@@ -81,10 +88,13 @@ impl RoomError {
             | RoomError::NoSuchFeedMid(..)
             | RoomError::NoSuchSubscriptionMid(_)
             | RoomError::NoSuchUser(..)
-            | RoomError::NoSuchStream(_) => 428,
+            | RoomError::NoSuchStream(_)
+            | RoomError::NoSuchForwarder(_) => 428,
             RoomError::Missing(_) => 429,
             RoomError::MidNeeded
             | RoomError::NotAString(_)
+            | RoomError::SharedSsrc
+            | RoomError::Unreachable(_)
             | RoomError::AudioCodecUnavailable
             | RoomError::VideoCodecUnavailable => 430,
             RoomError::OnlyPublishersOffer => 431,
@@ -114,9 +124,12 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchSubscriptionMid(mid) => write!(f, "No such mid '{mid}' in subscription"),
             RoomError::NoSuchUser(feed, room) => write!(f, "No such user {feed} in room {room}"),
             RoomError::NoSuchStream(mid) => write!(f, "No such stream {mid}"),
+            RoomError::NoSuchForwarder(id) => write!(f, "No such stream ({id})"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
             RoomError::MidNeeded => f.write_str("Invalid value (mid can't be null in a streams array)"),
             RoomError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
+            RoomError::SharedSsrc => f.write_str("Invalid element (ssrc: SRTP with one key needs one for each stream)"),
+            RoomError::Unreachable(ip) => write!(f, "Invalid element (host: no media address can reach {ip})"),
             RoomError::AudioCodecUnavailable => f.write_str("Audio codec unavailable in this room"),
             RoomError::VideoCodecUnavailable => f.write_str("Video codec unavailable in this room"),
             RoomError::OnlyPublishersOffer => f.write_str("Only publishers send offers"),

@@ -7,6 +7,7 @@ pub mod codec;
 pub mod command;
 pub mod effect;
 pub mod error;
+pub mod forward;
 pub mod keyframe;
 mod line;
 pub mod media;

@@ -167,6 +167,7 @@ impl Room {
         for stream in lines.into_iter().filter_map(|line| line.stream) {
             self.remove_stream(stream, &mut orphans, effects);
         }
+        self.route_forwarders(member, effects);
         orphans
     }
 
@@ -411,6 +412,7 @@ impl Room {
             }
         }
         self.publisher_mut(member).lines = lines;
+        self.route_forwarders(member, effects);
         (changed, orphans)
     }
 
@@ -423,6 +425,7 @@ impl Room {
         }
         self.settle(&legs, effects);
         effects.extend(legs.into_iter().map(|leg| Effect::SetSource { leg, source: None }));
+        self.unroute_forwarders(stream);
         effects.push(Effect::RemoveStream(stream));
     }
 
@@ -448,6 +451,7 @@ impl Room {
         }
         let legs: Vec<LegId> = touched.into_iter().flat_map(|stream| self.streams[stream].legs.clone()).collect();
         self.settle(&legs, effects);
+        self.route_forwarders(member, effects);
     }
 
     /// Asks the member itself for keyframes of the video lines that it names, or of all.

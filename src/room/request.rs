@@ -1,6 +1,7 @@
 //! What a handle asks of its room, typed: the requests of members with their elements. JSON has them in
 //! `wire::janus::videoroom`; what becomes of them is in `publisher` and `subscriber`.
 
+use super::forward::Forward;
 use crate::id::FeedId;
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, Mid};
@@ -235,10 +236,15 @@ pub enum Administration {
     Record(bool),
     /// `listforwarders`
     ListForwarders,
-    /// `rtp_forward` of this feed.
-    Forward(FeedId),
-    /// `stop_rtp_forward` of this feed.
-    StopForward(FeedId),
+    /// `rtp_forward`
+    Forward(Forward),
+    /// `stop_rtp_forward`
+    StopForward {
+        /// Whose.
+        feed: FeedId,
+        /// Which.
+        stream_id: u64,
+    },
 }
 
 /// `edit`: what is not given stays.

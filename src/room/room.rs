@@ -11,6 +11,7 @@ use super::allowed::AllowList;
 use super::command::{Event, HangupReason, MemberRequest, ParticipantSummary, Reply, RoomSummary, Teardown};
 use super::effect::Effect;
 use super::error::RoomError;
+use super::forward::Forwarder;
 use super::line::Stream;
 use super::publisher::Publisher;
 use super::secret;
@@ -18,7 +19,7 @@ use super::spec::RoomSpec;
 use super::subscriber::{Leg, Subscriber};
 use super::table::Table;
 use super::talking::TalkChange;
-use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
+use crate::id::{FeedId, ForwarderId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
 use crate::limits::MEMBERS_PER_ROOM_MAX;
 use crate::wire::sdp::{MediaKind, Mid};
 
@@ -31,6 +32,7 @@ pub struct Room {
     pub(super) members: Table<MemberId, Member>,
     pub(super) streams: Table<StreamId, Stream>,
     pub(super) legs: Table<LegId, Leg>,
+    pub(super) forwarders: Table<ForwarderId, Forwarder>,
     // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
     pub(super) seats: BTreeMap<HandleAddress, Seat>,
     pub(super) feeds: BTreeMap<FeedId, MemberId>,
@@ -51,6 +53,8 @@ pub struct RoomGauges {
     pub streams: usize,
     /// Subscribers' m-lines.
     pub legs: usize,
+    /// RTP forwarders.
+    pub forwarders: usize,
 }
 
 /// What a handle is to the room.
@@ -94,6 +98,7 @@ impl Room {
             members: Table::new(),
             streams: Table::new(),
             legs: Table::new(),
+            forwarders: Table::new(),
             seats: BTreeMap::new(),
             feeds: BTreeMap::new(),
         }
@@ -135,6 +140,7 @@ impl Room {
         secret::check("secret", self.spec.secret.as_deref(), secret)?;
         tell(effects, self.participants_except(None), Event::Destroyed(self.room()));
         effects.extend(self.legs.ids().into_iter().map(Effect::RemoveLeg));
+        effects.extend(self.forwarders.ids().into_iter().map(Effect::RemoveForwarder));
         effects.extend(self.streams.ids().into_iter().map(Effect::RemoveStream));
         let connected: Vec<MemberId> = self.with_peer().map(|(id, _)| id).collect();
         let addresses = connected.iter().map(|&id| self.members[id].address).collect();
@@ -143,6 +149,7 @@ impl Room {
         self.members.clear();
         self.streams.clear();
         self.legs.clear();
+        self.forwarders.clear();
         self.seats.clear();
         self.feeds.clear();
         Ok(())
@@ -288,6 +295,7 @@ impl Room {
             peers: self.with_peer().count(),
             streams: self.streams.len(),
             legs: self.legs.len(),
+            forwarders: self.forwarders.len(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a room shows of itself: to those who ask, and in what it tells unasked.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::codec::Codec;
 use super::request::{Metadata, TalkWish};
 use super::spec::RoomSpec;
@@ -180,6 +182,51 @@ pub struct SourceSummary {
     pub vp9_profile: Option<Box<str>>,
     /// The playout-delay that the subscriber asked for.
     pub delay: Option<PlayoutDelay>,
+}
+
+/// What an `rtp_forward` has made.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// The room.
+    pub room: RoomId,
+    /// Whose streams.
+    pub feed: FeedId,
+    /// One after the other.
+    pub forwarders: Vec<ForwarderSummary>,
+    /// In the form without `streams`: the host.
+    pub legacy: Option<IpAddr>,
+}
+
+/// One entry of `listforwarders`.
+#[derive(Debug)]
+pub struct PublisherForwarders {
+    /// Who.
+    pub who: Identity,
+    /// All of them.
+    pub forwarders: Vec<ForwarderSummary>,
+}
+
+/// One forwarder.
+#[derive(Debug, Clone)]
+pub struct ForwarderSummary {
+    /// The number by which it is stopped.
+    pub stream_id: u32,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Where to.
+    pub to: SocketAddr,
+    /// Where we take its receiver's RTCP; the engine knows.
+    pub local_rtcp_port: Option<u16>,
+    /// From which of its ports.
+    pub rtcp_port: Option<u16>,
+    /// As wished.
+    pub pt: Option<u8>,
+    /// As wished.
+    pub ssrc: Option<u32>,
+    /// Which encoding.
+    pub substream: u8,
+    /// Whether it is sealed.
+    pub srtp: bool,
 }
 
 /// One entry of `list`.

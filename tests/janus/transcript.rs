@@ -242,6 +242,11 @@ impl Transcript {
         match key {
             "api_secret" => self.config.api_secret = Some(value.into()),
             "admin_key" => self.config.admin_key = Some(value.into()),
+            "lock_rtp_forward" => self.config.lock_rtp_forward = value == "true",
+            "forward_allow" => {
+                let network = value.parse().map_err(|_| String::from("not a network"))?;
+                self.config.targets.allowed.push(network);
+            }
             "string_ids" => self.config.string_ids = value == "true",
             "reclaim_session_timeout" => {
                 self.config.reclaim_session_timeout = Duration::from_secs(number()?);

@@ -1,5 +1,6 @@
 //! Carrying out what the room decided, in its order.
 
+use super::super::forwarder::Forwarder;
 use super::super::leg::Leg;
 use super::super::peer::{MediaState, Peer, Source};
 use super::super::stream::Stream;
@@ -107,6 +108,9 @@ impl HostedRoom {
                         peer.legs.retain(|&of| of != leg);
                     }
                 }
+                Effect::AddForwarder { forwarder, spec } => self.add_forwarder(turn, forwarder, &spec),
+                Effect::RouteForwarder { forwarder, source } => self.route_forwarder(forwarder, source),
+                Effect::RemoveForwarder(forwarder) => self.remove_forwarder(turn, forwarder),
                 Effect::RequestKeyframe(stream) => self.request_keyframe(turn, stream),
                 Effect::CapBitrate { member, bps } => {
                     if let Some(peer) = self.peers.get_mut(member.0) {
@@ -182,6 +186,8 @@ impl HostedRoom {
         for layer in &stream.layers {
             turn.desk.region.give_back(&layer.history);
         }
+        let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
+        forwarders.for_each(Forwarder::orphan);
         for leg in stream.route {
             if let Some(leg) = self.legs.get_mut(leg.0) {
                 leg.set_source(None);

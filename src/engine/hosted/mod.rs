@@ -2,10 +2,13 @@
 //! decides, this carries out. A fault in here is caught at the one place that calls in, and buries this room alone.
 
 mod effects;
+mod forwarders;
 mod receive;
 mod release;
 mod repair;
 mod reports;
+
+use std::ops::Range;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
 use crate::room::command::{Administration, Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
@@ -13,6 +16,7 @@ use crate::room::error::RoomError;
 use crate::room::room::Room;
 use crate::time::Mono;
 
+use super::forwarder::Forwarder;
 use super::index::PeerKey;
 use super::leg::Leg;
 use super::peer::Peer;
@@ -26,10 +30,13 @@ pub struct HostedRoom {
     peers: Table<Peer>,
     streams: Table<Stream>,
     legs: Table<Leg>,
+    forwarders: Table<Forwarder>,
     /// Streams that got packets in this turn.
     touched_streams: Vec<StreamId>,
     /// Peers with something in their outbox.
     touched_peers: Vec<MemberId>,
+    /// What of the turn goes to forwarders: streams, encodings and ranges of their packets.
+    forwarding: Vec<(StreamId, usize, Range<u64>)>,
     /// Releases so far.
     releases: usize,
 }
@@ -43,8 +50,10 @@ impl HostedRoom {
             peers: Table::default(),
             streams: Table::default(),
             legs: Table::default(),
+            forwarders: Table::default(),
             touched_streams: Vec::new(),
             touched_peers: Vec::new(),
+            forwarding: Vec::new(),
             releases: 0,
         }
     }
@@ -88,8 +97,12 @@ impl HostedRoom {
         request: Administration,
         reply: impl FnOnce(&mut Turn<'_>, Reply),
     ) {
+        if let Some(refusal) = self.unreachable(turn, &request) {
+            return reply(turn, Reply::Refused(refusal));
+        }
         let mut effects = Vec::new();
-        let answer = self.room.administer(secret, request, &mut effects);
+        let mut answer = self.room.administer(secret, request, &mut effects);
+        self.complete_forwarders(turn, &mut answer);
         reply(turn, answer);
         self.apply(turn, effects);
     }
@@ -131,7 +144,12 @@ impl HostedRoom {
 
     /// Peers, streams and legs held.
     pub fn held(&self) -> Held {
-        Held { peers: self.peers.len(), streams: self.streams.len(), legs: self.legs.len() }
+        Held {
+            peers: self.peers.len(),
+            streams: self.streams.len(),
+            legs: self.legs.len(),
+            forwarders: self.forwarders.len(),
+        }
     }
 
     /// Whom to tell when the room has failed.
@@ -198,6 +216,8 @@ pub struct Held {
     pub streams: usize,
     /// Subscribed m-lines.
     pub legs: usize,
+    /// RTP forwarders.
+    pub forwarders: usize,
 }
 
 /// A table beside one of the room's own: the room mints the indexes.

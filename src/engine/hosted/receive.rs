@@ -1,5 +1,6 @@
 //! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
 
+use super::super::forwarder::Forwarder;
 use super::super::history::Entry;
 use super::super::leg::{Leg, LegStreams};
 use super::super::peer::{Keys, MediaState, Peer, Source};
@@ -227,6 +228,8 @@ impl HostedRoom {
             self.release(turn);
         }
         self.legs.iter_mut().filter(|leg| leg.source == Some(id)).for_each(Leg::switch);
+        let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
+        forwarders.filter(|forwarder| forwarder.layer == layer).for_each(Forwarder::switch);
         if let Some(stream) = self.streams.get_mut(id.0) {
             let layer = &mut stream.layers[layer];
             layer.began = layer.history.next();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::target::TargetRule;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
@@ -31,6 +32,10 @@ pub struct SignalConfig {
     pub api_secret: Option<String>,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
     pub admin_key: Option<String>,
+    /// Whether `rtp_forward` and `stop_rtp_forward` need the `admin_key` too, where there is one.
+    pub lock_rtp_forward: bool,
+    /// Where clients may have us send.
+    pub targets: TargetRule,
     /// Shown by `info`.
     pub server_name: String,
     /// Rooms and participants have text ids.
@@ -66,6 +71,8 @@ impl SignalConfig {
             enforce_cors: false,
             api_secret: None,
             admin_key: None,
+            lock_rtp_forward: false,
+            targets: TargetRule::default(),
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),

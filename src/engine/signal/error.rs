@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::target::TargetError;
 use crate::room::error::RoomError;
 use crate::wire::janus::field::FieldError;
 use crate::wire::janus::videoroom::error::RequestError;
@@ -13,6 +14,8 @@ pub(super) enum PluginError {
     Request(RequestError),
     /// The room's rules.
     Room(RoomError),
+    /// Where it is to be sent.
+    Target(TargetError),
     /// 424
     JoinFirst,
     /// 499: the lane to the media shard is full.
@@ -30,6 +33,7 @@ impl PluginError {
         match self {
             PluginError::Request(error) => error.code(),
             PluginError::Room(error) => error.code(),
+            PluginError::Target(error) => error.code(),
             PluginError::JoinFirst => 424,
             PluginError::Busy | PluginError::Late | PluginError::Unexpected | PluginError::QueueFull => 499,
         }
@@ -41,6 +45,7 @@ impl fmt::Display for PluginError {
         match self {
             PluginError::Request(error) => error.fmt(f),
             PluginError::Room(error) => error.fmt(f),
+            PluginError::Target(error) => error.fmt(f),
             PluginError::JoinFirst => f.write_str("Invalid request on unconfigured participant"),
             PluginError::Busy => f.write_str("The media shard is busy, try again"),
             PluginError::Late => f.write_str("The media shard did not answer in time"),
@@ -59,6 +64,12 @@ impl From<RequestError> for PluginError {
 impl From<FieldError> for PluginError {
     fn from(error: FieldError) -> PluginError {
         PluginError::Request(error.into())
+    }
+}
+
+impl From<TargetError> for PluginError {
+    fn from(error: TargetError) -> PluginError {
+        PluginError::Target(error)
     }
 }
 

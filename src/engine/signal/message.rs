@@ -6,16 +6,18 @@ use super::error::PluginError;
 use crate::id::RoomId;
 use crate::room::codec::Codec;
 use crate::room::command::{
-    self, Event, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary,
+    self, Event, ForwarderSummary, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary,
     SubscriptionSummary,
 };
 use crate::wire::janus::envelope::{Jsep, Notice};
-use crate::wire::janus::videoroom::administration::{Allowed, Done, Forwarders, Recording};
+use crate::wire::janus::videoroom::administration::{Allowed, Done, Recording};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
     self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Kicked, Media,
     Moderated, Publishers, SlowLink, SlowLinkNotice, Talking, Updated,
 };
+use crate::wire::janus::videoroom::forward::Legacy as Rtp;
+use crate::wire::janus::videoroom::forward::{Forwarded, Forwarder, Forwarders, Forwarding, Made as New, Stopped};
 use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
 use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription, Switched};
@@ -77,8 +79,17 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         }
         Reply::Kicked | Reply::Moderated => plain(name, &Done { videoroom: "success" }),
         Reply::Recording(record) => plain(name, &Recording { videoroom: "success", record: *record }),
-        Reply::Forwarders(room) => {
-            plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers: [] })
+        Reply::Forwarders(room, publishers) => {
+            let publishers = publishers.iter().map(forwarded).collect();
+            plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers })
+        }
+        Reply::Forwarding(new) => {
+            let (room, publisher_id, made) = (Id(&new.room.0), Id(&new.feed.0), made(new));
+            plain(name, &Forwarding { videoroom: "rtp_forward", room, publisher_id, made })
+        }
+        Reply::ForwardStopped(room, feed, stream_id) => {
+            let (room, publisher_id) = (Id(&room.0), Id(&feed.0));
+            plain(name, &Stopped { videoroom: "stop_rtp_forward", room, publisher_id, stream_id: *stream_id })
         }
         Reply::Destroyed(room) => plain(name, &Made { videoroom: "destroyed", room: Id(&room.0), permanent: false }),
         Reply::Exists(room, there) => exists(name, room, *there),
@@ -288,6 +299,47 @@ fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
             playout_delay: source.delay.map(|delay| PlayoutDelay { min_delay: delay.min, max_delay: delay.max }),
         }),
     }
+}
+
+fn forwarded(publisher: &command::PublisherForwarders) -> Forwarded<'_> {
+    Forwarded::new(identity(&publisher.who), publisher.forwarders.iter().map(forwarder).collect())
+}
+
+fn forwarder(of: &ForwarderSummary) -> Forwarder {
+    Forwarder {
+        stream_id: of.stream_id,
+        kind: kind_name(of.kind),
+        host: of.to.ip().to_string(),
+        port: of.to.port(),
+        local_rtcp_port: of.local_rtcp_port,
+        remote_rtcp_port: of.rtcp_port,
+        ssrc: of.ssrc,
+        pt: of.pt,
+        substream: Some(of.substream).filter(|substream| *substream > 0),
+        srtp: of.srtp,
+    }
+}
+
+fn made(new: &command::Forwarding) -> New<'static> {
+    let Some(host) = new.legacy else { return New::Forwarders(new.forwarders.iter().map(forwarder).collect()) };
+    let of = |kind, substream| new.forwarders.iter().find(|of| (of.kind, of.substream) == (kind, substream));
+    let audio = of(MediaKind::Audio, 0);
+    let [video, video_2, video_3] = [0, 1, 2].map(|substream| of(MediaKind::Video, substream));
+    let id = |of: Option<&ForwarderSummary>| of.map(|of| of.stream_id);
+    let port = |of: Option<&ForwarderSummary>| of.map(|of| of.to.port());
+    New::RtpStream(Box::new(Rtp {
+        audio_stream_id: id(audio),
+        audio: port(audio),
+        video_stream_id: id(video),
+        video: port(video),
+        video_rtcp: video.and_then(|of| of.rtcp_port),
+        video_stream_id_2: id(video_2),
+        video_2: port(video_2),
+        video_stream_id_3: id(video_3),
+        video_3: port(video_3),
+        warning: "deprecated_api",
+        host: host.to_string(),
+    }))
 }
 
 fn participant(participant: &ParticipantSummary) -> Participant<'_> {

@@ -22,6 +22,7 @@ mod request;
 mod rest;
 mod scatter;
 mod secure;
+pub mod target;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -16,6 +16,7 @@ use crate::room::spec::RoomSpec;
 use crate::time::Now;
 use crate::wire::janus::envelope::{self, Notice};
 use crate::wire::janus::field::Fields;
+use crate::wire::janus::videoroom::forward::is_locked;
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room;
 use crate::wire::sdp::{Description, DescriptionKind};
@@ -190,7 +191,10 @@ impl SignalEngine {
                 Ok(self.locate(Located::Destroy(room, secret.map(Box::from))))
             }
             request if request.is_administration() => {
-                let (room, secret, administration) = request::administration(request, body)?;
+                let (room, secret, administration) = request::administration(request, body, &self.config.targets)?;
+                if self.config.lock_rtp_forward && is_locked(request) {
+                    self.check_admin_key(body.text("admin_key"))?;
+                }
                 Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
             }
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
@@ -210,15 +214,19 @@ impl SignalEngine {
 
     fn translate_create(&mut self, body: Fields<'_>) -> Result<Start, PluginError> {
         let create = room::Create::parse(body)?;
-        match (&self.config.admin_key, create.admin_key) {
-            (None, _) => {}
-            (Some(_), None) => return Err(RoomError::Missing("admin_key").into()),
-            (Some(key), Some(given)) if is_equal(key, given) => {}
-            (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
-        }
+        self.check_admin_key(create.admin_key)?;
         let spec = request::room_spec(&create)?;
         let (to, command) = self.claim_command(create.room);
         Ok(Start::Command(to, command, Step::Claim(Box::new(spec))))
+    }
+
+    fn check_admin_key(&self, given: Option<&str>) -> Result<(), RoomError> {
+        match (&self.config.admin_key, given) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(RoomError::Missing("admin_key")),
+            (Some(key), Some(given)) if is_equal(key, given) => Ok(()),
+            (Some(_), Some(_)) => Err(RoomError::Unauthorized("admin_key")),
+        }
     }
 
     /// Whom to ask for an owner, and how.

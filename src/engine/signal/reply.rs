@@ -85,7 +85,9 @@ impl SignalEngine {
                 | Reply::Kicked
                 | Reply::Moderated
                 | Reply::Recording(_)
-                | Reply::Forwarders(_)),
+                | Reply::Forwarders(..)
+                | Reply::Forwarding(_)
+                | Reply::ForwardStopped(..)),
             ) => {
                 self.finish_with(now, exchange, &reply);
             }

@@ -1,15 +1,20 @@
 //! VideoRoom requests as JSON has them, to what a media shard is asked. Translation only: the room decides.
 
+use std::net::SocketAddr;
+
 use super::error::PluginError;
+use super::target::TargetRule;
 use crate::id::RoomId;
 use crate::room::allowed::AllowList;
 use crate::room::codec::Codec;
 use crate::room::command;
+use crate::room::forward;
 use crate::room::playout;
 use crate::room::spec::{RoomSpec, raised};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
+use crate::wire::janus::videoroom::forward::{self as wire, Forward, StopForward};
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room::Create;
@@ -161,6 +166,7 @@ pub(super) fn switch(body: Fields<'_>) -> Result<command::Switch, PluginError> {
 pub(super) fn administration(
     request: Request,
     body: Fields<'_>,
+    targets: &TargetRule,
 ) -> Result<(RoomId, Option<Box<str>>, command::Administration), PluginError> {
     let Administration { room, secret, deed } = Administration::parse(request, body)?;
     let boxed = |tokens: Vec<&str>| tokens.into_iter().map(Box::from).collect();
@@ -186,10 +192,32 @@ pub(super) fn administration(
         Deed::Moderate { feed, mid, mute } => command::Administration::Moderate { feed, mid, mute },
         Deed::Record(record) => command::Administration::Record(record),
         Deed::ListForwarders => command::Administration::ListForwarders,
-        Deed::Forward(feed) => command::Administration::Forward(feed),
-        Deed::StopForward(feed) => command::Administration::StopForward(feed),
+        Deed::Forward(wish) => command::Administration::Forward(forward(wish, targets)?),
+        Deed::StopForward(StopForward { feed, stream_id }) => command::Administration::StopForward { feed, stream_id },
     };
     Ok((room, secret.map(Box::from), administration))
+}
+
+/// `rtp_forward`, to addresses that the operator allows.
+fn forward(wish: Forward<'_>, rule: &TargetRule) -> Result<forward::Forward, PluginError> {
+    let default = rule.address(wish.host)?;
+    let target = |target: wire::Target<'_>| {
+        Ok(forward::Target {
+            of: match target.of {
+                wire::Of::Mid(mid) => forward::Of::Mid(mid),
+                wire::Of::First(kind) => forward::Of::First(kind),
+            },
+            to: SocketAddr::new(rule.address(target.host)?, target.port),
+            rtcp_port: target.rtcp_port,
+            pt: target.pt,
+            ssrc: target.ssrc,
+            substream: target.substream,
+            simulcast: target.simulcast,
+            srtp: target.srtp.map(|wire::Srtp { short_tag, master }| forward::SrtpKey { short_tag, master }),
+        })
+    };
+    let targets = wish.targets.into_iter().map(target).collect::<Result<_, PluginError>>()?;
+    Ok(forward::Forward { feed: wish.feed, targets, legacy: wish.legacy.then_some(default) })
 }
 
 /// `publish` and `configure` of a publisher.

@@ -4,6 +4,7 @@
 mod administering;
 mod attention;
 mod ending;
+mod forwarding;
 mod model;
 mod multistream;
 mod publishing;
@@ -278,6 +279,12 @@ fn line(effect: &Effect) -> String {
         }
         Effect::OverrideDelay { leg, delay: None } => format!("leg {} says its publisher's delay", leg.0),
         Effect::RemoveLeg(leg) => format!("remove leg {}", leg.0),
+        Effect::AddForwarder { forwarder, .. } => format!("add forwarder {}", forwarder.0),
+        Effect::RouteForwarder { forwarder, source: Some(stream) } => {
+            format!("forwarder {} from {}", forwarder.0, stream.0)
+        }
+        Effect::RouteForwarder { forwarder, source: None } => format!("forwarder {} from nothing", forwarder.0),
+        Effect::RemoveForwarder(forwarder) => format!("remove forwarder {}", forwarder.0),
         Effect::RequestKeyframe(stream) => format!("keyframe {}", stream.0),
         Effect::CapBitrate { member, bps } => format!("cap {} at {bps}", member.0),
         Effect::Tell { to, event } => {

@@ -1,10 +1,11 @@
-//! What needs the room's secret, beside ending the room: `edit`, `allowed`, `kick`, `moderate`, `enable_recording`, and
-//! what is about forwarders.
+//! What needs the room's secret, beside ending the room: `edit`, `allowed`, `kick`, `moderate`, `enable_recording`. What
+//! is about forwarders is in `forward`.
 
 use serde::Serialize;
 
 use super::Id;
 use super::error::RequestError;
+use super::forward::{Forward, StopForward};
 use super::publisher::parse_mid;
 use super::request::Request;
 use super::room::{filled, required_room, small, strings};
@@ -46,9 +47,9 @@ pub enum Deed<'v> {
     /// `listforwarders`
     ListForwarders,
     /// `rtp_forward`
-    Forward(FeedId),
+    Forward(Forward<'v>),
     /// `stop_rtp_forward`
-    StopForward(FeedId),
+    StopForward(StopForward),
 }
 
 impl<'v> Administration<'v> {
@@ -67,8 +68,8 @@ impl<'v> Administration<'v> {
                 body.check(LIST_FORWARDERS)?;
                 Deed::ListForwarders
             }
-            Request::RtpForward => Deed::Forward(required_feed(body.check(FORWARD)?, "publisher_id")?),
-            Request::StopRtpForward => Deed::StopForward(required_feed(body.check(STOP_FORWARD)?, "publisher_id")?),
+            Request::RtpForward => Deed::Forward(Forward::parse(body)?),
+            Request::StopRtpForward => Deed::StopForward(StopForward::parse(body)?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };
         // The type of `secret` matters only to a room that has one, and to that one it is missing then.
@@ -181,19 +182,6 @@ const RECORD: &[Field] = &[Field::required("record", Kind::Flag), Field::require
 
 const LIST_FORWARDERS: &[Field] = &[Field::required("room", Kind::Id)];
 
-const FORWARD: &[Field] = &[
-    Field::required("host", Kind::Text),
-    Field::optional("streams", Kind::Array),
-    Field::required("room", Kind::Id),
-    Field::required("publisher_id", Kind::Id),
-];
-
-const STOP_FORWARD: &[Field] = &[
-    Field::required("room", Kind::Id),
-    Field::required("publisher_id", Kind::Id),
-    Field::required("stream_id", Kind::Natural),
-];
-
 fn required_feed(fields: Fields<'_>, name: &'static str) -> Result<FeedId, RequestError> {
     fields.id(name).map(FeedId).ok_or(RequestError::Field(FieldError::Missing(name)))
 }
@@ -224,15 +212,4 @@ pub struct Recording {
     pub videoroom: &'static str,
     /// Whether there is one.
     pub record: bool,
-}
-
-/// The answer to `listforwarders`.
-#[derive(Debug, Serialize)]
-pub struct Forwarders<'a> {
-    /// `forwarders`
-    pub videoroom: &'static str,
-    /// Which room.
-    pub room: Id<'a>,
-    /// Who has any: nobody.
-    pub publishers: [(); 0],
 }

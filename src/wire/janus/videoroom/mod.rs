@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 pub mod administration;
 pub mod error;
 pub mod event;
+pub mod forward;
 pub mod publisher;
 pub mod request;
 pub mod room;
