@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod crew;
 mod ending;
+mod forward;
 mod inputs;
 mod laggards;
 mod link;
