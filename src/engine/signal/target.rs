@@ -101,9 +101,11 @@ impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TargetError::Unresolved(name) => {
-                write!(f, "Invalid element (host: {name} is no address, and this server does not resolve names)")
+                write!(f, "Could not resolve address ({name}): this server takes addresses and no names")
             }
-            TargetError::Family(address) => write!(f, "Invalid element (host_family: {address} is of the other)"),
+            TargetError::Family(address) => {
+                write!(f, "Could not resolve address ({address}): it is of the other family")
+            }
             TargetError::Denied(address) => write!(f, "Unauthorized (sending to {address} is not allowed)"),
         }
     }

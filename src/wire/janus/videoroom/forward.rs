@@ -272,7 +272,7 @@ fn family(fields: Fields<'_>) -> Result<Option<Family>, RequestError> {
         None => Ok(None),
         Some("ipv4") => Ok(Some(Family::V4)),
         Some("ipv6") => Ok(Some(Family::V6)),
-        Some(_) => Err(RequestError::Value("host_family")),
+        Some(other) => Err(RequestError::Family(other.into())),
     }
 }
 
@@ -285,7 +285,7 @@ fn srtp(fields: Fields<'_>) -> Result<Option<Srtp>, RequestError> {
         (Some(_), None) => return Err(FieldError::Missing("srtp_crypto").into()),
         (Some(32), _) => true,
         (Some(80), _) => false,
-        (Some(_), _) => return Err(RequestError::Value("srtp_suite")),
+        (Some(suite), _) => return Err(RequestError::Suite(suite)),
     };
     let master = fields.text("srtp_crypto").and_then(|text| base64::decode_block(text).ok()?.try_into().ok());
     Ok(Some(Srtp { short_tag, master: master.ok_or(RequestError::Value("srtp_crypto"))? }))
@@ -515,10 +515,10 @@ mod tests {
             (r#""streams":[{"mid":"0","port":1,"ssrc":4294967296}]"#.into(), "Invalid element (ssrc)"),
             (r#""audio_port":70000"#.into(), "Invalid element (audio_port)"),
             (r#""data_port":70000"#.into(), "Invalid element (data_port)"),
-            (r#""host_family":"ipx""#.into(), "Invalid element (host_family)"),
+            (r#""host_family":"ipx""#.into(), "Unsupported protocol family (ipx)"),
             (r#""srtp_suite":80"#.into(), "Missing mandatory element (srtp_crypto)"),
             (format!(r#""srtp_crypto":"{key}""#), "Missing mandatory element (srtp_suite)"),
-            (format!(r#""srtp_suite":64,"srtp_crypto":"{key}""#), "Invalid element (srtp_suite)"),
+            (format!(r#""srtp_suite":64,"srtp_crypto":"{key}""#), "Invalid SRTP suite (64)"),
             (r#""srtp_suite":80,"srtp_crypto":"AAAA""#.into(), "Invalid element (srtp_crypto)"),
             (r#""srtp_suite":80,"srtp_crypto":"not base64!""#.into(), "Invalid element (srtp_crypto)"),
         ] {
