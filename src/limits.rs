@@ -42,6 +42,8 @@ pub const METADATA_BYTES_MAX: usize = 8 * 1024;
 pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
 /// RTP forwarders of one room. Each costs what a subscriber's m-line does, and nobody answers for its receiver.
 pub const FORWARDERS_PER_ROOM_MAX: usize = 256;
+/// Publishers of one room that are shown to other servers, each time. Each has a forwarder for every m-line.
+pub const REMOTIZATIONS_PER_ROOM_MAX: usize = 64;
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

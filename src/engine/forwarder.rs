@@ -31,11 +31,10 @@ pub struct Forwarder {
     pub source: Option<StreamId>,
     /// Where its receiver's RTCP comes from.
     pub receiver: Option<FourTuple>,
-    /// Audio or video.
-    pub kind: MediaKind,
     /// Which encoding.
     pub layer: usize,
     path: FourTuple,
+    strict: bool,
     pt: Option<u8>,
     ssrc: Option<u32>,
     rewrite: Rewrite,
@@ -57,9 +56,9 @@ impl Forwarder {
         Ok(Forwarder {
             source: None,
             receiver: spec.rtcp_port.map(to),
-            kind: spec.kind,
             layer: usize::from(spec.substream),
             path: to(spec.to.port()),
+            strict: spec.strict,
             pt: spec.pt,
             ssrc: spec.ssrc,
             rewrite: Rewrite::new(spec.clock_rate, first, timestamp),
@@ -74,6 +73,11 @@ impl Forwarder {
             _ => self.rewrite.resume(),
         }
         self.source = source.or(self.source);
+    }
+
+    /// Whether its receiver means it by this SSRC.
+    pub fn is_meant_by(&self, ssrc: u32) -> bool {
+        !self.strict || self.ssrc == Some(ssrc)
     }
 
     /// The source has ended.
@@ -130,7 +134,7 @@ impl Forwarder {
         if max > DATAGRAM_MAX {
             return turn.drop(DropReason::SegmentOverflow);
         }
-        let lane = if self.kind == MediaKind::Audio { Lane::Audio } else { Lane::Video };
+        let lane = if stream.media.kind == MediaKind::Audio { Lane::Audio } else { Lane::Video };
         let seal = &mut self.seal;
         let sent = turn.send(self.path, lane, max, |out| match seal {
             None => {

@@ -23,6 +23,9 @@ impl Room {
             Administration::ListForwarders => Ok(Reply::Forwarders(self.room(), self.forwarded())),
             Administration::Forward(forward) => self.forward(forward, effects),
             Administration::StopForward { feed, stream_id } => self.stop_forward(feed, stream_id, effects),
+            Administration::Remotize(wish) => self.remotize(wish, effects),
+            Administration::Unremotize { feed, remote_id } => self.unremotize(feed, &remote_id, effects),
+            Administration::ListRemotes(feed) => self.remotes(feed),
         });
         reply.unwrap_or_else(Reply::Refused)
     }

@@ -175,6 +175,12 @@ pub enum Reply {
     Forwarders(RoomId, Vec<PublisherForwarders>),
     /// To `rtp_forward`.
     Forwarding(Box<Forwarding>),
+    /// To `publish_remotely`.
+    Remotized(RoomId, FeedId, Box<str>),
+    /// To `unpublish_remotely`.
+    Unremotized(RoomId, FeedId),
+    /// To `listremotes`.
+    Remotes(RoomId, FeedId, Vec<RemoteSummary>),
     /// To `stop_rtp_forward`.
     ForwardStopped(RoomId, FeedId, u32),
     /// To `Exists`.

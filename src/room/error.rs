@@ -33,6 +33,10 @@ pub enum RoomError {
     NoSuchUser(FeedId, RoomId),
     /// 428
     NoSuchStream(Mid),
+    /// 428
+    NoSuchPublisher(FeedId),
+    /// 428: nothing is called so.
+    NoSuchRemotization(Box<str>),
     /// 428: no forwarder has this number.
     NoSuchForwarder(u64),
     /// 429: the room has a pin or secret and none was given; carries the element's name.
@@ -67,6 +71,8 @@ pub enum RoomError {
     NotPublished,
     /// 436
     IdTaken(FeedId),
+    /// 436: something is called so.
+    RemotizationExists(Box<str>),
     /// 437: an offer with which nothing can be done; carries what is wrong with it.
     InvalidSdp(&'static str),
     /// 499: this server will do it one day; carries the request's name.
@@ -89,6 +95,8 @@ impl RoomError {
             | RoomError::NoSuchSubscriptionMid(_)
             | RoomError::NoSuchUser(..)
             | RoomError::NoSuchStream(_)
+            | RoomError::NoSuchPublisher(_)
+            | RoomError::NoSuchRemotization(_)
             | RoomError::NoSuchForwarder(_) => 428,
             RoomError::Missing(_) => 429,
             RoomError::MidNeeded
@@ -102,7 +110,7 @@ impl RoomError {
             RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded | RoomError::NotAllowed | RoomError::Kicked => 433,
             RoomError::AlreadyPublished => 434,
             RoomError::NotPublished => 435,
-            RoomError::IdTaken(_) => 436,
+            RoomError::IdTaken(_) | RoomError::RemotizationExists(_) => 436,
             RoomError::InvalidSdp(_) => 437,
             RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
@@ -124,6 +132,8 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchSubscriptionMid(mid) => write!(f, "No such mid '{mid}' in subscription"),
             RoomError::NoSuchUser(feed, room) => write!(f, "No such user {feed} in room {room}"),
             RoomError::NoSuchStream(mid) => write!(f, "No such stream {mid}"),
+            RoomError::NoSuchPublisher(feed) => write!(f, "No such publisher ({feed})"),
+            RoomError::NoSuchRemotization(id) => write!(f, "No such remotization ({id})"),
             RoomError::NoSuchForwarder(id) => write!(f, "No such stream ({id})"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
             RoomError::MidNeeded => f.write_str("Invalid value (mid can't be null in a streams array)"),
@@ -141,6 +151,7 @@ impl fmt::Display for RoomError {
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),
+            RoomError::RemotizationExists(id) => write!(f, "Remotization already exists ({id})"),
             RoomError::InvalidSdp(what) => f.write_str(what),
             RoomError::NotYet(name) => write!(f, "Not available yet, a later version of this server will ({name})"),
             RoomError::Exhausted(what) => write!(f, "Out of resources ({what})"),

@@ -74,14 +74,14 @@ impl fmt::Debug for SrtpKey {
 /// What the engine makes a forwarder of.
 #[derive(Clone, Debug)]
 pub struct ForwarderSpec {
-    /// Audio or video.
-    pub kind: MediaKind,
     /// RTP clock in Hz.
     pub clock_rate: u32,
     /// Where to.
     pub to: SocketAddr,
     /// The receiver's port of RTCP.
     pub rtcp_port: Option<u16>,
+    /// Whether wishes from there name the SSRC that they mean: several forwarders share the port.
+    pub strict: bool,
     /// The payload type; none is the one that subscribers are offered for the codec.
     pub pt: Option<u8>,
     /// The SSRC; none is what the publisher's first packet has.
@@ -95,10 +95,12 @@ pub struct ForwarderSpec {
 /// A forwarder.
 #[derive(Debug)]
 pub(super) struct Forwarder {
-    /// The number by which clients know it.
-    stream_id: u32,
+    /// The number by which clients know it, unless it belongs to a remotization.
+    stream_id: Option<u32>,
+    /// Which remotization it belongs to.
+    pub(super) remotization: Option<u64>,
     publisher: MemberId,
-    mindex: usize,
+    pub(super) mindex: usize,
     mid: Mid,
     kind: MediaKind,
     target: Target,
@@ -115,36 +117,22 @@ impl Room {
         let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
         let lines = &self.publisher(publisher).lines;
         let found = targets.into_iter().filter_map(|target| Some((line_of(lines, target.of)?, target)));
-        let forwarder = |(line, target): (&Line, Target)| Forwarder {
-            stream_id: 0,
-            publisher,
-            mindex: line.media.mindex,
-            mid: line.media.mid,
-            kind: line.media.kind,
-            ssrc: target.ssrc.or(line.media.ssrcs.get(usize::from(target.substream)).copied()),
-            target,
-            source: None,
-        };
+        let forwarder = |(line, target)| Forwarder::new(publisher, line, target, None);
         let mut made: Vec<Forwarder> = found.map(forwarder).collect();
         if self.forwarders.len() + made.len() > FORWARDERS_PER_ROOM_MAX {
             return Err(RoomError::Exhausted("forwarders of the room"));
         }
-        let mut taken = self.forwarders.iter().map(|(_, forwarder)| forwarder.stream_id).collect();
+        let mut taken = self.forwarders.iter().filter_map(|(_, of)| of.stream_id).collect();
         for forwarder in &mut made {
-            forwarder.stream_id = unused(&mut taken, &mut self.rng);
+            let stream_id = unused(&mut taken, &mut self.rng);
+            forwarder.stream_id = Some(stream_id);
             if forwarder.target.simulcast && forwarder.target.ssrc.is_none() {
-                forwarder.ssrc = Some(forwarder.stream_id);
+                forwarder.ssrc = Some(stream_id);
             }
         }
         self.check_keys(&made)?;
-        let mut summaries = Vec::new();
-        for forwarder in made {
-            summaries.push(forwarder.summary());
-            let line = &self.publisher(publisher).lines[forwarder.mindex];
-            let spec = forwarder.spec(line);
-            let id = self.forwarders.insert(forwarder);
-            effects.push(Effect::AddForwarder { forwarder: id, spec });
-        }
+        let summaries = made.iter().filter_map(Forwarder::summary).collect();
+        self.add_forwarders(made, effects);
         self.route_forwarders(publisher, effects);
         let forwarding = Forwarding { room: self.room(), feed, forwarders: summaries, legacy };
         Ok(Reply::Forwarding(Box::new(forwarding)))
@@ -158,9 +146,9 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
         let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
-        let is_meant = |of: &Forwarder| of.publisher == publisher && u64::from(of.stream_id) == stream_id;
-        let found = self.forwarders.iter().find(|(_, forwarder)| is_meant(forwarder));
-        let found = found.map(|(id, forwarder)| (id, forwarder.stream_id));
+        let mut own = self.forwarders.iter().filter(|(_, forwarder)| forwarder.publisher == publisher);
+        let found = own.find_map(|(id, of)| Some((id, of.stream_id.filter(|own| u64::from(*own) == stream_id)?)));
+        drop(own);
         let (id, stream_id) = found.ok_or(RoomError::NoSuchForwarder(stream_id))?;
         self.remove_forwarder(id, effects);
         Ok(Reply::ForwardStopped(self.room(), feed, stream_id))
@@ -170,36 +158,54 @@ impl Room {
     pub(super) fn forwarded(&self) -> Vec<PublisherForwarders> {
         let of = |member: MemberId| {
             let own = self.forwarders.iter().filter(move |(_, forwarder)| forwarder.publisher == member);
-            own.map(|(_, forwarder)| forwarder.summary()).collect::<Vec<_>>()
+            own.filter_map(|(_, forwarder)| forwarder.summary()).collect::<Vec<_>>()
         };
         self.publishers()
-            .map(|(id, _, publisher)| PublisherForwarders { who: publisher.who.clone(), forwarders: of(id) })
-            .filter(|publisher| !publisher.forwarders.is_empty())
+            .map(|(id, _, publisher)| (id, PublisherForwarders { who: publisher.who.clone(), forwarders: of(id) }))
+            // As in Janus, who is shown elsewhere has an entry, and what does that is not in it.
+            .filter(|(id, publisher)| !publisher.forwarders.is_empty() || self.has_remotizations(*id))
+            .map(|(_, publisher)| publisher)
             .collect()
     }
 
     /// Lets flow through a publisher's forwarders what their lines relay now; those whose lines are gone end. Video that
     /// begins to flow begins with a keyframe.
     pub(super) fn route_forwarders(&mut self, publisher: MemberId, effects: &mut Vec<Effect>) {
+        self.add_forwarders(self.missing_remotely(publisher), effects);
         let own: Vec<ForwarderId> =
             self.forwarders.iter().filter(|(_, of)| of.publisher == publisher).map(|(id, _)| id).collect();
         let mut started = Vec::new();
         for id in own {
-            let Forwarder { mindex, mid, kind, source: before, .. } = self.forwarders[id];
+            let Forwarder { mindex, mid, kind, source: before, remotization, .. } = self.forwarders[id];
             let line = self.publisher(publisher).lines.get(mindex);
-            let Some(line) = line.filter(|line| (line.media.mid, line.media.kind) == (mid, kind)) else {
+            let is_there = match remotization {
+                // Its SSRC is the line's place, whatever is there: another forwarder would use up its numbers again.
+                Some(number) => self.is_remotized(number),
+                None => line.is_some_and(|line| (line.media.mid, line.media.kind) == (mid, kind)),
+            };
+            if !is_there {
                 self.remove_forwarder(id, effects);
                 continue;
-            };
-            let source = line.stream.filter(|_| line.is_relayed());
+            }
+            let line = line.filter(|line| line.is_relayed());
+            let source = line.and_then(|line| line.stream);
             if source == before {
                 continue;
             }
+            let video = line.is_some_and(|line| line.media.kind == MediaKind::Video);
             self.forwarders[id].source = source;
             effects.push(Effect::RouteForwarder { forwarder: id, source });
-            started.extend(source.filter(|source| kind == MediaKind::Video && !started.contains(source)));
+            started.extend(source.filter(|source| video && !started.contains(source)));
         }
         effects.extend(started.into_iter().map(Effect::RequestKeyframe));
+    }
+
+    fn add_forwarders(&mut self, made: Vec<Forwarder>, effects: &mut Vec<Effect>) {
+        for forwarder in made {
+            let spec = forwarder.spec(&self.publisher(forwarder.publisher).lines[forwarder.mindex]);
+            let id = self.forwarders.insert(forwarder);
+            effects.push(Effect::AddForwarder { forwarder: id, spec });
+        }
     }
 
     /// A stream ends, and its id may soon be another one's. The engine knows that it has ended.
@@ -228,6 +234,21 @@ impl Room {
 }
 
 impl Forwarder {
+    /// A forwarder of a line that nothing flows through yet.
+    pub(super) fn new(publisher: MemberId, line: &Line, target: Target, remotization: Option<u64>) -> Forwarder {
+        Forwarder {
+            stream_id: None,
+            remotization,
+            publisher,
+            mindex: line.media.mindex,
+            mid: line.media.mid,
+            kind: line.media.kind,
+            ssrc: target.ssrc.or(line.media.ssrcs.get(usize::from(target.substream)).copied()),
+            target,
+            source: None,
+        }
+    }
+
     fn shares_ssrc(&self, other: &Forwarder) -> bool {
         match (self.ssrc, other.ssrc) {
             (Some(one), Some(another)) => one == another,
@@ -245,13 +266,15 @@ impl Forwarder {
     fn spec(&self, line: &Line) -> ForwarderSpec {
         let Target { to, rtcp_port, pt, substream, srtp, .. } = self.target.clone();
         let clock_rate = line.media.codec.map_or(90_000, super::codec::Codec::clock_rate);
-        ForwarderSpec { kind: self.kind, clock_rate, to, rtcp_port, pt, ssrc: self.ssrc, substream, srtp }
+        let strict = self.remotization.is_some();
+        ForwarderSpec { clock_rate, to, rtcp_port, strict, pt, ssrc: self.ssrc, substream, srtp }
     }
 
-    fn summary(&self) -> ForwarderSummary {
+    /// Of one that clients know.
+    fn summary(&self) -> Option<ForwarderSummary> {
         let Target { to, rtcp_port, pt, ssrc, substream, ref srtp, .. } = self.target;
-        ForwarderSummary {
-            stream_id: self.stream_id,
+        Some(ForwarderSummary {
+            stream_id: self.stream_id?,
             kind: self.kind,
             to,
             local_rtcp_port: None,
@@ -260,7 +283,7 @@ impl Forwarder {
             ssrc,
             substream,
             srtp: srtp.is_some(),
-        }
+        })
     }
 }
 

@@ -16,6 +16,7 @@ pub mod negotiate;
 pub mod placement;
 pub mod playout;
 mod publisher;
+pub mod remotization;
 pub mod request;
 pub mod rewrite;
 #[expect(clippy::module_inception, reason = "the file is called for what it holds")]

@@ -167,6 +167,7 @@ impl Room {
         for stream in lines.into_iter().filter_map(|line| line.stream) {
             self.remove_stream(stream, &mut orphans, effects);
         }
+        self.forget_remotizations(member);
         self.route_forwarders(member, effects);
         orphans
     }

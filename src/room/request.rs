@@ -2,6 +2,7 @@
 //! `wire::janus::videoroom`; what becomes of them is in `publisher` and `subscriber`.
 
 use super::forward::Forward;
+use super::remotization::Remotize;
 use crate::id::FeedId;
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, Mid};
@@ -245,6 +246,17 @@ pub enum Administration {
         /// Which.
         stream_id: u64,
     },
+    /// `publish_remotely`
+    Remotize(Remotize),
+    /// `unpublish_remotely`
+    Unremotize {
+        /// Whom.
+        feed: FeedId,
+        /// What it is called.
+        remote_id: Box<str>,
+    },
+    /// `listremotes` of this feed.
+    ListRemotes(FeedId),
 }
 
 /// `edit`: what is not given stays.

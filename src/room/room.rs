@@ -14,6 +14,7 @@ use super::error::RoomError;
 use super::forward::Forwarder;
 use super::line::Stream;
 use super::publisher::Publisher;
+use super::remotization::Remotization;
 use super::secret;
 use super::spec::RoomSpec;
 use super::subscriber::{Leg, Subscriber};
@@ -33,6 +34,8 @@ pub struct Room {
     pub(super) streams: Table<StreamId, Stream>,
     pub(super) legs: Table<LegId, Leg>,
     pub(super) forwarders: Table<ForwarderId, Forwarder>,
+    pub(super) remotizations: Vec<Remotization>,
+    pub(super) remotizations_made: u64,
     // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
     pub(super) seats: BTreeMap<HandleAddress, Seat>,
     pub(super) feeds: BTreeMap<FeedId, MemberId>,
@@ -99,6 +102,8 @@ impl Room {
             streams: Table::new(),
             legs: Table::new(),
             forwarders: Table::new(),
+            remotizations: Vec::new(),
+            remotizations_made: 0,
             seats: BTreeMap::new(),
             feeds: BTreeMap::new(),
         }
@@ -150,6 +155,7 @@ impl Room {
         self.streams.clear();
         self.legs.clear();
         self.forwarders.clear();
+        self.remotizations.clear();
         self.seats.clear();
         self.feeds.clear();
         Ok(())

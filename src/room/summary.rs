@@ -206,6 +206,17 @@ pub struct PublisherForwarders {
     pub forwarders: Vec<ForwarderSummary>,
 }
 
+/// One entry of `listremotes`.
+#[derive(Debug)]
+pub struct RemoteSummary {
+    /// What it is called.
+    pub remote_id: Box<str>,
+    /// The other server's port of media.
+    pub to: SocketAddr,
+    /// And of RTCP.
+    pub rtcp_port: Option<u16>,
+}
+
 /// One forwarder.
 #[derive(Debug, Clone)]
 pub struct ForwarderSummary {

@@ -20,9 +20,13 @@ const OPENER: [u8; 12] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 impl HostedRoom {
     /// Why a request cannot be carried out from this shard's sockets, whatever the room says.
     pub(super) fn unreachable(&self, turn: &Turn<'_>, request: &Administration) -> Option<RoomError> {
-        let Administration::Forward(forward) = request else { return None };
-        let mut hosts = forward.targets.iter().map(|target| target.to.ip());
-        hosts.find(|&ip| socket_toward(ip, &turn.desk.sockets).is_none()).map(RoomError::Unreachable)
+        let unreachable = |&ip: &IpAddr| socket_toward(ip, &turn.desk.sockets).is_none();
+        let found = match request {
+            Administration::Forward(forward) => forward.targets.iter().map(|target| target.to.ip()).find(unreachable),
+            Administration::Remotize(remotize) => Some(remotize.to.ip()).filter(unreachable),
+            _ => None,
+        };
+        found.map(RoomError::Unreachable)
     }
 
     /// Puts our ports into a reply that shows forwarders.
@@ -97,18 +101,22 @@ impl HostedRoom {
 
     /// RTCP of a forwarder's receiver, in the clear: of all that it may say, a wish for a keyframe is heard.
     pub fn accept_receiver(&mut self, turn: &mut Turn<'_>, id: ForwarderId, datagram: &[u8]) -> Verdict {
+        let Some(forwarder) = self.forwarders.get(id.0) else { return Verdict::Drop(DropReason::UnknownSource) };
         turn.desk.counters.rtcp_received += 1;
         let mut wanted = false;
         for packet in Compound::new(datagram) {
             match packet {
-                Ok(rtcp::Packet::Pli(_) | rtcp::Packet::Fir(_)) => wanted = true,
+                Ok(rtcp::Packet::Pli(pli)) => wanted |= forwarder.is_meant_by(pli.media_ssrc),
+                Ok(rtcp::Packet::Fir(fir)) => wanted |= fir.requests().any(|entry| forwarder.is_meant_by(entry.ssrc)),
                 Ok(_) => {}
                 Err(_) => return Verdict::Drop(DropReason::RtcpMalformed),
             }
         }
-        let video = self.forwarders.get(id.0).filter(|forwarder| forwarder.kind == MediaKind::Video);
-        if let Some(source) = video.and_then(|forwarder| forwarder.source).filter(|_| wanted) {
-            self.request_keyframe(turn, source);
+        let source = forwarder.source.filter(|_| wanted);
+        if let Some(id) = source
+            && self.streams.get(id.0).is_some_and(|stream| stream.media.kind == MediaKind::Video)
+        {
+            self.request_keyframe(turn, id);
         }
         Verdict::Consumed
     }

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::error::PluginError;
-use crate::id::RoomId;
+use crate::id::{FeedId, RoomId};
 use crate::room::codec::Codec;
 use crate::room::command::{
-    self, Event, ForwarderSummary, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary,
-    SubscriptionSummary,
+    self, Event, ForwarderSummary, ParticipantSummary, Published, PublisherSummary, RemoteSummary, Reply, RoomSummary,
+    StreamSummary, SubscriptionSummary,
 };
 use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::administration::{Allowed, Done, Recording};
@@ -19,6 +19,7 @@ use crate::wire::janus::videoroom::event::{
 use crate::wire::janus::videoroom::forward::Legacy as Rtp;
 use crate::wire::janus::videoroom::forward::{Forwarded, Forwarder, Forwarders, Forwarding, Made as New, Stopped};
 use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
+use crate::wire::janus::videoroom::remote::{Remote, Remotized};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
 use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription, Switched};
 use crate::wire::janus::videoroom::{Id, Object, PACKAGE};
@@ -87,6 +88,9 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
             let (room, publisher_id, made) = (Id(&new.room.0), Id(&new.feed.0), made(new));
             plain(name, &Forwarding { videoroom: "rtp_forward", room, publisher_id, made })
         }
+        Reply::Remotized(room, feed, remote_id) => remotized(name, room, feed, Some(remote_id), None),
+        Reply::Unremotized(room, feed) => remotized(name, room, feed, None, None),
+        Reply::Remotes(room, feed, remotes) => remotized(name, room, feed, None, Some(remotes)),
         Reply::ForwardStopped(room, feed, stream_id) => {
             let (room, publisher_id) = (Id(&room.0), Id(&feed.0));
             plain(name, &Stopped { videoroom: "stop_rtp_forward", room, publisher_id, stream_id: *stream_id })
@@ -299,6 +303,21 @@ fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
             playout_delay: source.delay.map(|delay| PlayoutDelay { min_delay: delay.min, max_delay: delay.max }),
         }),
     }
+}
+
+fn remotized(
+    name: &'static str,
+    room: &RoomId,
+    feed: &FeedId,
+    remote_id: Option<&str>,
+    remotes: Option<&[RemoteSummary]>,
+) -> Notice {
+    let list = remotes.map(|remotes| remotes.iter().map(remote).collect());
+    plain(name, &Remotized { videoroom: "success", room: Id(&room.0), id: Id(&feed.0), remote_id, list })
+}
+
+fn remote(of: &RemoteSummary) -> Remote<'_> {
+    Remote { remote_id: &of.remote_id, host: of.to.ip().to_string(), port: of.to.port(), rtcp_port: of.rtcp_port }
 }
 
 fn forwarded(publisher: &command::PublisherForwarders) -> Forwarded<'_> {

@@ -87,7 +87,10 @@ impl SignalEngine {
                 | Reply::Recording(_)
                 | Reply::Forwarders(..)
                 | Reply::Forwarding(_)
-                | Reply::ForwardStopped(..)),
+                | Reply::ForwardStopped(..)
+                | Reply::Remotized(..)
+                | Reply::Unremotized(..)
+                | Reply::Remotes(..)),
             ) => {
                 self.finish_with(now, exchange, &reply);
             }

@@ -10,12 +10,14 @@ use crate::room::codec::Codec;
 use crate::room::command;
 use crate::room::forward;
 use crate::room::playout;
+use crate::room::remotization::Remotize;
 use crate::room::spec::{RoomSpec, raised};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::forward::{self as wire, Forward, StopForward};
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
+use crate::wire::janus::videoroom::remote::PublishRemotely;
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room::Create;
 use crate::wire::janus::videoroom::subscriber::{self, Feeds, Switch};
@@ -194,6 +196,9 @@ pub(super) fn administration(
         Deed::ListForwarders => command::Administration::ListForwarders,
         Deed::Forward(wish) => command::Administration::Forward(forward(wish, targets)?),
         Deed::StopForward(StopForward { feed, stream_id }) => command::Administration::StopForward { feed, stream_id },
+        Deed::Remotize(wish) => command::Administration::Remotize(remotize(&wish, targets)?),
+        Deed::Unremotize(feed, remote_id) => command::Administration::Unremotize { feed, remote_id: remote_id.into() },
+        Deed::ListRemotes(feed) => command::Administration::ListRemotes(feed),
     };
     Ok((room, secret.map(Box::from), administration))
 }
@@ -213,11 +218,26 @@ fn forward(wish: Forward<'_>, rule: &TargetRule) -> Result<forward::Forward, Plu
             ssrc: target.ssrc,
             substream: target.substream,
             simulcast: target.simulcast,
-            srtp: target.srtp.map(|wire::Srtp { short_tag, master }| forward::SrtpKey { short_tag, master }),
+            srtp: target.srtp.as_ref().map(srtp_key),
         })
     };
     let targets = wish.targets.into_iter().map(target).collect::<Result<_, PluginError>>()?;
     Ok(forward::Forward { feed: wish.feed, targets, legacy: wish.legacy.then_some(default) })
+}
+
+/// `publish_remotely`, likewise.
+fn remotize(wish: &PublishRemotely<'_>, rule: &TargetRule) -> Result<Remotize, PluginError> {
+    Ok(Remotize {
+        feed: wish.feed.clone(),
+        remote_id: wish.remote_id.into(),
+        to: SocketAddr::new(rule.address(wish.host)?, wish.port),
+        rtcp_port: wish.rtcp_port,
+        srtp: wish.srtp.as_ref().map(srtp_key),
+    })
+}
+
+fn srtp_key(srtp: &wire::Srtp) -> forward::SrtpKey {
+    forward::SrtpKey { short_tag: srtp.short_tag, master: srtp.master }
 }
 
 /// `publish` and `configure` of a publisher.

@@ -10,6 +10,7 @@ use crate::id::FeedId;
 use crate::room::command::Administration;
 use crate::room::error::RoomError;
 use crate::room::forward::{Forward, Of, SrtpKey, Target};
+use crate::room::remotization::Remotize;
 use crate::wire::rtcp::{Fir, Pli};
 use crate::wire::rtp::Packet;
 use crate::wire::sdp::Mid;
@@ -242,6 +243,45 @@ fn what_is_told_to_stop_and_what_its_publisher_has_left_sends_nothing_more() {
     assert!(call.world.forwarded.is_empty());
     assert_eq!(call.world.gauge("forwarders"), 0);
     assert!(matches!(call.world.receiver_says(5007, &[0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1]), Verdict::Drop(_)));
+}
+
+#[test]
+fn another_server_gets_both_lines_at_one_port_and_asks_for_keyframes_by_their_ssrc() {
+    let mut world = World::new(59);
+    let (feed, end) = world.publish(0, chromium_offer());
+    let mut microphone = Microphone::new(End::new(0));
+    let mut call = Call { world, camera: Camera::new(end, true), viewers: Vec::new() };
+    let remotize = Remotize {
+        feed,
+        remote_id: "b".into(),
+        to: SocketAddr::from((RECEIVER, 6000)),
+        rtcp_port: Some(6001),
+        srtp: Some(SrtpKey { short_tag: false, master: MASTER }),
+    };
+    let reply = call.world.administer(Administration::Remotize(remotize));
+    assert!(matches!(reply, Reply::Remotized(..)), "{reply:?}");
+    microphone.packet(&mut call.world, 0x85);
+    frames(&mut call, 3);
+    let profile = Profile::AesCm128HmacSha1_80;
+    let mut inbound = Inbound::new(profile, &MasterKey::new(profile, &MASTER[..16], &MASTER[16..]).unwrap()).unwrap();
+    let mut seen = HashMap::new();
+    for mut bytes in call.world.received(6000) {
+        let len = inbound.unprotect_rtp(&mut bytes).unwrap().len;
+        let header = Packet::parse(&bytes[..len]).unwrap().header;
+        *seen.entry((header.ssrc, header.payload_type)).or_insert(0) += 1;
+    }
+    assert_eq!(seen, HashMap::from([((1000, 111), 1), ((1010, 96), 24)]));
+    assert_eq!(call.world.received(6001).len(), 2);
+
+    call.run(600);
+    let before = call.camera.wishes;
+    for (ssrc, wishes) in [(1000, 0), (1020, 0), (1010, 1)] {
+        let mut pli = [0; 40];
+        let len = Pli { sender_ssrc: 1, media_ssrc: ssrc }.write(&mut pli).unwrap();
+        assert_eq!(call.world.receiver_says(6001, &pli[..len]), Verdict::Consumed);
+        call.run(600);
+        assert_eq!(call.camera.wishes, before + wishes, "{ssrc}");
+    }
 }
 
 #[test]

@@ -36,6 +36,8 @@ fn all() -> Vec<Administration> {
         Administration::ListForwarders,
         Administration::Forward(Forward { feed: 1.into(), targets: Vec::new(), legacy: None }),
         Administration::StopForward { feed: 1.into(), stream_id: 1 },
+        Administration::ListRemotes(1.into()),
+        Administration::Unremotize { feed: 1.into(), remote_id: "b".into() },
     ]
 }
 

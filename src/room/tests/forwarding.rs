@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::super::command::{ConfigureStream, Forwarding};
 use super::super::forward::{Forward, Of, SrtpKey, Target};
+use super::super::remotization::Remotize;
 use super::*;
 use crate::limits::FORWARDERS_PER_ROOM_MAX;
 
@@ -183,6 +184,77 @@ fn one_key_seals_no_two_streams_under_one_ssrc() {
     assert_eq!(refused(&mut scene, forward(1, vec![numbered("0", 1001)])), RoomError::SharedSsrc, "the offer's");
     let best = Target { simulcast: true, ..sealed("1", 7) };
     assert_eq!(made(&mut scene, forward(1, vec![best.clone(), best])).0.forwarders.len(), 2, "each has its own");
+}
+
+fn remotize(feed: u64, remote_id: &str, key: Option<u8>) -> Administration {
+    Administration::Remotize(Remotize {
+        feed: feed.into(),
+        remote_id: remote_id.into(),
+        to: SocketAddr::from(([192, 0, 2, 1], 6000)),
+        rtcp_port: Some(6001),
+        srtp: key.map(|byte| SrtpKey { short_tag: false, master: [byte; 30] }),
+    })
+}
+
+fn unremotize(feed: u64, remote_id: &str) -> Administration {
+    Administration::Unremotize { feed: feed.into(), remote_id: remote_id.into() }
+}
+
+/// The SSRC and the port of RTCP of every forwarder that is new.
+fn specs(scene: &mut Scene, request: Administration) -> Vec<(u32, Option<u16>)> {
+    let mut effects = Vec::new();
+    let reply = scene.room.administer(None, request, &mut effects);
+    assert!(matches!(reply, Reply::Remotized(..)), "{reply:?}");
+    let new = effects.iter().filter_map(|effect| match effect {
+        Effect::AddForwarder { spec, .. } => Some((spec.ssrc.unwrap(), spec.rtcp_port)),
+        _ => None,
+    });
+    new.collect()
+}
+
+#[test]
+fn who_is_shown_elsewhere_has_every_line_there_by_its_place_also_those_that_come() {
+    let mut scene = Scene::new();
+    scene.publish(1);
+    assert_eq!(specs(&mut scene, remotize(1, "b", None)), [(1000, None), (1010, Some(6001))]);
+    let about = |effects: Vec<String>| -> Vec<String> {
+        effects.into_iter().filter(|effect| effect.contains("forwarder")).collect()
+    };
+    let effects = about(scene.configured(1, configure(offer(&[AUDIO, VIDEO, VIDEO]))));
+    assert_eq!(effects, ["add forwarder 2", "forwarder 2 from 2"]);
+    // What takes the place of a line goes on with its numbers.
+    let mut recycled = offer(&[AUDIO, VIDEO, VIDEO]);
+    recycled.media[1].mid = mid("9");
+    recycled.bundle[1] = mid("9");
+    let effects = about(scene.configured(1, configure(recycled)));
+    assert!(!effects.iter().any(|effect| effect.starts_with("add") || effect.starts_with("remove")), "{effects:?}");
+    assert_eq!(listed(&mut scene), [(1, 0)], "what does that is not listed");
+    assert_eq!(about(scene.administer(None, unremotize(1, "b")).1).len(), 3);
+    assert!(listed(&mut scene).is_empty());
+    assert_eq!(scene.room.gauges().forwarders, 0);
+}
+
+#[test]
+fn remotizations_have_names_keys_and_an_end() {
+    let mut scene = Scene::new();
+    scene.publish(1);
+    scene.publish(2);
+    specs(&mut scene, remotize(1, "b", Some(1)));
+    assert_eq!(refused(&mut scene, remotize(1, "b", None)), RoomError::RemotizationExists("b".into()));
+    assert_eq!(refused(&mut scene, remotize(3, "b", None)), RoomError::NoSuchFeed(3.into()));
+    assert_eq!(refused(&mut scene, remotize(2, "b", Some(1))), RoomError::SharedSsrc);
+    specs(&mut scene, remotize(2, "b", Some(2)));
+    assert_eq!(refused(&mut scene, unremotize(1, "c")), RoomError::NoSuchRemotization("c".into()));
+    assert_eq!(refused(&mut scene, unremotize(3, "b")), RoomError::NoSuchPublisher(3.into()));
+    assert_eq!(refused(&mut scene, Administration::ListRemotes(3.into())), RoomError::NoSuchPublisher(3.into()));
+    scene.ask(1, MemberRequest::Unpublish);
+    let (Reply::Remotes(_, _, left), _) = scene.administer(None, Administration::ListRemotes(1.into())) else {
+        panic!("no list")
+    };
+    assert!(left.is_empty());
+    assert_eq!(scene.room.gauges().forwarders, 2, "the other's");
+    scene.ask(2, MemberRequest::Leave);
+    assert_eq!(scene.room.gauges().forwarders, 0);
 }
 
 #[test]

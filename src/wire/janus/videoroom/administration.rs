@@ -1,5 +1,5 @@
 //! What needs the room's secret, beside ending the room: `edit`, `allowed`, `kick`, `moderate`, `enable_recording`. What
-//! is about forwarders is in `forward`.
+//! is about forwarders is in `forward` and `remote`.
 
 use serde::Serialize;
 
@@ -7,6 +7,7 @@ use super::Id;
 use super::error::RequestError;
 use super::forward::{Forward, StopForward};
 use super::publisher::parse_mid;
+use super::remote::{self, PublishRemotely};
 use super::request::Request;
 use super::room::{filled, required_room, small, strings};
 use crate::id::{FeedId, RoomId};
@@ -50,6 +51,12 @@ pub enum Deed<'v> {
     Forward(Forward<'v>),
     /// `stop_rtp_forward`
     StopForward(StopForward),
+    /// `publish_remotely`
+    Remotize(PublishRemotely<'v>),
+    /// `unpublish_remotely`
+    Unremotize(FeedId, &'v str),
+    /// `listremotes`
+    ListRemotes(FeedId),
 }
 
 impl<'v> Administration<'v> {
@@ -70,6 +77,12 @@ impl<'v> Administration<'v> {
             }
             Request::RtpForward => Deed::Forward(Forward::parse(body)?),
             Request::StopRtpForward => Deed::StopForward(StopForward::parse(body)?),
+            Request::PublishRemotely => Deed::Remotize(PublishRemotely::parse(body)?),
+            Request::UnpublishRemotely => {
+                let (feed, remote_id) = remote::parse_unpublish(body)?;
+                Deed::Unremotize(feed, remote_id)
+            }
+            Request::ListRemotes => Deed::ListRemotes(remote::parse_list(body)?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };
         // The type of `secret` matters only to a room that has one, and to that one it is missing then.

@@ -173,7 +173,7 @@ impl<'v> Forward<'v> {
 
 /// Whether one of these needs the `admin_key` where `lock_rtp_forward` says so.
 pub fn is_locked(request: Request) -> bool {
-    matches!(request, Request::RtpForward | Request::StopRtpForward)
+    matches!(request, Request::RtpForward | Request::StopRtpForward | Request::PublishRemotely)
 }
 
 fn push_entry<'v>(
@@ -263,11 +263,11 @@ fn encoding<'v>(
 }
 
 /// A port; 0 is none.
-fn port(fields: Fields<'_>, name: &'static str) -> Result<Option<u16>, RequestError> {
+pub(super) fn port(fields: Fields<'_>, name: &'static str) -> Result<Option<u16>, RequestError> {
     Ok(small::<u16>(fields, name)?.filter(|port| *port > 0))
 }
 
-fn family(fields: Fields<'_>) -> Result<Option<Family>, RequestError> {
+pub(super) fn family(fields: Fields<'_>) -> Result<Option<Family>, RequestError> {
     match fields.text("host_family") {
         None => Ok(None),
         Some("ipv4") => Ok(Some(Family::V4)),
@@ -277,7 +277,7 @@ fn family(fields: Fields<'_>) -> Result<Option<Family>, RequestError> {
 }
 
 /// Half of it is refused, where Janus would send in the clear what is meant to be sealed.
-fn srtp(fields: Fields<'_>) -> Result<Option<Srtp>, RequestError> {
+pub(super) fn srtp(fields: Fields<'_>) -> Result<Option<Srtp>, RequestError> {
     let suite = fields.natural("srtp_suite").filter(|suite| *suite != 0);
     let short_tag = match (suite, fields.text("srtp_crypto")) {
         (None, None) => return Ok(None),

@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod forward;
 pub mod publisher;
+pub mod remote;
 pub mod request;
 pub mod room;
 pub mod subscriber;
