@@ -29,7 +29,8 @@ impl Room {
 
     fn edit(&mut self, edit: Edit) -> Reply {
         let spec = &mut self.spec;
-        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers } = edit;
+        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers, permanent } =
+            edit;
         spec.description = description.unwrap_or_else(|| spec.description.clone());
         spec.secret = secret.or_else(|| spec.secret.take());
         spec.pin = pin.or_else(|| spec.pin.take());
@@ -38,7 +39,7 @@ impl Room {
         spec.bitrate = bitrate.unwrap_or(spec.bitrate);
         spec.fir_freq = fir_freq.unwrap_or(spec.fir_freq);
         spec.publishers = publishers.unwrap_or(spec.publishers);
-        Reply::Edited(self.room())
+        Reply::Edited(self.room(), permanent.then(|| Box::new(self.whole_spec())))
     }
 
     fn allow(&mut self, allow: Allow) -> Result<Reply, RoomError> {

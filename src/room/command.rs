@@ -161,8 +161,8 @@ pub enum Reply {
     Created(RoomId),
     /// To `Destroy`.
     Destroyed(RoomId),
-    /// To `edit`.
-    Edited(RoomId),
+    /// To `edit`; with the room as it is now where that is to be kept.
+    Edited(RoomId, Option<Box<RoomSpec>>),
     /// To `allowed`: the tokens, unless they are not looked at any more.
     Allowed(RoomId, Option<Vec<Box<str>>>),
     /// To `kick`.

@@ -241,6 +241,13 @@ pub enum Administration {
     StopForward(FeedId),
 }
 
+impl Administration {
+    /// Whether what it leads to is to be kept beyond this run.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Administration::Edit(Edit { permanent: true, .. }))
+    }
+}
+
 /// `edit`: what is not given stays.
 #[derive(Debug, Default)]
 pub struct Edit {
@@ -260,6 +267,8 @@ pub struct Edit {
     pub fir_freq: Option<u32>,
     /// Simultaneous publishers.
     pub publishers: Option<usize>,
+    /// Whether the room as it is then is to be kept beyond this run.
+    pub permanent: bool,
 }
 
 /// `allowed`

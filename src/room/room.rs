@@ -244,6 +244,11 @@ impl Room {
         &self.spec
     }
 
+    /// What another room would have to be made with to be like this one: the tokens are part of it.
+    pub(super) fn whole_spec(&self) -> RoomSpec {
+        RoomSpec { allowed: self.allowed.clone(), ..self.spec.clone() }
+    }
+
     /// For `list`.
     pub fn summary(&self) -> RoomSummary {
         RoomSummary { spec: self.spec.clone(), participants: self.feeds.len() }

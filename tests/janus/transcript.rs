@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portunus::engine::signal::{Fate, SignalConfig};
+use portunus::engine::signal::{Fate, Permanent, SignalConfig};
 use portunus::id::{Name, RoomId, ShardId, StreamId};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
@@ -183,6 +183,17 @@ impl Transcript {
                     return Err(format!("{name}'s connection is {fate:?}"));
                 }
             }
+            ["disk", state @ ("works" | "fails")] => self.world().disk_works = *state == "works",
+            ["written", wanted @ ..] => {
+                let name = |what: &Permanent| match what {
+                    Permanent::Keep(spec) => format!("+{}:{}", spec.room, spec.description.replace(' ', "_")),
+                    Permanent::Forget(room) => format!("-{room}"),
+                };
+                let written: Vec<String> = self.world().written.drain(..).map(|what| name(&what)).collect();
+                if wanted != ["*"] && written != wanted {
+                    return Err(format!("written: {written:?}"));
+                }
+            }
             ["connect"] => self.world().upgrade(name),
             ["disconnect"] => self.world().disconnect(name),
             ["drain"] => {
@@ -249,6 +260,7 @@ impl Transcript {
             "session_timeout" => self.config.session_timeout = Duration::from_secs(number()?),
             "handles_max" => self.config.handles_max = usize::try_from(number()?).unwrap(),
             "sessions_max" => self.config.sessions_max = usize::try_from(number()?).unwrap(),
+            "rooms_file" => self.config.rooms_file = value == "true",
             "shards" => self.config.shards = u8::try_from(number()?).unwrap(),
             "room" if self.config.string_ids => {
                 self.config.rooms.push(RoomSpec::new(RoomId(Name::Text(value.into()))));

@@ -48,6 +48,11 @@ pub(super) fn exists(name: &'static str, room: &RoomId, exists: bool) -> Notice 
     plain(name, &Exists { videoroom: "success", room: Id(&room.0), exists })
 }
 
+/// The answer to `create`, `edit` and `destroy`.
+pub(super) fn made(name: &'static str, videoroom: &'static str, room: &RoomId, permanent: bool) -> Notice {
+    plain(name, &Made { videoroom, room: Id(&room.0), permanent })
+}
+
 /// The answer to `list`.
 pub(super) fn list(name: &'static str, rooms: &[RoomSummary]) -> Notice {
     plain(name, &List { videoroom: "success", list: rooms.iter().map(listed).collect() })
@@ -70,8 +75,8 @@ fn updated(name: &'static str, room: &RoomId, streams: &[SubscriptionSummary], o
 pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
     let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
     Some(match reply {
-        Reply::Created(room) => plain(name, &Made { videoroom: "created", room: Id(&room.0), permanent: false }),
-        Reply::Edited(room) => plain(name, &Made { videoroom: "edited", room: Id(&room.0), permanent: false }),
+        Reply::Created(room) => made(name, "created", room, false),
+        Reply::Edited(room, _) => made(name, "edited", room, false),
         Reply::Allowed(room, allowed) => {
             plain(name, &Allowed { videoroom: "success", room: Id(&room.0), allowed: allowed.as_deref() })
         }
@@ -80,7 +85,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         Reply::Forwarders(room) => {
             plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers: [] })
         }
-        Reply::Destroyed(room) => plain(name, &Made { videoroom: "destroyed", room: Id(&room.0), permanent: false }),
+        Reply::Destroyed(room) => made(name, "destroyed", room, false),
         Reply::Exists(room, there) => exists(name, room, *there),
         Reply::Participants(room, participants) => {
             let participants = participants.iter().map(participant).collect();

@@ -5,6 +5,7 @@ use simd_json::borrowed::Value;
 
 use super::core::is_equal;
 use super::error::PluginError;
+use super::permanent::Verdict;
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
@@ -35,14 +36,16 @@ pub(super) struct Exchange {
 /// What a request waits for.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// An owner for a new room.
-    Claim(Box<RoomSpec>),
-    /// The owner to make it.
-    Create { room: RoomId, owner: ShardId },
+    /// An owner for a new room, perhaps a permanent one.
+    Claim(Box<RoomSpec>, bool),
+    /// The owner to make it; what is to be kept then.
+    Create { room: RoomId, owner: ShardId, keep: Option<Box<RoomSpec>> },
     /// The owner's name, to go on with.
     Locate(Box<Located>),
-    /// The owner to end it.
-    Destroy,
+    /// The owner to end it, for ever or not.
+    Destroy { permanent: bool },
+    /// The machine to write it down.
+    Keep(Verdict),
     /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin, before the client hears what else is wrong.
@@ -56,7 +59,7 @@ pub(super) enum Step {
 /// What to do once a room's owner is known.
 #[derive(Debug)]
 pub(super) enum Located {
-    Destroy(RoomId, Option<Box<str>>),
+    Destroy(RoomId, Option<Box<str>>, bool),
     Administer(RoomId, Option<Box<str>>, Box<Administration>),
     Exists(RoomId),
     Participants(RoomId),
@@ -68,7 +71,7 @@ pub(super) enum Located {
 impl Located {
     pub fn room(&self) -> &RoomId {
         match self {
-            Located::Destroy(room, _)
+            Located::Destroy(room, ..)
             | Located::Administer(room, ..)
             | Located::Exists(room)
             | Located::Participants(room)
@@ -186,11 +189,13 @@ impl SignalEngine {
         match request {
             Request::Create => self.translate_create(body),
             Request::Destroy => {
-                let room::Destroy { room, secret } = room::Destroy::parse(body)?;
-                Ok(self.locate(Located::Destroy(room, secret.map(Box::from))))
+                let room::Destroy { room, secret, permanent } = room::Destroy::parse(body)?;
+                self.check_permanent(permanent, "destroy room permanently")?;
+                Ok(self.locate(Located::Destroy(room, secret.map(Box::from), permanent)))
             }
             request if request.is_administration() => {
                 let (room, secret, administration) = request::administration(request, body)?;
+                self.check_permanent(administration.is_permanent(), "edit room permanently")?;
                 Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
             }
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
@@ -217,8 +222,9 @@ impl SignalEngine {
             (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
         }
         let spec = request::room_spec(&create)?;
+        self.check_permanent(create.permanent, "create permanent room")?;
         let (to, command) = self.claim_command(create.room);
-        Ok(Start::Command(to, command, Step::Claim(Box::new(spec))))
+        Ok(Start::Command(to, command, Step::Claim(Box::new(spec), create.permanent)))
     }
 
     /// Whom to ask for an owner, and how.

@@ -174,6 +174,7 @@ pub(super) fn administration(
             bitrate: edit.bitrate.map(raised),
             fir_freq: edit.fir_freq,
             publishers: edit.publishers,
+            permanent: edit.permanent,
         }),
         Deed::Allow(allow) => command::Administration::Allow(match allow {
             administration::Allow::Enable => command::Allow::Enable,
@@ -274,7 +275,6 @@ mod tests {
 
     #[test]
     fn options_that_would_be_relied_upon_are_refused() {
-        assert_eq!(spec(r#"{"permanent":true}"#), Err(499));
         assert_eq!(spec(r#"{"record":true}"#), Err(499));
         assert!(spec(r#"{"record":false,"notify_joining":true}"#).is_ok());
     }

@@ -16,6 +16,8 @@ pub struct Create<'v> {
     pub room: Option<RoomId>,
     /// Needed when one is configured.
     pub admin_key: Option<&'v str>,
+    /// To be there after a restart too.
+    pub permanent: bool,
     /// Shown in lists.
     pub description: Option<&'v str>,
     /// Hidden from `list`.
@@ -105,7 +107,7 @@ const CREATE: &[Field] = &[
 ];
 
 /// Options that cannot be passed over: a client that sets one relies on it.
-const UNSUPPORTED: [&str; 5] = ["permanent", "signed_tokens", "record", "require_e2ee", "dummy_publisher"];
+const UNSUPPORTED: [&str; 4] = ["signed_tokens", "record", "require_e2ee", "dummy_publisher"];
 
 impl<'v> Create<'v> {
     /// Reads a `create`.
@@ -117,6 +119,7 @@ impl<'v> Create<'v> {
         Ok(Create {
             room: fields.id("room").filter(|room| *room != Name::Number(0)).map(RoomId),
             admin_key: fields.text("admin_key"),
+            permanent: fields.flag("permanent").unwrap_or(false),
             description: fields.text("description"),
             is_private: fields.flag("is_private").unwrap_or(false),
             secret: filled(fields.text("secret")),
@@ -172,6 +175,8 @@ pub struct Destroy<'v> {
     pub room: RoomId,
     /// Needed when the room has one.
     pub secret: Option<&'v str>,
+    /// Not to be there after a restart either.
+    pub permanent: bool,
 }
 
 impl<'v> Destroy<'v> {
@@ -183,7 +188,8 @@ impl<'v> Destroy<'v> {
             Field::optional("permanent", Kind::Flag),
         ];
         let fields = body.check(DESTROY)?;
-        Ok(Destroy { room: required_room(fields)?, secret: filled(fields.text("secret")) })
+        let permanent = fields.flag("permanent").unwrap_or(false);
+        Ok(Destroy { room: required_room(fields)?, secret: filled(fields.text("secret")), permanent })
     }
 }
 
@@ -213,7 +219,7 @@ pub struct Made<'a> {
     pub videoroom: &'static str,
     /// Which.
     pub room: Id<'a>,
-    /// Rooms are never written to a configuration file.
+    /// Whether what the answer says holds after a restart too.
     pub permanent: bool,
 }
 
