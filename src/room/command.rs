@@ -187,6 +187,9 @@ pub enum Reply {
     Attached(Box<Attached>),
     /// To either `configure` and to `publish`.
     Configured(Box<Configured>),
+    /// To a subscriber's `configure` with `restart` or `update` while an offer is outstanding: nothing is said now, and
+    /// another offer follows the answer.
+    Postponed,
     /// To `unpublish`.
     Unpublished(RoomId),
     /// To a publisher's `leave` (rendered as `leaving: "ok"`).

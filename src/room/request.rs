@@ -22,6 +22,8 @@ pub enum MemberRequest {
     Start(Option<Box<Description>>),
     /// `pause`
     Pause,
+    /// Any other request of a subscriber with the answer to our offer riding on it.
+    Answering(Box<MemberRequest>, Box<Description>),
     /// `configure` of a subscriber.
     ConfigureSubscriber(ConfigureSubscriber),
     /// `subscribe`, `unsubscribe` and `update`.

@@ -313,7 +313,7 @@ impl Room {
         }
     }
 
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         member: MemberId,
         request: MemberRequest,
@@ -326,6 +326,9 @@ impl Room {
             (Role::Publisher(_), MemberRequest::Unpublish) => self.unpublish(member, effects),
             (Role::Publisher(_), MemberRequest::Leave) => Ok(self.leave_publisher(member, effects)),
             (Role::Subscriber(_), MemberRequest::Start(answer)) => self.start(member, answer.as_deref(), effects),
+            (Role::Subscriber(_), MemberRequest::Answering(request, answer)) => {
+                self.serve_with_answer(member, *request, &answer, effects)
+            }
             (Role::Subscriber(_), MemberRequest::Pause) => Ok(self.pause(member, effects)),
             (Role::Subscriber(_), MemberRequest::ConfigureSubscriber(configure)) => {
                 self.configure_subscriber(member, configure, effects)
@@ -454,6 +457,7 @@ fn name(request: &MemberRequest) -> &'static str {
         MemberRequest::Leave => "leave",
         MemberRequest::Start(_) => "start",
         MemberRequest::Pause => "pause",
+        MemberRequest::Answering(request, _) => name(request),
         MemberRequest::Update(_) => "update",
         MemberRequest::Switch(_) => "switch",
     }

@@ -41,6 +41,13 @@ pub fn run(text: &str) -> Result<(), String> {
     let mut transcript = Transcript { world: None, config: SignalConfig::new([7; 32]), known: BTreeMap::new() };
     transcript.known.insert("OFFER".into(), Value::from(OFFER));
     transcript.known.insert("LEVELS".into(), Value::from(OFFER.replace("a=mid:0\r\n", LEVELS)));
+    // Renegotiated: another video line, the video given up, and ICE begun again.
+    let video = OFFER.find("m=video").map(|at| &OFFER[at..]).unwrap();
+    let more = video.replace("a=mid:1", "a=mid:2");
+    transcript.known.insert("MORE".into(), Value::from(format!("{OFFER}{more}").replace("BUNDLE 0 1", "BUNDLE 0 1 2")));
+    let less = video.replace("a=sendonly", "a=inactive");
+    transcript.known.insert("LESS".into(), Value::from(OFFER.replace(video, &less)));
+    transcript.known.insert("RESTARTED".into(), Value::from(OFFER.replace("a=ice-ufrag:abcd", "a=ice-ufrag:efgh")));
     transcript.known.insert("LONG".into(), Value::from("x".repeat(1 << 19)));
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -148,6 +148,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         Reply::Claimed { .. }
         | Reply::Located(_)
         | Reply::Released
+        | Reply::Postponed
         | Reply::Admitted(_)
         | Reply::Rooms(_)
         | Reply::TornDown(_)

@@ -158,7 +158,12 @@ impl SignalEngine {
     /// Answers the request that its handle has in flight, and starts the next.
     pub(super) fn finish(&mut self, now: Now, exchange: Exchange, result: Result<Notice, PluginError>) {
         self.answer(&exchange, result);
-        let Exchange { session, handle, .. } = exchange;
+        self.finish_silently(now, &exchange);
+    }
+
+    /// Nothing is said, and the next request starts.
+    pub(super) fn finish_silently(&mut self, now: Now, exchange: &Exchange) {
+        let &Exchange { session, handle, .. } = exchange;
         if let Some(state) = self.sessions.handle_mut(session, handle) {
             state.finish();
             self.start_next(now, session, handle);
@@ -274,7 +279,7 @@ impl SignalEngine {
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
-        description: Option<Box<Description>>,
+        mut description: Option<Box<Description>>,
     ) -> Result<Start, PluginError> {
         let handle = self.sessions.handle(exchange.session, exchange.handle);
         let Some(Seat { room, owner, role }) = handle.and_then(|handle| handle.seat.clone()) else {
@@ -285,14 +290,14 @@ impl SignalEngine {
             (Role::Joining | Role::Finished, _) => return Err(RoomError::NoSuchRoom(room).into()),
             (Role::Publisher, Request::Publish | Request::Configure) => {
                 let publish = request == Request::Publish;
-                MemberRequest::Configure(request::configure(publish, body, description)?)
+                MemberRequest::Configure(request::configure(publish, body, description.take())?)
             }
             (Role::Publisher, Request::Unpublish) => MemberRequest::Unpublish,
             (_, Request::Leave) => MemberRequest::Leave,
             (Role::Subscriber, _) if is_offer(description.as_deref()) => {
                 return Err(RoomError::OnlyPublishersOffer.into());
             }
-            (Role::Subscriber, Request::Start) => MemberRequest::Start(description),
+            (Role::Subscriber, Request::Start) => MemberRequest::Start(description.take()),
             (Role::Subscriber, Request::Pause) => MemberRequest::Pause,
             (Role::Subscriber, Request::Configure) => {
                 MemberRequest::ConfigureSubscriber(request::configure_subscriber(body)?)
@@ -302,6 +307,13 @@ impl SignalEngine {
             }
             (Role::Subscriber, Request::Switch) => MemberRequest::Switch(request::switch(body)?),
             _ => return Err(unknown()),
+        };
+        // The answer to our offer may ride on any request.
+        let request = match (role, description) {
+            (Role::Subscriber, Some(answer)) if !matches!(request, MemberRequest::Leave) => {
+                MemberRequest::Answering(Box::new(request), answer)
+            }
+            (_, _) => request,
         };
         let command = self.member_command(exchange, room, Box::new(request));
         Ok(Start::Command(owner, command, Step::Member))

@@ -66,6 +66,7 @@ impl SignalEngine {
             (Step::Ask, Reply::Edited(room, Some(spec))) => {
                 self.keep(now, exchange, Verdict { videoroom: "edited", room }, Permanent::Keep(spec));
             }
+            (Step::Member, Reply::Postponed) => self.finish_silently(now, &exchange),
             (Step::Join, reply @ (Reply::Joined(_) | Reply::Attached(_))) => {
                 let role = if matches!(reply, Reply::Joined(_)) { Role::Publisher } else { Role::Subscriber };
                 self.set_role(&exchange, role);
