@@ -3,7 +3,7 @@
 use portunus::id::{Name, RoomId};
 use portunus::room::allowed::AllowList;
 use portunus::room::codec::Codec;
-use portunus::room::spec::{RoomSpec, raised};
+use portunus::room::spec::{DummyStream, RoomSpec, raised};
 use serde::{Deserialize, Serialize};
 
 /// Janus keeps at most this many codecs of a kind.
@@ -40,6 +40,18 @@ pub struct RoomTable {
     playoutdelay_ext: Option<bool>,
     transport_wide_cc_ext: Option<bool>,
     notify_joining: Option<bool>,
+    require_e2ee: Option<bool>,
+    dummy_publisher: Option<bool>,
+    dummy_e2ee: Option<bool>,
+    dummy_streams: Option<Vec<DummyTable>>,
+}
+
+/// One stream of a room's dummy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DummyTable {
+    codec: String,
+    fmtp: Option<String>,
 }
 
 /// A room's id: an integer, or with `string_ids` a text.
@@ -94,6 +106,11 @@ impl RoomTable {
             playoutdelay_ext: Some(spec.playoutdelay_ext),
             transport_wide_cc_ext: Some(spec.transport_wide_cc_ext),
             notify_joining: Some(spec.notify_joining),
+            require_e2ee: Some(spec.require_e2ee),
+            dummy_publisher: Some(spec.dummy_publisher),
+            dummy_e2ee: spec.dummy_e2ee,
+            dummy_streams: Some(spec.dummy_streams.iter().map(DummyTable::of).collect())
+                .filter(|all: &Vec<_>| !all.is_empty()),
             ..RoomTable::named(&spec.room)
         }
     }
@@ -147,6 +164,8 @@ impl RoomTable {
             (self.bitrate_cap, &mut spec.bitrate_cap),
             (self.notify_joining, &mut spec.notify_joining),
             (self.audiolevel_event, &mut spec.audiolevel_event),
+            (self.require_e2ee, &mut spec.require_e2ee),
+            (self.dummy_publisher, &mut spec.dummy_publisher),
             (self.opus_fec, &mut spec.opus_fec),
             (self.opus_dtx, &mut spec.opus_dtx),
             (self.audiolevel_ext, &mut spec.audiolevel_ext),
@@ -156,6 +175,9 @@ impl RoomTable {
         ] {
             *option = given.unwrap_or(*option);
         }
+        spec.dummy_e2ee = self.dummy_e2ee;
+        let dummies = self.dummy_streams.iter().flatten().map(DummyTable::stream);
+        spec.dummy_streams = dummies.collect::<Result<_, _>>()?;
         Ok(spec)
     }
 
@@ -164,6 +186,17 @@ impl RoomTable {
         let blot = |secret: &Option<String>| secret.as_ref().map(|_| "***".to_owned());
         let allowed = self.allowed.as_ref().map(|tokens| tokens.iter().map(|_| "***".to_owned()).collect());
         RoomTable { secret: blot(&self.secret), pin: blot(&self.pin), allowed, ..self.clone() }
+    }
+}
+
+impl DummyTable {
+    fn of(stream: &DummyStream) -> DummyTable {
+        DummyTable { codec: stream.codec.janus().into(), fmtp: stream.fmtp.as_deref().map(Into::into) }
+    }
+
+    fn stream(&self) -> Result<DummyStream, String> {
+        let codec = Codec::from_janus(&self.codec).ok_or_else(|| format!("{:?} is no codec of ours", self.codec))?;
+        Ok(DummyStream { codec, fmtp: self.fmtp.as_deref().map(Into::into) })
     }
 }
 
@@ -211,6 +244,8 @@ mod tests {
         (spec.secret, spec.publishers, spec.bitrate_cap, spec.opus_fec) = (Some("s".into()), 0, true, false);
         spec.video_codecs = vec![Codec::H264, Codec::Vp9];
         (spec.vp9_profile, spec.audio_level_average) = (Some("2".into()), 40);
+        (spec.require_e2ee, spec.dummy_publisher, spec.dummy_e2ee) = (true, true, Some(false));
+        spec.dummy_streams = vec![DummyStream { codec: Codec::Vp8, fmtp: Some("x=1".into()) }];
         let text = toml::to_string(&RoomTable::of(&spec)).unwrap();
         assert_eq!(table(&text).spec(false).unwrap(), spec);
         let text_id = RoomSpec::new(RoomId(Name::Text("caf\u{e9} = 1".into())));

@@ -59,11 +59,14 @@ impl Room {
     /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
     fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.participant(&feed)?;
+        if self.publisher(member).is_dummy {
+            return Err(RoomError::DummyUser);
+        }
         self.withdraw(member, effects);
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
-        tell(effects, vec![self.members[member].address], Event::Expelled(self.room()));
+        tell(effects, self.own(member), Event::Expelled(self.room()));
         tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
         self.finish(member, effects);
         Ok(Reply::Kicked)

@@ -32,6 +32,8 @@ pub enum RoomError {
     NoSuchUser(FeedId, RoomId),
     /// 428
     NoSuchStream(Mid),
+    /// 428: a dummy cannot be thrown out.
+    DummyUser,
     /// 429: the room has a pin or secret and none was given; carries the element's name.
     Missing(&'static str),
     /// 430: several stream entries, one of them without `mid`.
@@ -54,6 +56,8 @@ pub enum RoomError {
     NotAllowed,
     /// 433: the participant that the subscriber belongs to was thrown out.
     Kicked,
+    /// 433: the room takes nothing else.
+    E2eeRequired,
     /// 434
     AlreadyPublished,
     /// 435
@@ -62,6 +66,8 @@ pub enum RoomError {
     IdTaken(FeedId),
     /// 437: an offer with which nothing can be done; carries what is wrong with it.
     InvalidSdp(&'static str),
+    /// 438: some of the feeds are encrypted end to end and some are not.
+    MixedE2ee,
     /// 499: this server will do it one day; carries the request's name.
     NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.
@@ -81,7 +87,8 @@ impl RoomError {
             | RoomError::NoSuchFeedMid(..)
             | RoomError::NoSuchSubscriptionMid(_)
             | RoomError::NoSuchUser(..)
-            | RoomError::NoSuchStream(_) => 428,
+            | RoomError::NoSuchStream(_)
+            | RoomError::DummyUser => 428,
             RoomError::Missing(_) => 429,
             RoomError::MidNeeded
             | RoomError::NotAString(_)
@@ -89,11 +96,16 @@ impl RoomError {
             | RoomError::VideoCodecUnavailable => 430,
             RoomError::OnlyPublishersOffer => 431,
             RoomError::PublishersFull(_) => 432,
-            RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded | RoomError::NotAllowed | RoomError::Kicked => 433,
+            RoomError::Unauthorized(_)
+            | RoomError::PrivateIdNeeded
+            | RoomError::NotAllowed
+            | RoomError::Kicked
+            | RoomError::E2eeRequired => 433,
             RoomError::AlreadyPublished => 434,
             RoomError::NotPublished => 435,
             RoomError::IdTaken(_) => 436,
             RoomError::InvalidSdp(_) => 437,
+            RoomError::MixedE2ee => 438,
             RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
@@ -125,6 +137,9 @@ impl fmt::Display for RoomError {
             RoomError::PrivateIdNeeded => f.write_str("Unauthorized (this room requires a valid private_id)"),
             RoomError::NotAllowed => f.write_str("Unauthorized (not in the allowed list)"),
             RoomError::Kicked => f.write_str("Unauthorized, you have been kicked"),
+            RoomError::DummyUser => f.write_str("Can't kick dummy users"),
+            RoomError::E2eeRequired => f.write_str("Room requires end-to-end encrypted media"),
+            RoomError::MixedE2ee => f.write_str("Can't mix feeds with and without end-to-end encryption"),
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),

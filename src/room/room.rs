@@ -64,7 +64,8 @@ pub(super) enum Seat {
 
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) address: HandleAddress,
+    /// None for the dummy, which nobody can talk to.
+    pub(super) address: Option<HandleAddress>,
     pub(super) peer: Peer,
     pub(super) role: Role,
 }
@@ -86,7 +87,7 @@ pub(super) enum Role {
 impl Room {
     /// An empty room.
     pub fn new(mut spec: RoomSpec, rng: ChaCha20Rng) -> Room {
-        Room {
+        let mut room = Room {
             // Nobody who asks what the room was made with needs to know these.
             allowed: std::mem::take(&mut spec.allowed),
             spec,
@@ -96,7 +97,9 @@ impl Room {
             legs: Table::new(),
             seats: BTreeMap::new(),
             feeds: BTreeMap::new(),
-        }
+        };
+        room.seat_dummy();
+        room
     }
 
     /// One request of one handle. The reply goes out first, then the effects take place in their order.
@@ -137,7 +140,7 @@ impl Room {
         effects.extend(self.legs.ids().into_iter().map(Effect::RemoveLeg));
         effects.extend(self.streams.ids().into_iter().map(Effect::RemoveStream));
         let connected: Vec<MemberId> = self.with_peer().map(|(id, _)| id).collect();
-        let addresses = connected.iter().map(|&id| self.members[id].address).collect();
+        let addresses = connected.iter().filter_map(|&id| self.members[id].address).collect();
         effects.extend(connected.into_iter().map(Effect::ClosePeer));
         tell(effects, addresses, Event::Hangup(HangupReason::ClosePc));
         self.members.clear();
@@ -152,7 +155,7 @@ impl Room {
     pub fn peer_up(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let Some(Peer::Connecting) = self.peer(member) else { return };
         self.members[member].peer = Peer::Up;
-        let own = vec![self.members[member].address];
+        let own = self.own(member);
         match &self.members[member].role {
             Role::Publisher(_) => {
                 self.announce(member, effects);
@@ -183,7 +186,7 @@ impl Room {
                 self.close_peer(member, effects);
             }
         }
-        tell(effects, vec![self.members[member].address], Event::Hangup(reason));
+        tell(effects, self.own(member), Event::Hangup(reason));
     }
 
     /// The engine says that media of a member's m-line started or stopped arriving.
@@ -196,7 +199,7 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(member) = self.members.get(member) {
-            tell(effects, vec![member.address], Event::Media { mid, kind, receiving });
+            tell(effects, own(member), Event::Media { mid, kind, receiving });
         }
     }
 
@@ -231,12 +234,12 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         let Some(member) = self.members.get(member) else { return };
-        let own = match &member.role {
+        let notice = match &member.role {
             Role::Publisher(publisher) => Event::SlowPublisher { bitrate: publisher.bitrate },
             Role::Subscriber(_) => Event::SlowSubscriber,
         };
-        tell(effects, vec![member.address], Event::SlowLink { mid, kind, uplink, lost });
-        tell(effects, vec![member.address], own);
+        tell(effects, own(member), Event::SlowLink { mid, kind, uplink, lost });
+        tell(effects, own(member), notice);
     }
 
     /// What the room was made with.
@@ -259,7 +262,8 @@ impl Room {
         self.publishers()
             .map(|(id, member, publisher)| ParticipantSummary {
                 who: publisher.who.clone(),
-                publisher: member.peer == Peer::Up,
+                dummy: publisher.is_dummy,
+                publisher: member.peer == Peer::Up || publisher.is_dummy,
                 talking: self.talking(id).filter(|_| member.peer == Peer::Up),
             })
             .collect()
@@ -267,7 +271,7 @@ impl Room {
 
     /// Whose handle the member is.
     pub fn address(&self, member: MemberId) -> Option<HandleAddress> {
-        self.members.get(member).map(|member| member.address)
+        self.members.get(member)?.address
     }
 
     /// Which member the handle is; none before it has joined and after it has left.
@@ -280,7 +284,7 @@ impl Room {
 
     /// The handles of all members.
     pub fn addresses(&self) -> impl Iterator<Item = HandleAddress> {
-        self.members.iter().map(|(_, member)| member.address)
+        self.members.iter().filter_map(|(_, member)| member.address)
     }
 
     /// What the room holds now.
@@ -289,7 +293,7 @@ impl Room {
         RoomGauges {
             publishers,
             subscribers: self.members.len() - publishers,
-            finished: self.seats.len() - self.members.len(),
+            finished: self.seats.values().filter(|seat| matches!(seat, Seat::Finished)).count(),
             peers: self.with_peer().count(),
             streams: self.streams.len(),
             legs: self.legs.len(),
@@ -373,10 +377,10 @@ impl Room {
     pub(super) fn finish(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let address = self.members[member].address;
         if self.close_peer(member, effects) {
-            tell(effects, vec![address], Event::Hangup(HangupReason::ClosePc));
+            tell(effects, self.own(member), Event::Hangup(HangupReason::ClosePc));
         }
         self.remove_member(member);
-        self.seats.insert(address, Seat::Finished);
+        self.seats.extend(address.map(|address| (address, Seat::Finished)));
     }
 
     /// Closes the peer connection if there is one, and says whether there was.
@@ -410,7 +414,20 @@ impl Room {
 
     /// Everybody who hears of participants: publisher-role handles, attendees included.
     pub(super) fn participants_except(&self, member: Option<MemberId>) -> Vec<HandleAddress> {
-        self.publishers().filter(|(id, ..)| Some(*id) != member).map(|(_, member, _)| member.address).collect()
+        self.publishers().filter(|(id, ..)| Some(*id) != member).filter_map(|(_, member, _)| member.address).collect()
+    }
+
+    /// The member's own handle.
+    pub(super) fn own(&self, member: MemberId) -> Vec<HandleAddress> {
+        self.members.get(member).map_or(Vec::new(), own)
+    }
+
+    /// Whether there is something of the member to subscribe to.
+    pub(super) fn is_live(&self, member: MemberId) -> bool {
+        self.members.get(member).is_some_and(|member| match &member.role {
+            Role::Publisher(publisher) => member.peer == Peer::Up || publisher.is_dummy && !publisher.lines.is_empty(),
+            Role::Subscriber(_) => false,
+        })
     }
 
     pub(super) fn room(&self) -> RoomId {
@@ -432,6 +449,10 @@ pub(super) fn tell(effects: &mut Vec<Effect>, to: Vec<HandleAddress>, event: Eve
     if !to.is_empty() {
         effects.push(Effect::Tell { to, event });
     }
+}
+
+fn own(member: &Member) -> Vec<HandleAddress> {
+    member.address.into_iter().collect()
 }
 
 /// A random number but 0 that is not in use yet, and is from now on.

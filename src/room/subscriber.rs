@@ -28,6 +28,8 @@ pub(super) struct Subscriber {
     /// Whether that participant was thrown out.
     pub(super) is_silenced: bool,
     pub(super) use_msid: bool,
+    /// Whether its feeds are encrypted end to end: all or none.
+    pub(super) e2ee: bool,
     autoupdate: bool,
     paused: bool,
     /// `o=` of its offers: one id, and a version that grows.
@@ -96,10 +98,13 @@ impl Room {
             None => self.wanted(join.streams.iter().map(|entry| (entry, true)))?,
         };
         // Janus looks for the feeds first.
-        let known = |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id);
+        let known =
+            |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id && !publisher.is_dummy);
         if self.spec.require_pvtid && !join.private_id.is_some_and(known) {
             return Err(RoomError::PrivateIdNeeded);
         }
+        let e2ee = self.spec.require_e2ee || wanted.first().is_some_and(|wanted| self.is_e2ee(wanted.stream));
+        self.check_e2ee(e2ee, wanted.iter().map(|wanted| wanted.stream))?;
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
@@ -109,6 +114,7 @@ impl Room {
             private_id: join.private_id,
             is_silenced: false,
             use_msid: join.use_msid,
+            e2ee,
             autoupdate: join.autoupdate,
             paused: false,
             // RFC 9429 §5.2.1: 64 bits with the highest one 0.
@@ -119,7 +125,7 @@ impl Room {
             offered: Vec::new(),
             legs: Vec::with_capacity(wanted.len()),
         });
-        let member = self.members.insert(Member { address: from, peer: Peer::Connecting, role });
+        let member = self.members.insert(Member { address: Some(from), peer: Peer::Connecting, role });
         self.seats.insert(from, Seat::Member(member));
         effects.push(Effect::OpenPeer { member, remote: None });
         self.occupy(member, wanted, places, effects);
@@ -331,7 +337,7 @@ impl Room {
     fn send_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) {
         if let Some(offer) = self.next_offer(member, restart, effects) {
             let event = Event::Updated(self.room(), self.subscription(member), Box::new(offer));
-            tell(effects, vec![self.members[member].address], event);
+            tell(effects, self.own(member), event);
         }
     }
 
@@ -361,9 +367,10 @@ impl Room {
         let subscriber = self.subscriber_mut(member);
         subscriber.version += 1;
         subscriber.exchange = Exchange::Offered { next: None };
-        let Subscriber { origin_id, version, .. } = *subscriber;
+        let Subscriber { origin_id, version, e2ee, .. } = *subscriber;
         let lines = self.lines(member);
-        let offer = negotiate::offer(&lines, origin_id, version, &self.spec.room.to_string());
+        let mut offer = negotiate::offer(&lines, origin_id, version, &self.spec.room.to_string());
+        offer.e2ee = e2ee;
         self.subscriber_mut(member).offered = lines;
         offer
     }

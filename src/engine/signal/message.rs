@@ -35,7 +35,7 @@ fn described(name: &'static str, data: &impl Serialize, description: Option<&Des
         DescriptionKind::Answer => "answer",
     };
     let sdp = compose(description);
-    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp }))
+    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp, e2ee: description.e2ee }))
 }
 
 /// A refusal.
@@ -226,7 +226,8 @@ fn kind_name(kind: MediaKind) -> &'static str {
 }
 
 fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
-    Publisher { who: identity(&publisher.who), published: streams_of(&publisher.streams), talking: publisher.talking }
+    let PublisherSummary { who, dummy, talking, streams } = publisher;
+    Publisher { who: identity(who), dummy: *dummy, published: streams_of(streams), talking: *talking }
 }
 
 fn identity(who: &command::Identity) -> Identity<'_> {
@@ -297,7 +298,8 @@ fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
 }
 
 fn participant(participant: &ParticipantSummary) -> Participant<'_> {
-    Participant { who: identity(&participant.who), publisher: participant.publisher, talking: participant.talking }
+    let ParticipantSummary { who, dummy, publisher, talking } = participant;
+    Participant { who: identity(who), dummy: *dummy, publisher: *publisher, talking: *talking }
 }
 
 fn listed(summary: &RoomSummary) -> Listed<'_> {
@@ -314,8 +316,8 @@ fn listed(summary: &RoomSummary) -> Listed<'_> {
         bitrate_cap: spec.bitrate_cap,
         fir_freq: spec.fir_freq,
         require_pvtid: spec.require_pvtid,
-        require_e2ee: false,
-        dummy_publisher: false,
+        require_e2ee: spec.require_e2ee,
+        dummy_publisher: spec.dummy_publisher,
         notify_joining: spec.notify_joining,
         audiocodec: names(&spec.audio_codecs),
         videocodec: names(&spec.video_codecs),

@@ -6,7 +6,7 @@ use crate::room::allowed::AllowList;
 use crate::room::codec::Codec;
 use crate::room::command;
 use crate::room::playout;
-use crate::room::spec::{RoomSpec, raised};
+use crate::room::spec::{DummyStream, RoomSpec, raised};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
@@ -58,8 +58,17 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
         playoutdelay_ext: create.playoutdelay_ext.unwrap_or(defaults.playoutdelay_ext),
         transport_wide_cc_ext: create.transport_wide_cc_ext.unwrap_or(defaults.transport_wide_cc_ext),
         notify_joining: create.notify_joining,
+        require_e2ee: create.require_e2ee,
+        dummy_publisher: create.dummy_publisher,
+        dummy_streams: create.dummy_streams.iter().filter_map(dummy_stream).collect(),
+        dummy_e2ee: create.dummy_e2ee,
         room: defaults.room,
     })
+}
+
+/// A codec that there is not is passed over, as Janus does.
+fn dummy_stream(&(codec, fmtp): &(&str, Option<&str>)) -> Option<DummyStream> {
+    Some(DummyStream { codec: Codec::from_janus(codec)?, fmtp: fmtp.map(Box::from) })
 }
 
 /// Gives a room the id that was minted for it.
