@@ -4,6 +4,7 @@
 use crate::affinity::{self, Plan};
 use crate::interface;
 use crate::rooms::RoomTable;
+use crate::rooms_file::RoomsFile;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
@@ -90,6 +91,8 @@ pub struct Config {
     pub dscp: u8,
     /// The rooms to begin with.
     pub rooms: Vec<RoomSpec>,
+    /// Where permanent rooms are written, and what is there.
+    pub rooms_file: Option<(PathBuf, RoomsFile)>,
     /// The same as a file would say it, without secrets.
     shown: Settings,
 }
@@ -137,7 +140,14 @@ impl Config {
         let tls = tls(&all)?;
         let string_ids = all.string_ids.unwrap_or_default();
         let rooms = all.room.get_or_insert_with(|| vec![RoomTable::demo(string_ids)]);
-        let rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
+        let mut rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
+        let rooms_file = match all.rooms_file.clone() {
+            Some(path) => {
+                let file = RoomsFile::read(&path, &mut rooms, string_ids);
+                Some((path, file.map_err(|sentence| ConfigError::Value("rooms_file", sentence))?))
+            }
+            None => None,
+        };
 
         let signals = all.signals.unwrap_or_default();
         if !(1..=SIGNALS_MAX).contains(&signals) {
@@ -221,6 +231,7 @@ impl Config {
             coalesce: Duration::from_micros(coalesce),
             dscp,
             rooms,
+            rooms_file,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
         })
     }

@@ -16,6 +16,7 @@ mod media;
 mod ring;
 mod rlimit;
 mod rooms;
+mod rooms_file;
 mod settings;
 mod signal;
 mod socket;
@@ -119,6 +120,8 @@ fn serve(config: Config) -> Result<(), StartError> {
         };
         parts.push(media::MediaParts { cpu, clock, coalesce: config.coalesce, config: engine, sockets, post });
     }
+    let clerks = config.rooms_file.map(|(path, file)| file.serve(path, signals_count)).transpose();
+    let mut clerks = clerks.map_err(StartError::Thread)?.map(Vec::into_iter);
     // Everything is bound before the first thread runs.
     for parts in parts {
         media::spawn(parts).map_err(StartError::Thread)?;
@@ -144,6 +147,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             next: next.take().unwrap_or_default(),
             drain: drained,
             banner: banner.take(),
+            clerk: clerks.as_mut().and_then(Iterator::next),
             config: SignalConfig {
                 id: SignalId(signal),
                 signals: signals_count,
@@ -161,6 +165,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 server_name: config.server_name.clone(),
                 string_ids: config.string_ids,
                 rooms: std::mem::take(&mut rooms),
+                rooms_file: clerks.is_some(),
                 page: PAGE,
                 connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)) / usize::from(signals_count),
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),

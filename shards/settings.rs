@@ -149,6 +149,9 @@ pub struct Settings {
     /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
     #[arg(long, value_name = "DSCP", env = "PORTUNUS_DSCP", global = true)]
     pub dscp: Option<u8>,
+    /// File that permanent rooms are kept in, over those of the configuration
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_ROOMS_FILE", global = true)]
+    pub rooms_file: Option<PathBuf>,
     /// Rooms, in the file only.
     #[arg(skip)]
     pub room: Option<Vec<RoomTable>>,
@@ -192,6 +195,7 @@ impl Settings {
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
+            rooms_file: self.rooms_file.or(those.rooms_file),
             room: self.room.or(those.room),
         }
     }

@@ -32,7 +32,8 @@ impl Room {
 
     fn edit(&mut self, edit: Edit) -> Reply {
         let spec = &mut self.spec;
-        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers } = edit;
+        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers, permanent } =
+            edit;
         spec.description = description.unwrap_or_else(|| spec.description.clone());
         spec.secret = secret.or_else(|| spec.secret.take());
         spec.pin = pin.or_else(|| spec.pin.take());
@@ -41,7 +42,7 @@ impl Room {
         spec.bitrate = bitrate.unwrap_or(spec.bitrate);
         spec.fir_freq = fir_freq.unwrap_or(spec.fir_freq);
         spec.publishers = publishers.unwrap_or(spec.publishers);
-        Reply::Edited(self.room())
+        Reply::Edited(self.room(), permanent.then(|| Box::new(self.whole_spec())))
     }
 
     fn allow(&mut self, allow: Allow) -> Result<Reply, RoomError> {
@@ -61,11 +62,14 @@ impl Room {
     /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
     fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.participant(&feed)?;
+        if self.publisher(member).is_dummy {
+            return Err(RoomError::DummyUser);
+        }
         self.withdraw(member, effects);
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
-        tell(effects, vec![self.members[member].address], Event::Expelled(self.room()));
+        tell(effects, self.own(member), Event::Expelled(self.room()));
         tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
         self.finish(member, effects);
         Ok(Reply::Kicked)

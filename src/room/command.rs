@@ -161,8 +161,8 @@ pub enum Reply {
     Created(RoomId),
     /// To `Destroy`.
     Destroyed(RoomId),
-    /// To `edit`.
-    Edited(RoomId),
+    /// To `edit`; with the room as it is now where that is to be kept.
+    Edited(RoomId, Option<Box<RoomSpec>>),
     /// To `allowed`: the tokens, unless they are not looked at any more.
     Allowed(RoomId, Option<Vec<Box<str>>>),
     /// To `kick`.
@@ -197,6 +197,9 @@ pub enum Reply {
     Attached(Box<Attached>),
     /// To either `configure` and to `publish`.
     Configured(Box<Configured>),
+    /// To a subscriber's `configure` with `restart` or `update` while an offer is outstanding: nothing is said now, and
+    /// another offer follows the answer.
+    Postponed,
     /// To `unpublish`.
     Unpublished(RoomId),
     /// To a publisher's `leave` (rendered as `leaving: "ok"`).

@@ -39,6 +39,8 @@ pub enum RoomError {
     NoSuchRemotization(Box<str>),
     /// 428: no forwarder has this number.
     NoSuchForwarder(u64),
+    /// 428: a dummy cannot be thrown out.
+    DummyUser,
     /// 429: the room has a pin or secret and none was given; carries the element's name.
     Missing(&'static str),
     /// 430: several stream entries, one of them without `mid`.
@@ -65,6 +67,8 @@ pub enum RoomError {
     NotAllowed,
     /// 433: the participant that the subscriber belongs to was thrown out.
     Kicked,
+    /// 433: the room takes nothing else.
+    E2eeRequired,
     /// 434
     AlreadyPublished,
     /// 435
@@ -75,6 +79,8 @@ pub enum RoomError {
     RemotizationExists(Box<str>),
     /// 437: an offer with which nothing can be done; carries what is wrong with it.
     InvalidSdp(&'static str),
+    /// 438: some of the feeds are encrypted end to end and some are not.
+    MixedE2ee,
     /// 499: this server will do it one day; carries the request's name.
     NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.
@@ -98,6 +104,7 @@ impl RoomError {
             | RoomError::NoSuchPublisher(_)
             | RoomError::NoSuchRemotization(_)
             | RoomError::NoSuchForwarder(_) => 428,
+            RoomError::DummyUser => 428,
             RoomError::Missing(_) => 429,
             RoomError::MidNeeded
             | RoomError::NotAString(_)
@@ -107,11 +114,16 @@ impl RoomError {
             | RoomError::VideoCodecUnavailable => 430,
             RoomError::OnlyPublishersOffer => 431,
             RoomError::PublishersFull(_) => 432,
-            RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded | RoomError::NotAllowed | RoomError::Kicked => 433,
+            RoomError::Unauthorized(_)
+            | RoomError::PrivateIdNeeded
+            | RoomError::NotAllowed
+            | RoomError::Kicked
+            | RoomError::E2eeRequired => 433,
             RoomError::AlreadyPublished => 434,
             RoomError::NotPublished => 435,
             RoomError::IdTaken(_) | RoomError::RemotizationExists(_) => 436,
             RoomError::InvalidSdp(_) => 437,
+            RoomError::MixedE2ee => 438,
             RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
@@ -148,6 +160,9 @@ impl fmt::Display for RoomError {
             RoomError::PrivateIdNeeded => f.write_str("Unauthorized (this room requires a valid private_id)"),
             RoomError::NotAllowed => f.write_str("Unauthorized (not in the allowed list)"),
             RoomError::Kicked => f.write_str("Unauthorized, you have been kicked"),
+            RoomError::DummyUser => f.write_str("Can't kick dummy users"),
+            RoomError::E2eeRequired => f.write_str("Room requires end-to-end encrypted media"),
+            RoomError::MixedE2ee => f.write_str("Can't mix feeds with and without end-to-end encryption"),
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),

@@ -5,6 +5,7 @@ mod administration;
 pub mod allowed;
 pub mod codec;
 pub mod command;
+mod dummy;
 pub mod effect;
 pub mod error;
 pub mod forward;

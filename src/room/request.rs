@@ -24,6 +24,8 @@ pub enum MemberRequest {
     Start(Option<Box<Description>>),
     /// `pause`
     Pause,
+    /// Any other request of a subscriber with the answer to our offer riding on it.
+    Answering(Box<MemberRequest>, Box<Description>),
     /// `configure` of a subscriber.
     ConfigureSubscriber(ConfigureSubscriber),
     /// `subscribe`, `unsubscribe` and `update`.
@@ -259,6 +261,13 @@ pub enum Administration {
     ListRemotes(FeedId),
 }
 
+impl Administration {
+    /// Whether what it leads to is to be kept beyond this run.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Administration::Edit(Edit { permanent: true, .. }))
+    }
+}
+
 /// `edit`: what is not given stays.
 #[derive(Debug, Default)]
 pub struct Edit {
@@ -278,6 +287,8 @@ pub struct Edit {
     pub fir_freq: Option<u32>,
     /// Simultaneous publishers.
     pub publishers: Option<usize>,
+    /// Whether the room as it is then is to be kept beyond this run.
+    pub permanent: bool,
 }
 
 /// `allowed`

@@ -101,6 +101,8 @@ pub struct Identity {
 pub struct PublisherSummary {
     /// Who.
     pub who: Identity,
+    /// A placeholder.
+    pub dummy: bool,
     /// Whether any of its audio is talking; only where it is known and asked for.
     pub talking: Option<bool>,
     /// Its streams; `audio_codec` and `video_codec` are those of the first of each kind that is not disabled.
@@ -254,6 +256,8 @@ pub struct RoomSummary {
 pub struct ParticipantSummary {
     /// Who.
     pub who: Identity,
+    /// A placeholder.
+    pub dummy: bool,
     /// Whether its peer connection is up.
     pub publisher: bool,
     /// Whether it is talking; only of publishers whose audio has its level.

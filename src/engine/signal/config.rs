@@ -42,6 +42,8 @@ pub struct SignalConfig {
     pub string_ids: bool,
     /// Rooms made at start; given to one signalling shard only.
     pub rooms: Vec<RoomSpec>,
+    /// Whether the machine writes rooms down, so that `permanent` can be asked for.
+    pub rooms_file: bool,
     /// Served at `/`: HTML.
     pub page: &'static [u8],
     /// Connections at a time.
@@ -76,6 +78,7 @@ impl SignalConfig {
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),
+            rooms_file: false,
             page: b"",
             connections_max: 16_384,
             sessions_max: 65_536,

@@ -18,6 +18,8 @@ pub(super) enum PluginError {
     Target(TargetError),
     /// 424
     JoinFirst,
+    /// 499: `permanent` without a rooms file; carries what cannot be done.
+    NoRoomsFile(&'static str),
     /// 499: the lane to the media shard is full.
     Busy,
     /// 499: no reply within the ticket's deadline.
@@ -35,7 +37,11 @@ impl PluginError {
             PluginError::Room(error) => error.code(),
             PluginError::Target(error) => error.code(),
             PluginError::JoinFirst => 424,
-            PluginError::Busy | PluginError::Late | PluginError::Unexpected | PluginError::QueueFull => 499,
+            PluginError::NoRoomsFile(_)
+            | PluginError::Busy
+            | PluginError::Late
+            | PluginError::Unexpected
+            | PluginError::QueueFull => 499,
         }
     }
 }
@@ -47,6 +53,7 @@ impl fmt::Display for PluginError {
             PluginError::Room(error) => error.fmt(f),
             PluginError::Target(error) => error.fmt(f),
             PluginError::JoinFirst => f.write_str("Invalid request on unconfigured participant"),
+            PluginError::NoRoomsFile(what) => write!(f, "No rooms file (--rooms-file), can't {what}"),
             PluginError::Busy => f.write_str("The media shard is busy, try again"),
             PluginError::Late => f.write_str("The media shard did not answer in time"),
             PluginError::Unexpected => f.write_str("The media shard gave an answer to another question"),

@@ -38,7 +38,7 @@ fn described(name: &'static str, data: &impl Serialize, description: Option<&Des
         DescriptionKind::Answer => "answer",
     };
     let sdp = compose(description);
-    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp }))
+    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp, e2ee: description.e2ee }))
 }
 
 /// A refusal.
@@ -49,6 +49,11 @@ pub(super) fn error(name: &'static str, error: &PluginError) -> Notice {
 /// The answer to `exists`.
 pub(super) fn exists(name: &'static str, room: &RoomId, exists: bool) -> Notice {
     plain(name, &Exists { videoroom: "success", room: Id(&room.0), exists })
+}
+
+/// The answer to `create`, `edit` and `destroy`.
+pub(super) fn made(name: &'static str, videoroom: &'static str, room: &RoomId, permanent: bool) -> Notice {
+    plain(name, &Made { videoroom, room: Id(&room.0), permanent })
 }
 
 /// The answer to `list`.
@@ -73,8 +78,8 @@ fn updated(name: &'static str, room: &RoomId, streams: &[SubscriptionSummary], o
 pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
     let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
     Some(match reply {
-        Reply::Created(room) => plain(name, &Made { videoroom: "created", room: Id(&room.0), permanent: false }),
-        Reply::Edited(room) => plain(name, &Made { videoroom: "edited", room: Id(&room.0), permanent: false }),
+        Reply::Created(room) => made(name, "created", room, false),
+        Reply::Edited(room, _) => made(name, "edited", room, false),
         Reply::Allowed(room, allowed) => {
             plain(name, &Allowed { videoroom: "success", room: Id(&room.0), allowed: allowed.as_deref() })
         }
@@ -85,7 +90,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
             plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers })
         }
         Reply::Forwarding(new) => {
-            let (room, publisher_id, made) = (Id(&new.room.0), Id(&new.feed.0), made(new));
+            let (room, publisher_id, made) = (Id(&new.room.0), Id(&new.feed.0), new_forwarders(new));
             plain(name, &Forwarding { videoroom: "rtp_forward", room, publisher_id, made })
         }
         Reply::Remotized(room, feed, remote_id) => remotized(name, room, feed, Some(remote_id), None),
@@ -95,7 +100,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
             let (room, publisher_id) = (Id(&room.0), Id(&feed.0));
             plain(name, &Stopped { videoroom: "stop_rtp_forward", room, publisher_id, stream_id: *stream_id })
         }
-        Reply::Destroyed(room) => plain(name, &Made { videoroom: "destroyed", room: Id(&room.0), permanent: false }),
+        Reply::Destroyed(room) => made(name, "destroyed", room, false),
         Reply::Exists(room, there) => exists(name, room, *there),
         Reply::Participants(room, participants) => {
             let participants = participants.iter().map(participant).collect();
@@ -158,6 +163,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         Reply::Claimed { .. }
         | Reply::Located(_)
         | Reply::Released
+        | Reply::Postponed
         | Reply::Admitted(_)
         | Reply::Rooms(_)
         | Reply::TornDown(_)
@@ -235,7 +241,8 @@ fn kind_name(kind: MediaKind) -> &'static str {
 }
 
 fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
-    Publisher { who: identity(&publisher.who), published: streams_of(&publisher.streams), talking: publisher.talking }
+    let PublisherSummary { who, dummy, talking, streams } = publisher;
+    Publisher { who: identity(who), dummy: *dummy, published: streams_of(streams), talking: *talking }
 }
 
 fn identity(who: &command::Identity) -> Identity<'_> {
@@ -339,7 +346,7 @@ fn forwarder(of: &ForwarderSummary) -> Forwarder {
     }
 }
 
-fn made(new: &command::Forwarding) -> New<'static> {
+fn new_forwarders(new: &command::Forwarding) -> New<'static> {
     let Some(host) = new.legacy else { return New::Forwarders(new.forwarders.iter().map(forwarder).collect()) };
     let of = |kind, substream| new.forwarders.iter().find(|of| (of.kind, of.substream) == (kind, substream));
     let audio = of(MediaKind::Audio, 0);
@@ -362,7 +369,8 @@ fn made(new: &command::Forwarding) -> New<'static> {
 }
 
 fn participant(participant: &ParticipantSummary) -> Participant<'_> {
-    Participant { who: identity(&participant.who), publisher: participant.publisher, talking: participant.talking }
+    let ParticipantSummary { who, dummy, publisher, talking } = participant;
+    Participant { who: identity(who), dummy: *dummy, publisher: *publisher, talking: *talking }
 }
 
 fn listed(summary: &RoomSummary) -> Listed<'_> {
@@ -379,8 +387,8 @@ fn listed(summary: &RoomSummary) -> Listed<'_> {
         bitrate_cap: spec.bitrate_cap,
         fir_freq: spec.fir_freq,
         require_pvtid: spec.require_pvtid,
-        require_e2ee: false,
-        dummy_publisher: false,
+        require_e2ee: spec.require_e2ee,
+        dummy_publisher: spec.dummy_publisher,
         notify_joining: spec.notify_joining,
         audiocodec: names(&spec.audio_codecs),
         videocodec: names(&spec.video_codecs),

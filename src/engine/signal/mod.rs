@@ -15,6 +15,7 @@ mod event;
 mod http;
 mod message;
 mod outlet;
+mod permanent;
 mod plugin;
 mod relay;
 mod reply;
@@ -35,6 +36,7 @@ use simd_json::Buffers;
 pub use config::SignalConfig;
 pub use connection::Fate;
 pub use counters::{Counters, drops};
+pub use permanent::Permanent;
 pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;
@@ -45,7 +47,7 @@ use plugin::{Exchange, Step};
 use relay::Lane;
 use scatter::{Scatter, ScatterId};
 
-use crate::id::{SessionId, ShardId, SignalId};
+use crate::id::{SessionId, ShardId, SignalId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
@@ -87,6 +89,8 @@ pub struct SignalEngine {
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
+    /// What the machine is to write down; no more than there are handles.
+    permanents: VecDeque<(Ticket, Permanent)>,
     /// Peers carried by each media shard, as last heard.
     loads: Vec<u32>,
     drain: Option<Drain>,
@@ -142,6 +146,7 @@ impl SignalEngine {
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
+            permanents: VecDeque::new(),
             loads: vec![0; usize::from(config.shards)],
             drain: None,
             buffers: Buffers::default(),

@@ -11,7 +11,7 @@ use crate::room::command;
 use crate::room::forward;
 use crate::room::playout;
 use crate::room::remotization::Remotize;
-use crate::room::spec::{RoomSpec, raised};
+use crate::room::spec::{DummyStream, RoomSpec, raised};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
@@ -65,8 +65,17 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
         playoutdelay_ext: create.playoutdelay_ext.unwrap_or(defaults.playoutdelay_ext),
         transport_wide_cc_ext: create.transport_wide_cc_ext.unwrap_or(defaults.transport_wide_cc_ext),
         notify_joining: create.notify_joining,
+        require_e2ee: create.require_e2ee,
+        dummy_publisher: create.dummy_publisher,
+        dummy_streams: create.dummy_streams.iter().filter_map(dummy_stream).collect(),
+        dummy_e2ee: create.dummy_e2ee,
         room: defaults.room,
     })
+}
+
+/// A codec that there is not is passed over, as Janus does.
+fn dummy_stream(&(codec, fmtp): &(&str, Option<&str>)) -> Option<DummyStream> {
+    Some(DummyStream { codec: Codec::from_janus(codec)?, fmtp: fmtp.map(Box::from) })
 }
 
 /// Gives a room the id that was minted for it.
@@ -182,6 +191,7 @@ pub(super) fn administration(
             bitrate: edit.bitrate.map(raised),
             fir_freq: edit.fir_freq,
             publishers: edit.publishers,
+            permanent: edit.permanent,
         }),
         Deed::Allow(allow) => command::Administration::Allow(match allow {
             administration::Allow::Enable => command::Allow::Enable,
@@ -322,7 +332,6 @@ mod tests {
 
     #[test]
     fn options_that_would_be_relied_upon_are_refused() {
-        assert_eq!(spec(r#"{"permanent":true}"#), Err(499));
         assert_eq!(spec(r#"{"record":true}"#), Err(499));
         assert!(spec(r#"{"record":false,"notify_joining":true}"#).is_ok());
     }

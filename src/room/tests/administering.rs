@@ -62,7 +62,7 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
     let mut scene = Scene::with(|spec| (spec.secret, spec.pin) = (Some("old".into()), Some("p".into())));
     let before = scene.room.spec().clone();
     let (reply, effects) = scene.administer(Some("old"), Administration::Edit(Edit::default()));
-    assert!(matches!(reply, Reply::Edited(_)) && effects.is_empty());
+    assert!(matches!(reply, Reply::Edited(..)) && effects.is_empty());
     assert_eq!(*scene.room.spec(), before);
     let edit = Edit {
         description: Some("new".into()),

@@ -195,6 +195,7 @@ fn offer(lines: &[OfferLine]) -> Description {
         candidates: Vec::new(),
     });
     Description {
+        e2ee: false,
         kind: DescriptionKind::Offer,
         origin_id: 1,
         origin_version: 1,

@@ -102,6 +102,7 @@ pub struct Edit<'v> {
     pub bitrate: Option<u64>,
     pub fir_freq: Option<u32>,
     pub publishers: Option<usize>,
+    pub permanent: bool,
 }
 
 const EDIT: &[Field] = &[
@@ -123,9 +124,6 @@ const EDIT: &[Field] = &[
 impl<'v> Edit<'v> {
     fn parse(fields: Fields<'v>) -> Result<Edit<'v>, RequestError> {
         let fields = fields.check(EDIT)?;
-        if fields.flag("permanent") == Some(true) {
-            return Err(RequestError::Unsupported("permanent"));
-        }
         Ok(Edit {
             description: filled(fields.text("new_description")),
             secret: filled(fields.text("new_secret")),
@@ -135,6 +133,7 @@ impl<'v> Edit<'v> {
             bitrate: fields.natural("new_bitrate"),
             fir_freq: small(fields, "new_fir_freq")?,
             publishers: small(fields, "new_publishers")?,
+            permanent: fields.flag("permanent").unwrap_or(false),
         })
     }
 }

@@ -310,6 +310,9 @@ pub struct Publisher<'a> {
     /// Who.
     #[serde(flatten)]
     pub who: Identity<'a>,
+    /// A placeholder.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dummy: bool,
     /// Codecs and streams.
     #[serde(flatten)]
     pub published: Published<'a>,
