@@ -77,6 +77,10 @@ pub struct Config {
     pub admin_key: Option<String>,
     /// Whether forwarding needs that key too.
     pub lock_rtp_forward: bool,
+    /// Ports of each shard for publishers of other servers.
+    pub remote_ports: u8,
+    /// The first of them.
+    pub remote_port: u16,
     /// Where clients may have us send.
     pub targets: TargetRule,
     /// Silence that ends a peer.
@@ -195,6 +199,17 @@ impl Config {
         if enforce_cors && allow_origin.is_none() {
             return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
         }
+        let remote_ports = all.remote_ports.unwrap_or_default();
+        let remote_port = all.remote_port.unwrap_or_default();
+        if media.len() + usize::from(remote_ports) > MEDIA_ADDRESSES_MAX {
+            let sentence = format!("{remote_ports} are too many: a shard has {MEDIA_ADDRESSES_MAX} sockets");
+            return Err(ConfigError::Value("remote_ports", sentence));
+        }
+        let last = u16::from(remote_ports).saturating_mul(u16::from(shards)).saturating_sub(1);
+        if remote_port == 0 || remote_port.checked_add(last).is_none() {
+            let sentence = format!("the ports of {shards} shards do not fit behind {remote_port}");
+            return Err(ConfigError::Value("remote_port", sentence));
+        }
         let networks = all.forward_allow.clone().unwrap_or_default();
         let allowed = networks.iter().map(|network| network.parse()).collect::<Result<_, _>>();
         let allowed = allowed.map_err(|sentence| ConfigError::Value("forward_allow", sentence))?;
@@ -223,6 +238,8 @@ impl Config {
             server_name: all.server_name.clone().unwrap_or_default(),
             string_ids,
             lock_rtp_forward,
+            remote_ports,
+            remote_port,
             targets: TargetRule { allowed },
             admin_key: secret("admin_key", &mut all.admin_key)?,
             peer_timeout: Duration::from_secs(peer_timeout),
@@ -384,6 +401,8 @@ mod tests {
             ("signals = 17", "signals"),
             ("forward_allow = [\"10.0.0.0/33\"]", "forward_allow"),
             ("lock_rtp_forward = true", "lock_rtp_forward"),
+            ("remote_ports = 200", "remote_ports"),
+            ("remote_ports = 20\nshards = 1\nmedia_ip = [\"127.0.0.1\"]\nremote_port = 65530", "remote_port"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),

@@ -101,16 +101,20 @@ fn serve(config: Config) -> Result<(), StartError> {
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
     for (shard, (post, &cpu)) in (0..shards).zip(media_posts.into_iter().zip(&config.plan.media)) {
-        let sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
+        let mut sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
         if shard == 0 {
             socket::warn_of_small_buffers(&sockets.sockets[0]);
         }
         advertised.push(config.advertised(&sockets.addresses));
+        let first = config.remote_port + u16::from(config.remote_ports) * u16::from(shard);
+        let remote_ports: Vec<u16> = (0..config.remote_ports).map(|n| first + u16::from(n)).collect();
+        sockets.sockets.extend(socket::bind_everywhere(&remote_ports, config.dscp)?);
         let engine = MediaConfig {
             shard: ShardId(shard),
             shards,
             signals: signals_count,
             sockets: sockets.addresses.clone(),
+            remote_ports,
             advertised: advertised[usize::from(shard)].clone(),
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,

@@ -134,6 +134,12 @@ pub struct Settings {
     /// Network that RTP may be forwarded to besides public addresses, such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "CIDR", env = "PORTUNUS_FORWARD_ALLOW", value_delimiter = ',', global = true)]
     pub forward_allow: Option<Vec<String>>,
+    /// UDP ports of each media shard for publishers of other servers, one each [default: 0]
+    #[arg(long, value_name = "N", env = "PORTUNUS_REMOTE_PORTS", global = true)]
+    pub remote_ports: Option<u8>,
+    /// The first of these ports; those of the other shards follow [default: 21000]
+    #[arg(long, value_name = "PORT", env = "PORTUNUS_REMOTE_PORT", global = true)]
+    pub remote_port: Option<u16>,
     /// Seconds without an authenticated check after which a peer is dropped [default: 15]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
     pub peer_timeout: Option<u64>,
@@ -190,6 +196,8 @@ impl Settings {
             admin_key: self.admin_key.or(those.admin_key),
             lock_rtp_forward: self.lock_rtp_forward.or(those.lock_rtp_forward),
             forward_allow: self.forward_allow.or(those.forward_allow),
+            remote_ports: self.remote_ports.or(those.remote_ports),
+            remote_port: self.remote_port.or(those.remote_port),
             peer_timeout: self.peer_timeout.or(those.peer_timeout),
             slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
@@ -216,6 +224,8 @@ impl Settings {
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
             lock_rtp_forward: Some(false),
+            remote_ports: Some(0),
+            remote_port: Some(21_000),
             peer_timeout: Some(15),
             slowlink_threshold: Some(0),
             srtp_profiles: Some(profiles.map(Into::into).into()),

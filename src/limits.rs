@@ -44,6 +44,8 @@ pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
 pub const FORWARDERS_PER_ROOM_MAX: usize = 256;
 /// Publishers of one room that are shown to other servers, each time. Each has a forwarder for every m-line.
 pub const REMOTIZATIONS_PER_ROOM_MAX: usize = 64;
+/// A publisher of another server that has been silent for so long may come from elsewhere.
+pub const REMOTE_SILENCE: Duration = Duration::from_secs(5);
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

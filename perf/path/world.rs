@@ -130,6 +130,7 @@ impl World {
             shards: 1,
             signals: 1,
             sockets: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
+            remote_ports: vec![],
             advertised: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
             handshakes: Box::new(Scripted { profile }),
             // Nobody renews its consent here.

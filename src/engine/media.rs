@@ -18,6 +18,7 @@ use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
+use super::remote::RemotePorts;
 use super::timer::Wheel;
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
@@ -42,6 +43,8 @@ pub struct MediaConfig {
     pub signals: u8,
     /// Where the shard's sockets are bound, in the order of their ids.
     pub sockets: Vec<SocketAddr>,
+    /// Ports of further sockets, whose ids follow: one for each publisher of another server.
+    pub remote_ports: Vec<u16>,
     /// Addresses that descriptions offer as candidates.
     pub advertised: Vec<SocketAddr>,
     /// DTLS of all peers.
@@ -82,6 +85,7 @@ impl MediaEngine {
             desk: Desk {
                 shard: config.shard,
                 receivers: Receivers::new(index.hasher()),
+                remote_ports: RemotePorts::new(config.sockets.len(), &config.remote_ports),
                 sockets: config.sockets,
                 index,
                 wheel: Wheel::new(config.now.mono),
@@ -132,6 +136,9 @@ impl MediaEngine {
             return Verdict::Drop(DropReason::Oversize);
         }
         let protocol = classify(datagram);
+        if usize::from(at.socket.0) >= self.desk.sockets.len() {
+            return self.handle_remote(now, at, received, protocol, datagram, tx);
+        }
         match protocol {
             Protocol::Stun => return self.handle_check(now, at, datagram, tx),
             Protocol::Unknown => return Verdict::Drop(DropReason::Unclassified),
@@ -160,6 +167,25 @@ impl MediaEngine {
             self.in_room(now, tx, before.room, |room, _| room.forget_path(before.member, at));
         }
         verdict
+    }
+
+    /// A datagram at a port that is no peers'.
+    fn handle_remote(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        received: Mono,
+        protocol: Protocol,
+        datagram: &mut [u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        let Some(PeerKey { room, member }) = self.desk.remote_ports.of(at.socket) else {
+            return Verdict::Drop(DropReason::UnknownSource);
+        };
+        let accept = |room: &mut HostedRoom, turn: &mut Turn<'_>| {
+            room.accept_remote(turn, member, at, received, protocol, datagram)
+        };
+        self.in_room(now, tx, room, accept).unwrap_or(Verdict::Drop(DropReason::RoomFailed))
     }
 
     /// What no peer sends may be RTCP of a forwarder's receiver.
@@ -367,6 +393,7 @@ impl MediaEngine {
             ("streams", streams),
             ("legs", legs),
             ("forwarders", forwarders),
+            ("remote_publishers", self.desk.remote_ports.used() as u64),
         ]);
         let of = &self.desk.counters;
         let mut counters = vec![
@@ -447,6 +474,7 @@ impl MediaEngine {
         self.desk.counters.rooms_failed += 1;
         self.desk.index.remove_room(slot);
         self.desk.receivers.remove_room(slot);
+        self.desk.remote_ports.release_room(slot);
         self.desk.touched_rooms.retain(|&touched| touched != slot);
         let id = room.id().clone();
         self.by_id.remove(&id);

@@ -11,6 +11,7 @@ pub mod media;
 pub mod memory;
 pub mod outgoing;
 pub mod peer;
+pub mod remote;
 pub mod sent;
 pub mod signal;
 pub mod stream;

@@ -12,6 +12,7 @@ use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
+use super::remote::RemotePorts;
 use super::timer::Wheel;
 use super::verdict::{DropReason, Drops};
 use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
@@ -90,7 +91,9 @@ pub struct Desk {
     pub index: PeerIndex,
     /// Forwarders by the path of their receivers' RTCP.
     pub receivers: Receivers,
-    /// Where the shard's sockets are bound.
+    /// What publishers of other servers send to.
+    pub remote_ports: RemotePorts,
+    /// Where the shard's sockets of peers are bound.
     pub sockets: Vec<SocketAddr>,
     /// When to look at which peer.
     pub wheel: Wheel<PeerKey>,

@@ -25,6 +25,9 @@ impl Room {
             Administration::StopForward { feed, stream_id } => self.stop_forward(feed, stream_id, effects),
             Administration::Remotize(wish) => self.remotize(wish, effects),
             Administration::Unremotize { feed, remote_id } => self.unremotize(feed, &remote_id, effects),
+            Administration::AddRemote(add) => self.add_remote(*add, effects),
+            Administration::UpdateRemote(update) => self.update_remote(*update, effects),
+            Administration::RemoveRemote(feed) => self.remove_remote(&feed, effects),
             Administration::ListRemotes(feed) => self.remotes(feed),
         });
         reply.unwrap_or_else(Reply::Refused)

@@ -179,6 +179,17 @@ pub enum Reply {
     Remotized(RoomId, FeedId, Box<str>),
     /// To `unpublish_remotely`.
     Unremotized(RoomId, FeedId),
+    /// To `add_remote_publisher`.
+    RemoteAdded {
+        /// The room.
+        room: RoomId,
+        /// Its id here.
+        id: FeedId,
+        /// Where its media, and what opens the way for our RTCP, are to come.
+        port: u16,
+    },
+    /// To `update_remote_publisher` and `remove_remote_publisher`.
+    RemoteDone,
     /// To `listremotes`.
     Remotes(RoomId, FeedId, Vec<RemoteSummary>),
     /// To `stop_rtp_forward`.

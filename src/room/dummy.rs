@@ -51,7 +51,7 @@ fn media(spec: &RoomSpec) -> Vec<PublishedMedia> {
     had.enumerate().map(|(mindex, stream)| line(mindex, stream, spec)).collect()
 }
 
-fn line(mindex: usize, DummyStream { codec, fmtp }: DummyStream, spec: &RoomSpec) -> PublishedMedia {
+pub(super) fn line(mindex: usize, DummyStream { codec, fmtp }: DummyStream, spec: &RoomSpec) -> PublishedMedia {
     let profile = spec.profile(codec);
     let fmtp = fmtp.or_else(|| match codec {
         // RFC 7742 §6.2: what every browser decodes.

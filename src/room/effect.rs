@@ -2,7 +2,7 @@
 //! A room pushes effects in the order in which they must happen; the engine carries them out.
 
 use super::command::{Event, HangupReason};
-use super::forward::ForwarderSpec;
+use super::forward::{ForwarderSpec, SrtpKey};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
 use super::talking::TalkRule;
 use crate::id::{ForwarderId, HandleAddress, LegId, MemberId, StreamId};
@@ -89,6 +89,15 @@ pub enum Effect {
     },
     /// The leg is gone.
     RemoveLeg(LegId),
+    /// A publisher of another server sends to this port of the shard's. [`Self::ClosePeer`] ends that.
+    OpenRemote {
+        /// Whose.
+        member: MemberId,
+        /// Where.
+        port: u16,
+        /// What it is sealed with.
+        srtp: Option<SrtpKey>,
+    },
     /// A forwarder exists; nothing flows through it yet.
     AddForwarder {
         /// Its id in the room.

@@ -35,6 +35,10 @@ pub enum RoomError {
     NoSuchStream(Mid),
     /// 428
     NoSuchPublisher(FeedId),
+    /// 428
+    NoSuchRemotePublisher(FeedId),
+    /// 430: a publisher of another server is not shown to a third.
+    OnlyLocal,
     /// 428: nothing is called so.
     NoSuchRemotization(Box<str>),
     /// 428: no forwarder has this number.
@@ -102,6 +106,7 @@ impl RoomError {
             | RoomError::NoSuchUser(..)
             | RoomError::NoSuchStream(_)
             | RoomError::NoSuchPublisher(_)
+            | RoomError::NoSuchRemotePublisher(_)
             | RoomError::NoSuchRemotization(_)
             | RoomError::NoSuchForwarder(_) => 428,
             RoomError::DummyUser => 428,
@@ -109,6 +114,7 @@ impl RoomError {
             RoomError::MidNeeded
             | RoomError::NotAString(_)
             | RoomError::SharedSsrc
+            | RoomError::OnlyLocal
             | RoomError::Unreachable(_)
             | RoomError::AudioCodecUnavailable
             | RoomError::VideoCodecUnavailable => 430,
@@ -145,6 +151,8 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchUser(feed, room) => write!(f, "No such user {feed} in room {room}"),
             RoomError::NoSuchStream(mid) => write!(f, "No such stream {mid}"),
             RoomError::NoSuchPublisher(feed) => write!(f, "No such publisher ({feed})"),
+            RoomError::NoSuchRemotePublisher(feed) => write!(f, "No such remote publisher ({feed})"),
+            RoomError::OnlyLocal => f.write_str("Only local publishers can be remotized"),
             RoomError::NoSuchRemotization(id) => write!(f, "No such remotization ({id})"),
             RoomError::NoSuchForwarder(id) => write!(f, "No such stream ({id})"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),

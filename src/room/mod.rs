@@ -17,6 +17,7 @@ pub mod negotiate;
 pub mod placement;
 pub mod playout;
 mod publisher;
+pub mod remote;
 pub mod remotization;
 pub mod request;
 pub mod rewrite;

@@ -33,6 +33,8 @@ pub(super) struct Publisher {
     pub(super) bitrate: u64,
     /// A placeholder.
     pub(super) is_dummy: bool,
+    /// Of another server.
+    pub(super) is_remote: bool,
     /// It has said that its media are encrypted end to end, until the peer connection ends.
     pub(super) e2ee: bool,
     /// Preferred codecs, until the peer connection ends.
@@ -59,7 +61,18 @@ impl Publisher {
     /// A participant that does not publish.
     pub(super) fn new(who: Identity, private_id: u32, talk: TalkWish, bitrate: u64) -> Publisher {
         let (prefer_audio, prefer_video, lines) = (None, None, Vec::new());
-        Publisher { who, private_id, talk, bitrate, is_dummy: false, e2ee: false, prefer_audio, prefer_video, lines }
+        Publisher {
+            who,
+            private_id,
+            talk,
+            bitrate,
+            is_dummy: false,
+            is_remote: false,
+            e2ee: false,
+            prefer_audio,
+            prefer_video,
+            lines,
+        }
     }
 }
 
@@ -377,7 +390,7 @@ impl Room {
 
     /// Puts the lines of a new offer in the place of the old ones. A line whose tag, kind and codec stay keeps its
     /// stream and its subscribers.
-    fn set_lines(
+    pub(super) fn set_lines(
         &mut self,
         member: MemberId,
         media: Vec<PublishedMedia>,

@@ -40,14 +40,18 @@ pub(super) struct Remotization {
 }
 
 /// The SSRC of a publisher's first m-line between servers; those of the others follow, one in ten for their encodings.
-const FIRST_SSRC: u32 = 1000;
-const SSRCS_PER_LINE: u32 = 10;
+pub const FIRST_SSRC: u32 = 1000;
+/// See above.
+pub const SSRCS_PER_LINE: u32 = 10;
 
 impl Room {
     /// `publish_remotely`
     pub(super) fn remotize(&mut self, wish: Remotize, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let Remotize { feed, remote_id, to, rtcp_port, srtp } = wish;
         let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
+        if self.publisher(publisher).is_remote {
+            return Err(RoomError::OnlyLocal);
+        }
         if self.remotizations.iter().any(|of| (of.publisher, &of.remote_id) == (publisher, &remote_id)) {
             return Err(RoomError::RemotizationExists(remote_id));
         }

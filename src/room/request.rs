@@ -2,6 +2,7 @@
 //! `wire::janus::videoroom`; what becomes of them is in `publisher` and `subscriber`.
 
 use super::forward::Forward;
+use super::remote::{AddRemote, UpdateRemote};
 use super::remotization::Remotize;
 use crate::id::FeedId;
 use crate::wire::rtp::extension::PlayoutDelay;
@@ -257,6 +258,12 @@ pub enum Administration {
         /// What it is called.
         remote_id: Box<str>,
     },
+    /// `add_remote_publisher`
+    AddRemote(Box<AddRemote>),
+    /// `update_remote_publisher`
+    UpdateRemote(Box<UpdateRemote>),
+    /// `remove_remote_publisher`
+    RemoveRemote(FeedId),
     /// `listremotes` of this feed.
     ListRemotes(FeedId),
 }

@@ -276,6 +276,7 @@ impl Room {
             .map(|(id, member, publisher)| ParticipantSummary {
                 who: publisher.who.clone(),
                 dummy: publisher.is_dummy,
+                remote: publisher.is_remote,
                 publisher: member.peer == Peer::Up || publisher.is_dummy,
                 talking: self.talking(id).filter(|_| member.peer == Peer::Up),
             })

@@ -334,7 +334,7 @@ impl Room {
     }
 
     /// Sends a new offer as an event, now or after the outstanding answer.
-    fn send_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) {
+    pub(super) fn send_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) {
         if let Some(offer) = self.next_offer(member, restart, effects) {
             let event = Event::Updated(self.room(), self.subscription(member), Box::new(offer));
             tell(effects, self.own(member), event);

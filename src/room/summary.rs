@@ -258,6 +258,8 @@ pub struct ParticipantSummary {
     pub who: Identity,
     /// A placeholder.
     pub dummy: bool,
+    /// Of another server.
+    pub remote: bool,
     /// Whether its peer connection is up.
     pub publisher: bool,
     /// Whether it is talking; only of publishers whose audio has its level.

@@ -149,6 +149,7 @@ impl World {
                 shards,
                 signals: SIGNALS,
                 sockets: vec![shard_address(id)],
+                remote_ports: vec![],
                 advertised: vec![shard_address(id)],
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,

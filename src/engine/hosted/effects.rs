@@ -80,7 +80,9 @@ impl HostedRoom {
                     if let Some(peer) = self.peers.take(member.0) {
                         peer.close(turn);
                     }
+                    self.close_remote(turn, member);
                 }
+                Effect::OpenRemote { member, port, srtp } => self.open_remote(turn, member, port, srtp.as_ref()),
                 Effect::SetStream { stream, member, media } => self.set_stream(turn, stream, member, media),
                 Effect::WatchTalking { stream, rule } => {
                     if let Some(stream) = self.streams.get_mut(stream.0) {
@@ -162,8 +164,10 @@ impl HostedRoom {
             Some(stream) => stream.agree(media),
             None => {
                 // A peer that could not be opened is lost already, and its m-lines with it.
-                let Some(peer) = self.peers.get_mut(member.0) else { return };
-                peer.streams.push(id);
+                let remote = self.remotes.get_mut(member.0).map(|remote| &mut remote.streams);
+                let peer = self.peers.get_mut(member.0).map(|peer| &mut peer.streams);
+                let Some(streams) = peer.or(remote) else { return };
+                streams.push(id);
                 self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
             }
         }
@@ -192,6 +196,9 @@ impl HostedRoom {
             if let Some(leg) = self.legs.get_mut(leg.0) {
                 leg.set_source(None);
             }
+        }
+        if let Some(remote) = self.remotes.get_mut(stream.member.0) {
+            remote.streams.retain(|&of| of != id);
         }
         if let Some(peer) = self.peers.get_mut(stream.member.0) {
             peer.streams.retain(|&of| of != id);
@@ -236,6 +243,9 @@ impl HostedRoom {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         stream.keyframes.want();
         let member = stream.member;
+        if self.ask_remote(turn, id) {
+            return;
+        }
         self.send_keyframe_request(turn, id);
         self.rearm(turn, member);
     }

@@ -5,6 +5,7 @@ mod effects;
 mod forwarders;
 mod receive;
 mod release;
+mod remote;
 mod repair;
 mod reports;
 
@@ -20,6 +21,7 @@ use super::forwarder::Forwarder;
 use super::index::PeerKey;
 use super::leg::Leg;
 use super::peer::Peer;
+use super::remote::Remote;
 use super::stream::Stream;
 use super::turn::Turn;
 
@@ -31,6 +33,7 @@ pub struct HostedRoom {
     streams: Table<Stream>,
     legs: Table<Leg>,
     forwarders: Table<Forwarder>,
+    remotes: Table<Remote>,
     /// Streams that got packets in this turn.
     touched_streams: Vec<StreamId>,
     /// Peers with something in their outbox.
@@ -51,6 +54,7 @@ impl HostedRoom {
             streams: Table::default(),
             legs: Table::default(),
             forwarders: Table::default(),
+            remotes: Table::default(),
             touched_streams: Vec::new(),
             touched_peers: Vec::new(),
             forwarding: Vec::new(),
@@ -94,9 +98,12 @@ impl HostedRoom {
         &mut self,
         turn: &mut Turn<'_>,
         secret: Option<&str>,
-        request: Administration,
+        mut request: Administration,
         reply: impl FnOnce(&mut Turn<'_>, Reply),
     ) {
+        if let Err(refusal) = HostedRoom::find_port(turn, &mut request) {
+            return reply(turn, Reply::Refused(refusal));
+        }
         if let Some(refusal) = self.unreachable(turn, &request) {
             return reply(turn, Reply::Refused(refusal));
         }

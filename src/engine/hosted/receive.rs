@@ -176,7 +176,7 @@ impl HostedRoom {
     }
 
     /// Admits a packet of a layer by its own number.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         turn: &mut Turn<'_>,
         (id, layer): (StreamId, usize),
@@ -480,7 +480,7 @@ fn extension<'a>(packet: &Packet<'a>, id: Option<u8>) -> Option<&'a [u8]> {
     packet.extensions().find(|(ext, _)| *ext == id).map(|(_, value)| value)
 }
 
-fn unopened(error: SrtpError) -> DropReason {
+pub(super) fn unopened(error: SrtpError) -> DropReason {
     match error {
         SrtpError::Replay => DropReason::SrtpReplay,
         SrtpError::TooManyStreams => DropReason::SrtpTooManySources,

@@ -19,7 +19,7 @@ use crate::wire::janus::videoroom::event::{
 use crate::wire::janus::videoroom::forward::Legacy as Rtp;
 use crate::wire::janus::videoroom::forward::{Forwarded, Forwarder, Forwarders, Forwarding, Made as New, Stopped};
 use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
-use crate::wire::janus::videoroom::remote::{Remote, Remotized};
+use crate::wire::janus::videoroom::remote::{Remote, RemoteAdded, Remotized};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
 use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription, Switched};
 use crate::wire::janus::videoroom::{Id, Object, PACKAGE};
@@ -95,6 +95,11 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         }
         Reply::Remotized(room, feed, remote_id) => remotized(name, room, feed, Some(remote_id), None),
         Reply::Unremotized(room, feed) => remotized(name, room, feed, None, None),
+        Reply::RemoteAdded { room, id, port } => {
+            let (room, id) = (Id(&room.0), Id(&id.0));
+            plain(name, &RemoteAdded { videoroom: "success", room, id, port: *port, rtcp_port: *port })
+        }
+        Reply::RemoteDone => plain(name, &Done { videoroom: "success" }),
         Reply::Remotes(room, feed, remotes) => remotized(name, room, feed, None, Some(remotes)),
         Reply::ForwardStopped(room, feed, stream_id) => {
             let (room, publisher_id) = (Id(&room.0), Id(&feed.0));
@@ -369,8 +374,8 @@ fn new_forwarders(new: &command::Forwarding) -> New<'static> {
 }
 
 fn participant(participant: &ParticipantSummary) -> Participant<'_> {
-    let ParticipantSummary { who, dummy, publisher, talking } = participant;
-    Participant { who: identity(who), dummy: *dummy, publisher: *publisher, talking: *talking }
+    let ParticipantSummary { who, dummy, remote, publisher, talking } = participant;
+    Participant { who: identity(who), dummy: *dummy, remote: *remote, publisher: *publisher, talking: *talking }
 }
 
 fn listed(summary: &RoomSummary) -> Listed<'_> {

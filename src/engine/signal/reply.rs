@@ -101,7 +101,9 @@ impl SignalEngine {
                 | Reply::ForwardStopped(..)
                 | Reply::Remotized(..)
                 | Reply::Unremotized(..)
-                | Reply::Remotes(..)),
+                | Reply::Remotes(..)
+                | Reply::RemoteAdded { .. }
+                | Reply::RemoteDone),
             ) => {
                 self.finish_with(now, exchange, &reply);
             }

@@ -9,15 +9,17 @@ use crate::room::allowed::AllowList;
 use crate::room::codec::Codec;
 use crate::room::command;
 use crate::room::forward;
+use crate::room::media::ExtensionIds;
 use crate::room::playout;
+use crate::room::remote::{AddRemote, RemoteStream, UpdateRemote};
 use crate::room::remotization::Remotize;
 use crate::room::spec::{DummyStream, RoomSpec, raised};
-use crate::wire::janus::field::Fields;
+use crate::wire::janus::field::{FieldError, Fields};
 use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::forward::{self as wire, Forward, StopForward};
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
-use crate::wire::janus::videoroom::remote::PublishRemotely;
+use crate::wire::janus::videoroom::remote::{PublishRemotely, RemoteLine};
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room::Create;
 use crate::wire::janus::videoroom::subscriber::{self, Feeds, Switch};
@@ -208,6 +210,21 @@ pub(super) fn administration(
         Deed::StopForward(StopForward { feed, stream_id }) => command::Administration::StopForward { feed, stream_id },
         Deed::Remotize(wish) => command::Administration::Remotize(remotize(&wish, targets)?),
         Deed::Unremotize(feed, remote_id) => command::Administration::Unremotize { feed, remote_id: remote_id.into() },
+        Deed::AddRemote(wish) => command::Administration::AddRemote(Box::new(AddRemote {
+            streams: wish.streams.iter().map(remote_stream).collect(),
+            id: wish.id,
+            display: wish.display.map(Box::from),
+            metadata: wish.metadata.map(metadata),
+            port: wish.port.unwrap_or_default(),
+            srtp: wish.srtp.as_ref().map(srtp_key),
+        })),
+        Deed::UpdateRemote(wish) => command::Administration::UpdateRemote(Box::new(UpdateRemote {
+            streams: wish.streams.iter().map(remote_stream).collect(),
+            id: wish.id.ok_or(FieldError::Missing("id"))?,
+            display: wish.display.map(Box::from),
+            metadata: wish.metadata.map(metadata),
+        })),
+        Deed::RemoveRemote(feed) => command::Administration::RemoveRemote(feed),
         Deed::ListRemotes(feed) => command::Administration::ListRemotes(feed),
     };
     Ok((room, secret.map(Box::from), administration))
@@ -244,6 +261,30 @@ fn remotize(wish: &PublishRemotely<'_>, rule: &TargetRule) -> Result<Remotize, P
         rtcp_port: wish.rtcp_port,
         srtp: wish.srtp.as_ref().map(srtp_key),
     })
+}
+
+/// A line of a publisher of another server; a codec that is not known here is none.
+fn remote_stream(line: &RemoteLine<'_>) -> RemoteStream {
+    let is_video = line.kind == "video";
+    let codec = line.codec.and_then(Codec::from_janus).filter(|codec| codec.is_video() == is_video);
+    RemoteStream {
+        mid: Some(line.mid),
+        mindex: line.mindex,
+        codec: codec.filter(|_| !line.disabled && line.kind != "data"),
+        is_video,
+        description: line.description.map(Box::from),
+        stereo: line.stereo,
+        fec: line.fec,
+        dtx: line.dtx,
+        h264_profile: line.h264_profile.map(Box::from),
+        vp9_profile: line.vp9_profile.map(Box::from),
+        extensions: ExtensionIds {
+            audio_level: line.audiolevel_ext_id,
+            orientation: line.videoorient_ext_id,
+            playout_delay: line.playoutdelay_ext_id,
+            ..ExtensionIds::default()
+        },
+    }
 }
 
 fn srtp_key(srtp: &wire::Srtp) -> forward::SrtpKey {

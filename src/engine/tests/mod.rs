@@ -6,6 +6,7 @@ mod exchange;
 mod forwarding;
 mod link;
 mod order;
+mod remote;
 mod repair;
 mod sources;
 
@@ -82,6 +83,7 @@ impl World {
             shards: 1,
             signals: 1,
             sockets: vec![([127, 0, 0, 1], 20_000).into()],
+            remote_ports: vec![21_000],
             advertised: vec![([127, 0, 0, 1], 20_000).into()],
             handshakes: Box::new(Scripted::default()),
             peer_timeout: Duration::from_secs(100_000),

@@ -8,6 +8,7 @@ mod forwarding;
 mod model;
 mod multistream;
 mod publishing;
+mod remote;
 mod subscribing;
 
 use rand_chacha::ChaCha20Rng;
@@ -280,6 +281,7 @@ fn line(effect: &Effect) -> String {
         }
         Effect::OverrideDelay { leg, delay: None } => format!("leg {} says its publisher's delay", leg.0),
         Effect::RemoveLeg(leg) => format!("remove leg {}", leg.0),
+        Effect::OpenRemote { member, port, .. } => format!("open remote {} at {port}", member.0),
         Effect::AddForwarder { forwarder, .. } => format!("add forwarder {}", forwarder.0),
         Effect::RouteForwarder { forwarder, source: Some(stream) } => {
             format!("forwarder {} from {}", forwarder.0, stream.0)

@@ -139,6 +139,7 @@ impl Tables {
                 }
                 Effect::RemoveLeg(leg) => assert!(self.legs.remove(leg).is_some()),
                 Effect::RequestKeyframe(stream) => assert!(self.streams.contains_key(stream)),
+                Effect::OpenRemote { member, .. } => assert!(self.peers.insert(*member), "opened twice"),
                 Effect::AddForwarder { forwarder, .. } => {
                     assert!(self.forwarders.insert(*forwarder, None).is_none(), "added twice");
                 }

@@ -7,7 +7,7 @@ use super::Id;
 use super::error::RequestError;
 use super::forward::{Forward, StopForward};
 use super::publisher::parse_mid;
-use super::remote::{self, PublishRemotely};
+use super::remote::{self, PublishRemotely, RemotePublisher};
 use super::request::Request;
 use super::room::{filled, required_room, small, strings};
 use crate::id::{FeedId, RoomId};
@@ -57,6 +57,12 @@ pub enum Deed<'v> {
     Unremotize(FeedId, &'v str),
     /// `listremotes`
     ListRemotes(FeedId),
+    /// `add_remote_publisher`
+    AddRemote(RemotePublisher<'v>),
+    /// `update_remote_publisher`
+    UpdateRemote(RemotePublisher<'v>),
+    /// `remove_remote_publisher`
+    RemoveRemote(FeedId),
 }
 
 impl<'v> Administration<'v> {
@@ -82,6 +88,9 @@ impl<'v> Administration<'v> {
                 let (feed, remote_id) = remote::parse_unpublish(body)?;
                 Deed::Unremotize(feed, remote_id)
             }
+            Request::AddRemotePublisher => Deed::AddRemote(RemotePublisher::parse(body)?),
+            Request::UpdateRemotePublisher => Deed::UpdateRemote(RemotePublisher::parse_update(body)?),
+            Request::RemoveRemotePublisher => Deed::RemoveRemote(remote::parse_remove(body)?),
             Request::ListRemotes => Deed::ListRemotes(remote::parse_list(body)?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };

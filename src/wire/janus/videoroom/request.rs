@@ -38,6 +38,12 @@ pub enum Request {
     UnpublishRemotely,
     /// `listremotes`; documented as `list_remotes`.
     ListRemotes,
+    /// `add_remote_publisher`
+    AddRemotePublisher,
+    /// `update_remote_publisher`
+    UpdateRemotePublisher,
+    /// `remove_remote_publisher`
+    RemoveRemotePublisher,
     /// `join`
     Join,
     /// `joinandconfigure`
@@ -66,7 +72,7 @@ pub enum Request {
 
 const REQUEST: &[Field] = &[Field::required("request", Kind::Text)];
 
-const NAMES: [(&str, Request); 28] = [
+const NAMES: [(&str, Request); 31] = [
     ("create", Request::Create),
     ("edit", Request::Edit),
     ("destroy", Request::Destroy),
@@ -83,6 +89,9 @@ const NAMES: [(&str, Request); 28] = [
     ("publish_remotely", Request::PublishRemotely),
     ("unpublish_remotely", Request::UnpublishRemotely),
     ("listremotes", Request::ListRemotes),
+    ("add_remote_publisher", Request::AddRemotePublisher),
+    ("update_remote_publisher", Request::UpdateRemotePublisher),
+    ("remove_remote_publisher", Request::RemoveRemotePublisher),
     ("join", Request::Join),
     ("joinandconfigure", Request::JoinAndConfigure),
     ("configure", Request::Configure),
@@ -135,6 +144,9 @@ impl Request {
                 | PublishRemotely
                 | UnpublishRemotely
                 | ListRemotes
+                | AddRemotePublisher
+                | UpdateRemotePublisher
+                | RemoveRemotePublisher
         )
     }
 

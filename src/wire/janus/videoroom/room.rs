@@ -319,6 +319,9 @@ pub struct Participant<'a> {
     /// A placeholder.
     #[serde(skip_serializing_if = "is_false")]
     pub dummy: bool,
+    /// Of another server.
+    #[serde(skip_serializing_if = "is_false")]
+    pub remote: bool,
     /// Whether its peer connection is up.
     pub publisher: bool,
     /// Whether it is talking; only of publishers whose audio has its level.
