@@ -4,10 +4,12 @@
 use crate::affinity::{self, Plan};
 use crate::interface;
 use crate::rooms::RoomTable;
+use crate::rooms_file::RoomsFile;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
 use portunus::engine::signal::Network;
+use portunus::engine::signal::target::TargetRule;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -84,6 +86,14 @@ pub struct Config {
     pub string_ids: bool,
     /// Key of room creation.
     pub admin_key: Option<String>,
+    /// Whether forwarding needs that key too.
+    pub lock_rtp_forward: bool,
+    /// Ports of each shard for publishers of other servers.
+    pub remote_ports: u8,
+    /// The first of them.
+    pub remote_port: u16,
+    /// Where clients may have us send.
+    pub targets: TargetRule,
     /// Silence that ends a peer.
     pub peer_timeout: Duration,
     /// Losses in a second that make a link slow; 0 is never.
@@ -96,6 +106,8 @@ pub struct Config {
     pub dscp: u8,
     /// The rooms to begin with.
     pub rooms: Vec<RoomSpec>,
+    /// Where permanent rooms are written, and what is there.
+    pub rooms_file: Option<(PathBuf, RoomsFile)>,
     /// The same as a file would say it, without secrets.
     shown: Settings,
 }
@@ -143,7 +155,14 @@ impl Config {
         let tls = tls(&all)?;
         let string_ids = all.string_ids.unwrap_or_default();
         let rooms = all.room.get_or_insert_with(|| vec![RoomTable::demo(string_ids)]);
-        let rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
+        let mut rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
+        let rooms_file = match all.rooms_file.clone() {
+            Some(path) => {
+                let file = RoomsFile::read(&path, &mut rooms, string_ids);
+                Some((path, file.map_err(|sentence| ConfigError::Value("rooms_file", sentence))?))
+            }
+            None => None,
+        };
 
         let signals = all.signals.unwrap_or_default();
         if !(1..=SIGNALS_MAX).contains(&signals) {
@@ -191,6 +210,24 @@ impl Config {
         if enforce_cors && allow_origin.is_none() {
             return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
         }
+        let remote_ports = all.remote_ports.unwrap_or_default();
+        let remote_port = all.remote_port.unwrap_or_default();
+        if media.len() + usize::from(remote_ports) > MEDIA_ADDRESSES_MAX {
+            let sentence = format!("{remote_ports} are too many: a shard has {MEDIA_ADDRESSES_MAX} sockets");
+            return Err(ConfigError::Value("remote_ports", sentence));
+        }
+        let last = u16::from(remote_ports).saturating_mul(u16::from(shards)).saturating_sub(1);
+        if remote_port == 0 || remote_port.checked_add(last).is_none() {
+            let sentence = format!("the ports of {shards} shards do not fit behind {remote_port}");
+            return Err(ConfigError::Value("remote_port", sentence));
+        }
+        let networks = all.forward_allow.clone().unwrap_or_default();
+        let allowed = networks.iter().map(|network| network.parse()).collect::<Result<_, _>>();
+        let allowed = allowed.map_err(|sentence| ConfigError::Value("forward_allow", sentence))?;
+        let lock_rtp_forward = all.lock_rtp_forward.unwrap_or_default();
+        if lock_rtp_forward && all.admin_key.is_none() {
+            return Err(ConfigError::Value("lock_rtp_forward", "admin_key says what the key is".into()));
+        }
         let log = all.log.clone().unwrap_or_default();
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
@@ -236,6 +273,10 @@ impl Config {
             enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),
             string_ids,
+            lock_rtp_forward,
+            remote_ports,
+            remote_port,
+            targets: TargetRule { allowed },
             admin_key: secret("admin_key", &mut all.admin_key)?,
             peer_timeout: Duration::from_secs(peer_timeout),
             slowlink_threshold: all.slowlink_threshold.unwrap_or_default(),
@@ -243,6 +284,7 @@ impl Config {
             coalesce: Duration::from_micros(coalesce),
             dscp,
             rooms,
+            rooms_file,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
         })
     }
@@ -393,6 +435,10 @@ mod tests {
             ("shards = 0", "shards"),
             ("signals = 0", "signals"),
             ("signals = 17", "signals"),
+            ("forward_allow = [\"10.0.0.0/33\"]", "forward_allow"),
+            ("lock_rtp_forward = true", "lock_rtp_forward"),
+            ("remote_ports = 200", "remote_ports"),
+            ("remote_ports = 20\nshards = 1\nmedia_ip = [\"127.0.0.1\"]\nremote_port = 65530", "remote_port"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),

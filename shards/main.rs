@@ -17,6 +17,7 @@ mod media;
 mod ring;
 mod rlimit;
 mod rooms;
+mod rooms_file;
 mod settings;
 mod signal;
 mod socket;
@@ -108,15 +109,20 @@ fn serve(config: Config) -> Result<(), StartError> {
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
     for (shard, (post, &cpu)) in (0..shards).zip(media_posts.into_iter().zip(&config.plan.media)) {
-        let sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
+        let mut sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
         if shard == 0 {
             socket::warn_of_small_buffers(&sockets.sockets[0]);
         }
         advertised.push(config.advertised(&sockets.addresses));
+        let first = config.remote_port + u16::from(config.remote_ports) * u16::from(shard);
+        let remote_ports: Vec<u16> = (0..config.remote_ports).map(|n| first + u16::from(n)).collect();
+        sockets.sockets.extend(socket::bind_everywhere(&remote_ports, config.dscp)?);
         let engine = MediaConfig {
             shard: ShardId(shard),
             shards,
             signals: signals_count,
+            sockets: sockets.addresses.clone(),
+            remote_ports,
             advertised: advertised[usize::from(shard)].clone(),
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
@@ -126,6 +132,8 @@ fn serve(config: Config) -> Result<(), StartError> {
         };
         parts.push(media::MediaParts { cpu, clock, coalesce: config.coalesce, config: engine, sockets, post });
     }
+    let clerks = config.rooms_file.map(|(path, file)| file.serve(path, signals_count)).transpose();
+    let mut clerks = clerks.map_err(StartError::Thread)?.map(Vec::into_iter);
     // Everything is bound before the first thread runs.
     for parts in parts {
         media::spawn(parts).map_err(StartError::Thread)?;
@@ -154,6 +162,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             next: next.take().unwrap_or_default(),
             drain: drained,
             banner: banner.take(),
+            clerk: clerks.as_mut().and_then(Iterator::next),
             config: SignalConfig {
                 id: SignalId(signal),
                 signals: signals_count,
@@ -173,9 +182,12 @@ fn serve(config: Config) -> Result<(), StartError> {
                 log_level: log::level(&config.log),
                 slowlink_threshold: config.slowlink_threshold,
                 admin_key: config.admin_key.clone(),
+                lock_rtp_forward: config.lock_rtp_forward,
+                targets: config.targets.clone(),
                 server_name: config.server_name.clone(),
                 string_ids: config.string_ids,
                 rooms: std::mem::take(&mut rooms),
+                rooms_file: clerks.is_some(),
                 page: PAGE,
                 connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)) / usize::from(signals_count),
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),

@@ -143,6 +143,26 @@ pub struct Settings {
     /// Key that creating a room needs
     #[arg(long, value_name = "KEY", env = "PORTUNUS_ADMIN_KEY", hide_env_values = true, global = true)]
     pub admin_key: Option<String>,
+    /// Forwarding RTP needs the admin key too [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_LOCK_RTP_FORWARD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub lock_rtp_forward: Option<bool>,
+    /// Network that RTP may be forwarded to besides public addresses, such as 10.1.0.0/16; repeatable
+    #[arg(long, value_name = "CIDR", env = "PORTUNUS_FORWARD_ALLOW", value_delimiter = ',', global = true)]
+    pub forward_allow: Option<Vec<String>>,
+    /// UDP ports of each media shard for publishers of other servers, one each [default: 0]
+    #[arg(long, value_name = "N", env = "PORTUNUS_REMOTE_PORTS", global = true)]
+    pub remote_ports: Option<u8>,
+    /// The first of these ports; those of the other shards follow [default: 21000]
+    #[arg(long, value_name = "PORT", env = "PORTUNUS_REMOTE_PORT", global = true)]
+    pub remote_port: Option<u16>,
     /// Seconds without an authenticated check after which a peer is dropped [default: 15]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
     pub peer_timeout: Option<u64>,
@@ -158,6 +178,9 @@ pub struct Settings {
     /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
     #[arg(long, value_name = "DSCP", env = "PORTUNUS_DSCP", global = true)]
     pub dscp: Option<u8>,
+    /// File that permanent rooms are kept in, over those of the configuration
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_ROOMS_FILE", global = true)]
+    pub rooms_file: Option<PathBuf>,
     /// Rooms, in the file only.
     #[arg(skip)]
     pub room: Option<Vec<RoomTable>>,
@@ -199,11 +222,16 @@ impl Settings {
             server_name: self.server_name.or(those.server_name),
             string_ids: self.string_ids.or(those.string_ids),
             admin_key: self.admin_key.or(those.admin_key),
+            lock_rtp_forward: self.lock_rtp_forward.or(those.lock_rtp_forward),
+            forward_allow: self.forward_allow.or(those.forward_allow),
+            remote_ports: self.remote_ports.or(those.remote_ports),
+            remote_port: self.remote_port.or(those.remote_port),
             peer_timeout: self.peer_timeout.or(those.peer_timeout),
             slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
+            rooms_file: self.rooms_file.or(those.rooms_file),
             room: self.room.or(those.room),
         }
     }
@@ -224,6 +252,9 @@ impl Settings {
             enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
+            lock_rtp_forward: Some(false),
+            remote_ports: Some(0),
+            remote_port: Some(21_000),
             peer_timeout: Some(15),
             slowlink_threshold: Some(0),
             srtp_profiles: Some(profiles.map(Into::into).into()),

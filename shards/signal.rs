@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::fault::{StartError, fatal};
 use crate::log::Log;
 use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
+use crate::rooms_file::Clerk;
 use crate::tcp::{Connection, Listener, Step, Wake};
 use futures_lite::FutureExt;
 use futures_lite::future::or;
@@ -63,6 +64,8 @@ pub struct SignalParts {
     pub next: Vec<async_channel::Sender<()>>,
     /// A message here drains the shard.
     pub drain: async_channel::Receiver<()>,
+    /// The way to the rooms file, if there is one.
+    pub clerk: Option<Clerk>,
     /// Printed when clients may come.
     pub banner: Option<String>,
 }
@@ -91,11 +94,13 @@ pub fn spawn(
 
 /// The life of a shard: rooms are made, clients come, then a drain.
 async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts { clock, config, bound, bound_for_operators, log, end, turn, next, drain, banner, .. } = parts;
+    let SignalParts { clock, config, bound, bound_for_operators, log, end, turn, next, drain, banner, clerk, .. } =
+        parts;
     let SignalEnd { post, relays, heard } = end;
-    let desk = Rc::new(Desk::new(config, post, relays, clock, log));
+    let desk = Rc::new(Desk::new(config, post, relays, clock, log, clerk));
     spawn_local(carry_mail(desk.clone(), heard)).detach();
     spawn_local(keep_time(desk.clone())).detach();
+    spawn_local(hear_of_rooms(desk.clone())).detach();
 
     let serving = async {
         let ready = async {
@@ -156,6 +161,7 @@ struct Desk {
     relays: RefCell<RelayPost>,
     clock: Clock,
     log: Log,
+    clerk: Option<Clerk>,
     /// By connection: wakes the task that writes.
     writers: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
     /// Until when the timer task sleeps, and what wakes it earlier.
@@ -166,13 +172,21 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock, log: Log) -> Desk {
+    fn new(
+        config: SignalConfig,
+        post: SignalPost,
+        relays: RelayPost,
+        clock: Clock,
+        log: Log,
+        clerk: Option<Clerk>,
+    ) -> Desk {
         let desk = Desk {
             engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
             post: RefCell::new(post),
             relays: RefCell::new(relays),
             clock,
             log,
+            clerk,
             writers: RefCell::default(),
             timer_at: Cell::new(Mono(0)),
             timer: Wake::default(),
@@ -187,6 +201,12 @@ impl Desk {
         let now = self.clock.read().now;
         let mut engine = self.engine.borrow_mut();
         let result = call(&mut engine, now);
+        while let Some((ticket, what)) = engine.poll_permanent() {
+            if !self.clerk.as_ref().is_some_and(|clerk| clerk.hand_in(ticket, what)) {
+                warn!("a room is not permanent: too many wait for the disk");
+                engine.handle_permanent(now, ticket, false);
+            }
+        }
         let mut post = self.post.borrow_mut();
         // A refused command may lead to another one; what is too much for one call is done after the next.
         for _ in 0..LANE_DEPTH {
@@ -311,6 +331,14 @@ async fn carry_mail(desk: Rc<Desk>, heard: async_channel::Receiver<()>) {
         }
         door.rise();
         yield_if_needed().await;
+    }
+}
+
+/// What came of rooms that were to be written down.
+async fn hear_of_rooms(desk: Rc<Desk>) {
+    let Some(outcomes) = desk.clerk.as_ref().map(|clerk| clerk.outcomes.clone()) else { return };
+    while let Ok((ticket, is_written)) = outcomes.recv().await {
+        desk.guarded("a permanent room", |engine, now| engine.handle_permanent(now, ticket, is_written));
     }
 }
 

@@ -44,6 +44,12 @@ pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
 pub const TOKEN_BYTES_MAX: usize = 1024;
 /// Tokens that the Admin API stores: with their longest texts under 32 MiB a signalling shard.
 pub const STORED_TOKENS_MAX: usize = 16 * 1024;
+/// RTP forwarders of one room. Each costs what a subscriber's m-line does, and nobody answers for its receiver.
+pub const FORWARDERS_PER_ROOM_MAX: usize = 256;
+/// Publishers of one room that are shown to other servers, each time. Each has a forwarder for every m-line.
+pub const REMOTIZATIONS_PER_ROOM_MAX: usize = 64;
+/// A publisher of another server that has been silent for so long may come from elsewhere.
+pub const REMOTE_SILENCE: Duration = Duration::from_secs(5);
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 

@@ -328,3 +328,50 @@ fn a_certificate_that_cannot_be_used_is_an_error_that_names_the_setting() {
     let said = failure(&["--tls-cert", this, "--tls-key", this]);
     assert!(said.contains("--tls-cert ") || said.contains("--tls-key "), "{said}");
 }
+
+/// A session, and requests to the VideoRoom in it.
+fn room_requests(server: &Server) -> impl FnMut(Value) -> Value + use<> {
+    let mut http = server.http();
+    let session = &http.ask("/janus", json!({"janus":"create","transaction":"1"}))["data"]["id"];
+    let path = format!("/janus/{session}");
+    let attach = json!({"janus":"attach","transaction":"2","plugin":"janus.plugin.videoroom"});
+    let path = format!("{path}/{}", http.ask(&path, attach)["data"]["id"]);
+    move |body| http.ask(&path, json!({"janus":"message","transaction":"3","body":body}))["plugindata"]["data"].take()
+}
+
+#[test]
+fn permanent_rooms_survive_a_kill_and_others_do_not() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rooms-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("rooms.toml");
+    let flags = ["--rooms-file", path.to_str().unwrap(), "--signals", "2"];
+    let server = Server::start(&flags);
+    let mut ask = room_requests(&server);
+    for (request, permanent) in [
+        (json!({"request":"create","room":1,"permanent":true,"secret":"s","allowed":["t"],"videocodec":"h264"}), true),
+        (json!({"request":"create","room":2}), false),
+        (json!({"request":"create","room":3,"permanent":true}), true),
+        (json!({"request":"edit","room":1,"secret":"s","new_description":"kept","permanent":true}), true),
+        (json!({"request":"destroy","room":3,"permanent":true}), true),
+        (json!({"request":"destroy","room":1234,"permanent":true}), true),
+    ] {
+        assert_eq!(ask(request)["permanent"], permanent);
+    }
+    drop(server); // by SIGKILL
+
+    let server = Server::start(&flags);
+    let mut ask = room_requests(&server);
+    let list = ask(json!({"request":"list"}))["list"].take();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    let shown = ["room", "description", "videocodec"].map(|key| list[0][key].clone());
+    assert_eq!(shown, [json!(1), json!("kept"), json!("h264")]);
+    let allowed = ask(json!({"request":"allowed","action":"enable","room":1,"secret":"s"}));
+    assert_eq!(allowed["allowed"], json!(["t"]));
+
+    // A disk that does not take it is an answer.
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(
+        ask(json!({"request":"create","room":9,"permanent":true})),
+        json!({"videoroom":"created","room":9,"permanent":false})
+    );
+}

@@ -12,11 +12,13 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slab::Slab;
 
 use super::arena::{SendArena, Transmit};
+use super::forwarder::Receivers;
 use super::hosted::HostedRoom;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
+use super::remote::RemotePorts;
 use super::timer::{Look, Patience, Timers};
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
@@ -39,6 +41,10 @@ pub struct MediaConfig {
     pub shards: u8,
     /// How many signalling shards there are.
     pub signals: u8,
+    /// Where the shard's sockets are bound, in the order of their ids.
+    pub sockets: Vec<SocketAddr>,
+    /// Ports of further sockets, whose ids follow: one for each publisher of another server.
+    pub remote_ports: Vec<u16>,
     /// Addresses that descriptions offer as candidates.
     pub advertised: Vec<SocketAddr>,
     /// DTLS of all peers.
@@ -78,6 +84,9 @@ impl MediaEngine {
             registrar: Registrar::new(config.shard, config.shards),
             desk: Desk {
                 shard: config.shard,
+                receivers: Receivers::new(index.hasher()),
+                remote_ports: RemotePorts::new(config.sockets.len(), &config.remote_ports),
+                sockets: config.sockets,
                 index,
                 timers: Timers::new(config.now.mono),
                 arena: SendArena::new(),
@@ -127,13 +136,16 @@ impl MediaEngine {
             return Verdict::Drop(DropReason::Oversize);
         }
         let protocol = classify(datagram);
+        if usize::from(at.socket.0) >= self.desk.sockets.len() {
+            return self.handle_remote(now, at, received, protocol, datagram, tx);
+        }
         match protocol {
             Protocol::Stun => return self.handle_check(now, at, datagram, tx),
             Protocol::Unknown => return Verdict::Drop(DropReason::Unclassified),
             Protocol::Dtls | Protocol::Rtp | Protocol::Rtcp => {}
         }
         let Some(PeerKey { room, member }) = self.desk.index.by_tuple(at) else {
-            return Verdict::Drop(DropReason::UnknownSource);
+            return self.handle_receiver(now, at, protocol, datagram, tx);
         };
         self.in_room(now, tx, room, |room, turn| match protocol {
             Protocol::Dtls => room.accept_dtls(turn, member, datagram),
@@ -153,6 +165,45 @@ impl MediaEngine {
         let Some((verdict, displaced)) = outcome else { return Verdict::Drop(DropReason::RoomFailed) };
         if let Some(before) = displaced {
             self.in_room(now, tx, before.room, |room, _| room.forget_path(before.member, at));
+        }
+        verdict
+    }
+
+    /// A datagram at a port that is no peers'.
+    fn handle_remote(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        received: Mono,
+        protocol: Protocol,
+        datagram: &mut [u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        let Some(PeerKey { room, member }) = self.desk.remote_ports.of(at.socket) else {
+            return Verdict::Drop(DropReason::UnknownSource);
+        };
+        let accept = |room: &mut HostedRoom, turn: &mut Turn<'_>| {
+            room.accept_remote(turn, member, at, received, protocol, datagram)
+        };
+        self.in_room(now, tx, room, accept).unwrap_or(Verdict::Drop(DropReason::RoomFailed))
+    }
+
+    /// What no peer sends may be RTCP of a forwarder's receiver.
+    fn handle_receiver(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        protocol: Protocol,
+        datagram: &[u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        let mut verdict = Verdict::Drop(DropReason::UnknownSource);
+        if protocol == Protocol::Rtcp {
+            for key in self.desk.receivers.of(at) {
+                let heard =
+                    self.in_room(now, tx, key.room, |room, turn| room.accept_receiver(turn, key.forwarder, datagram));
+                verdict = heard.unwrap_or(Verdict::Drop(DropReason::RoomFailed));
+            }
         }
         verdict
     }
@@ -327,7 +378,7 @@ impl MediaEngine {
             ("ufrags", ufrags as u64),
             ("history_bytes", self.desk.region.used() as u64),
         ];
-        let (mut members, mut finished, mut peers, mut streams, mut legs) = (0, 0, 0, 0, 0);
+        let (mut members, mut finished, mut peers, mut streams, mut legs, mut forwarders) = (0, 0, 0, 0, 0, 0);
         for (_, room) in &self.rooms {
             let held = room.held();
             let rules = room.rules().gauges();
@@ -336,6 +387,7 @@ impl MediaEngine {
             peers += held.peers as u64;
             streams += held.streams as u64;
             legs += held.legs as u64;
+            forwarders += held.forwarders as u64;
         }
         gauges.extend([
             ("members", members),
@@ -343,11 +395,14 @@ impl MediaEngine {
             ("peers", peers),
             ("streams", streams),
             ("legs", legs),
+            ("forwarders", forwarders),
+            ("remote_publishers", self.desk.remote_ports.used() as u64),
         ]);
         let of = &self.desk.counters;
         let mut counters = vec![
             ("packets_received", of.packets_received),
             ("packets_sent", of.packets_sent),
+            ("packets_forwarded", of.packets_forwarded),
             ("probes_received", of.probes_received),
             ("checks_answered", of.checks_answered),
             ("dtls_received", of.dtls_received),
@@ -421,6 +476,8 @@ impl MediaEngine {
         let room = self.rooms.remove(slot as usize);
         self.desk.counters.rooms_failed += 1;
         self.desk.index.remove_room(slot);
+        self.desk.receivers.remove_room(slot);
+        self.desk.remote_ports.release_room(slot);
         self.desk.touched_rooms.retain(|&touched| touched != slot);
         let id = room.id().clone();
         self.by_id.remove(&id);

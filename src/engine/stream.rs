@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::history::History;
 use super::memory::HistoryRegion;
-use crate::id::{LegId, MemberId};
+use crate::id::{ForwarderId, LegId, MemberId};
 use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
 use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
@@ -28,6 +28,8 @@ pub struct Stream {
     pub layers: ArrayVec<Layer, LAYERS_MAX>,
     /// The open legs, dense: read once per turn and layer, changed only by commands.
     pub route: Vec<LegId>,
+    /// The forwarders that it feeds now.
+    pub forwarders: Vec<ForwarderId>,
     /// Wishes for a keyframe.
     pub keyframes: KeyframeRequests,
     /// Its RTP clock against NTP, as its publisher reports it.
@@ -82,6 +84,7 @@ impl Stream {
             media,
             layers,
             route: Vec::new(),
+            forwarders: Vec::new(),
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,

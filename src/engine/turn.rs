@@ -7,10 +7,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::arena::{Lane, SendArena, Transmit};
+use super::forwarder::Receivers;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
+use super::remote::RemotePorts;
 use super::timer::Timers;
 use super::verdict::{DropReason, Drops};
 use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
@@ -75,6 +77,8 @@ pub struct Counters {
     pub sources_rebound: u64,
     /// Handshakes finished.
     pub peers_connected: u64,
+    /// RTP packets sent by forwarders.
+    pub packets_forwarded: u64,
     /// Rooms dropped after a fault of ours.
     pub rooms_failed: u64,
 }
@@ -85,6 +89,12 @@ pub struct Desk {
     pub shard: ShardId,
     /// Peers by path and ufrag.
     pub index: PeerIndex,
+    /// Forwarders by the path of their receivers' RTCP.
+    pub receivers: Receivers,
+    /// What publishers of other servers send to.
+    pub remote_ports: RemotePorts,
+    /// Where the shard's sockets of peers are bound.
+    pub sockets: Vec<SocketAddr>,
     /// When to look at which peer.
     pub timers: Timers<PeerKey>,
     /// This turn's datagrams.

@@ -177,8 +177,8 @@ pub enum Reply {
     Created(RoomId),
     /// To `Destroy`.
     Destroyed(RoomId),
-    /// To `edit`.
-    Edited(RoomId),
+    /// To `edit`; with the room as it is now where that is to be kept.
+    Edited(RoomId, Option<Box<RoomSpec>>),
     /// To `allowed`: the tokens, unless they are not looked at any more.
     Allowed(RoomId, Option<Vec<Box<str>>>),
     /// To `kick`.
@@ -187,8 +187,29 @@ pub enum Reply {
     Moderated,
     /// To `enable_recording`.
     Recording(bool),
-    /// To `listforwarders`: there are none.
-    Forwarders(RoomId),
+    /// To `listforwarders`: those who have any.
+    Forwarders(RoomId, Vec<PublisherForwarders>),
+    /// To `rtp_forward`.
+    Forwarding(Box<Forwarding>),
+    /// To `publish_remotely`.
+    Remotized(RoomId, FeedId, Box<str>),
+    /// To `unpublish_remotely`.
+    Unremotized(RoomId, FeedId),
+    /// To `add_remote_publisher`.
+    RemoteAdded {
+        /// The room.
+        room: RoomId,
+        /// Its id here.
+        id: FeedId,
+        /// Where its media, and what opens the way for our RTCP, are to come.
+        port: u16,
+    },
+    /// To `update_remote_publisher` and `remove_remote_publisher`.
+    RemoteDone,
+    /// To `listremotes`.
+    Remotes(RoomId, FeedId, Vec<RemoteSummary>),
+    /// To `stop_rtp_forward`.
+    ForwardStopped(RoomId, FeedId, u32),
     /// To `Exists`.
     Exists(RoomId, bool),
     /// To `Knock`: it would.
@@ -203,6 +224,9 @@ pub enum Reply {
     Attached(Box<Attached>),
     /// To either `configure` and to `publish`.
     Configured(Box<Configured>),
+    /// To a subscriber's `configure` with `restart` or `update` while an offer is outstanding: nothing is said now, and
+    /// another offer follows the answer.
+    Postponed,
     /// To `unpublish`.
     Unpublished(RoomId),
     /// To a publisher's `leave` (rendered as `leaving: "ok"`).

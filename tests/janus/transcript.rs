@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portunus::engine::signal::{Fate, SignalConfig};
+use portunus::engine::signal::{Fate, Permanent, SignalConfig};
 use portunus::id::{Name, RoomId, ShardId, StreamId};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
@@ -41,6 +41,13 @@ pub fn run(text: &str) -> Result<(), String> {
     let mut transcript = Transcript { world: None, config: SignalConfig::new([7; 32]), known: BTreeMap::new() };
     transcript.known.insert("OFFER".into(), Value::from(OFFER));
     transcript.known.insert("LEVELS".into(), Value::from(OFFER.replace("a=mid:0\r\n", LEVELS)));
+    // Renegotiated: another video line, the video given up, and ICE begun again.
+    let video = OFFER.find("m=video").map(|at| &OFFER[at..]).unwrap();
+    let more = video.replace("a=mid:1", "a=mid:2");
+    transcript.known.insert("MORE".into(), Value::from(format!("{OFFER}{more}").replace("BUNDLE 0 1", "BUNDLE 0 1 2")));
+    let less = video.replace("a=sendonly", "a=inactive");
+    transcript.known.insert("LESS".into(), Value::from(OFFER.replace(video, &less)));
+    transcript.known.insert("RESTARTED".into(), Value::from(OFFER.replace("a=ice-ufrag:abcd", "a=ice-ufrag:efgh")));
     transcript.known.insert("LONG".into(), Value::from("x".repeat(1 << 19)));
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -183,6 +190,17 @@ impl Transcript {
                     return Err(format!("{name}'s connection is {fate:?}"));
                 }
             }
+            ["disk", state @ ("works" | "fails")] => self.world().disk_works = *state == "works",
+            ["written", wanted @ ..] => {
+                let name = |what: &Permanent| match what {
+                    Permanent::Keep(spec) => format!("+{}:{}", spec.room, spec.description.replace(' ', "_")),
+                    Permanent::Forget(room) => format!("-{room}"),
+                };
+                let written: Vec<String> = self.world().written.drain(..).map(|what| name(&what)).collect();
+                if wanted != ["*"] && written != wanted {
+                    return Err(format!("written: {written:?}"));
+                }
+            }
             ["connect"] => self.world().upgrade(name),
             ["disconnect"] => self.world().disconnect(name),
             ["drain"] => {
@@ -247,6 +265,11 @@ impl Transcript {
             "token_auth" => self.config.token_auth = value == "true",
             "token_auth_secret" => self.config.token_auth_secret = Some(value.into()),
             "admin_key" => self.config.admin_key = Some(value.into()),
+            "lock_rtp_forward" => self.config.lock_rtp_forward = value == "true",
+            "forward_allow" => {
+                let network = value.parse().map_err(|_| String::from("not a network"))?;
+                self.config.targets.allowed.push(network);
+            }
             "string_ids" => self.config.string_ids = value == "true",
             "reclaim_session_timeout" => {
                 self.config.reclaim_session_timeout = Duration::from_secs(number()?);
@@ -254,6 +277,7 @@ impl Transcript {
             "session_timeout" => self.config.session_timeout = Duration::from_secs(number()?),
             "handles_max" => self.config.handles_max = usize::try_from(number()?).unwrap(),
             "sessions_max" => self.config.sessions_max = usize::try_from(number()?).unwrap(),
+            "rooms_file" => self.config.rooms_file = value == "true",
             "shards" => self.config.shards = u8::try_from(number()?).unwrap(),
             "room" if self.config.string_ids => {
                 self.config.rooms.push(RoomSpec::new(RoomId(Name::Text(value.into()))));

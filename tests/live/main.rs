@@ -1,6 +1,6 @@
 //! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
 //! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
-//! Needs node 18, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
+//! Needs node 18, ffmpeg, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
 //! /usr/bin/firefox-esr); `tests/run` installs them.
 
 use std::fs::{self, File};
@@ -240,6 +240,11 @@ fn one_connection_shows_whatever_it_is_switched_and_updated_to() {
 #[test]
 fn media_go_on_through_ice_restarts_and_m_lines_that_come_and_go() {
     Server::start("restart", &[]).plays("restart", &[]);
+}
+
+#[test]
+fn ffmpeg_decodes_what_is_forwarded_to_it_in_the_clear_and_sealed() {
+    Server::start("forward", &["--forward-allow", "127.0.0.1"]).plays("forward", &[]);
 }
 
 #[test]

@@ -148,6 +148,8 @@ impl World {
                 shard: ShardId(id),
                 shards,
                 signals: SIGNALS,
+                sockets: vec![shard_address(id)],
+                remote_ports: vec![],
                 advertised: vec![shard_address(id)],
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,

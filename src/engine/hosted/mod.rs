@@ -2,11 +2,15 @@
 //! decides, this carries out. A fault in here is caught at the one place that calls in, and buries this room alone.
 
 mod effects;
+mod forwarders;
 mod inspect;
 mod receive;
 mod release;
+mod remote;
 mod repair;
 mod reports;
+
+use std::ops::Range;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
 use crate::room::command::{Administration, Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
@@ -14,9 +18,11 @@ use crate::room::error::RoomError;
 use crate::room::room::Room;
 use crate::time::Mono;
 
+use super::forwarder::Forwarder;
 use super::index::PeerKey;
 use super::leg::Leg;
 use super::peer::Peer;
+use super::remote::Remote;
 use super::stream::Stream;
 use super::timer::Patience;
 use super::turn::Turn;
@@ -28,10 +34,14 @@ pub struct HostedRoom {
     peers: Table<Peer>,
     streams: Table<Stream>,
     legs: Table<Leg>,
+    forwarders: Table<Forwarder>,
+    remotes: Table<Remote>,
     /// Streams that got packets in this turn.
     touched_streams: Vec<StreamId>,
     /// Peers with something in their outbox.
     touched_peers: Vec<MemberId>,
+    /// What of the turn goes to forwarders: streams, encodings and ranges of their packets.
+    forwarding: Vec<(StreamId, usize, Range<u64>)>,
     /// Releases so far.
     releases: usize,
 }
@@ -45,8 +55,11 @@ impl HostedRoom {
             peers: Table::default(),
             streams: Table::default(),
             legs: Table::default(),
+            forwarders: Table::default(),
+            remotes: Table::default(),
             touched_streams: Vec::new(),
             touched_peers: Vec::new(),
+            forwarding: Vec::new(),
             releases: 0,
         }
     }
@@ -87,11 +100,18 @@ impl HostedRoom {
         &mut self,
         turn: &mut Turn<'_>,
         secret: Option<&str>,
-        request: Administration,
+        mut request: Administration,
         reply: impl FnOnce(&mut Turn<'_>, Reply),
     ) {
+        if let Err(refusal) = HostedRoom::find_port(turn, &mut request) {
+            return reply(turn, Reply::Refused(refusal));
+        }
+        if let Some(refusal) = self.unreachable(turn, &request) {
+            return reply(turn, Reply::Refused(refusal));
+        }
         let mut effects = Vec::new();
-        let answer = self.room.administer(secret, request, &mut effects);
+        let mut answer = self.room.administer(secret, request, &mut effects);
+        self.complete_forwarders(turn, &mut answer);
         reply(turn, answer);
         self.apply(turn, effects);
     }
@@ -133,7 +153,12 @@ impl HostedRoom {
 
     /// Peers, streams and legs held.
     pub fn held(&self) -> Held {
-        Held { peers: self.peers.len(), streams: self.streams.len(), legs: self.legs.len() }
+        Held {
+            peers: self.peers.len(),
+            streams: self.streams.len(),
+            legs: self.legs.len(),
+            forwarders: self.forwarders.len(),
+        }
     }
 
     /// Whom to tell when the room has failed.
@@ -196,6 +221,8 @@ pub struct Held {
     pub streams: usize,
     /// Subscribed m-lines.
     pub legs: usize,
+    /// RTP forwarders.
+    pub forwarders: usize,
 }
 
 /// A table beside one of the room's own: the room mints the indexes.

@@ -1,5 +1,6 @@
 //! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
 
+use super::super::forwarder::Forwarder;
 use super::super::history::Entry;
 use super::super::leg::{Leg, LegStreams};
 use super::super::peer::{Keys, MediaState, Peer, Source};
@@ -178,7 +179,7 @@ impl HostedRoom {
     }
 
     /// Admits a packet of a layer by its own number.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         turn: &mut Turn<'_>,
         (id, layer): (StreamId, usize),
@@ -230,6 +231,8 @@ impl HostedRoom {
             self.release(turn);
         }
         self.legs.iter_mut().filter(|leg| leg.source == Some(id)).for_each(Leg::switch);
+        let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
+        forwarders.filter(|forwarder| forwarder.layer == layer).for_each(Forwarder::switch);
         if let Some(stream) = self.streams.get_mut(id.0) {
             let layer = &mut stream.layers[layer];
             layer.began = layer.history.next();
@@ -486,7 +489,7 @@ fn extension<'a>(packet: &Packet<'a>, id: Option<u8>) -> Option<&'a [u8]> {
     packet.extensions().find(|(ext, _)| *ext == id).map(|(_, value)| value)
 }
 
-fn unopened(error: SrtpError) -> DropReason {
+pub(super) fn unopened(error: SrtpError) -> DropReason {
     match error {
         SrtpError::Replay => DropReason::SrtpReplay,
         SrtpError::TooManyStreams => DropReason::SrtpTooManySources,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::network::Network;
+use super::target::TargetRule;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
@@ -46,12 +47,18 @@ pub struct SignalConfig {
     pub slowlink_threshold: u32,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
     pub admin_key: Option<String>,
+    /// Whether `rtp_forward` and `stop_rtp_forward` need the `admin_key` too, where there is one.
+    pub lock_rtp_forward: bool,
+    /// Where clients may have us send.
+    pub targets: TargetRule,
     /// Shown by `info`.
     pub server_name: String,
     /// Rooms and participants have text ids.
     pub string_ids: bool,
     /// Rooms made at start; given to one signalling shard only.
     pub rooms: Vec<RoomSpec>,
+    /// Whether the machine writes rooms down, so that `permanent` can be asked for.
+    pub rooms_file: bool,
     /// Served at `/`: HTML.
     pub page: &'static [u8],
     /// Connections at a time.
@@ -88,9 +95,12 @@ impl SignalConfig {
             log_level: 4,
             slowlink_threshold: 0,
             admin_key: None,
+            lock_rtp_forward: false,
+            targets: TargetRule::default(),
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),
+            rooms_file: false,
             page: b"",
             connections_max: 16_384,
             sessions_max: 65_536,

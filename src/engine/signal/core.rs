@@ -311,7 +311,9 @@ impl SignalEngine {
                 if jsep.kind == DescriptionKind::Answer && role != Some(Role::Subscriber) {
                     return Err(CoreError::UnexpectedAnswer);
                 }
-                Some(Box::new(read_description(jsep.kind, jsep.sdp)?))
+                let mut description = read_description(jsep.kind, jsep.sdp)?;
+                description.e2ee = jsep.e2ee;
+                Some(Box::new(description))
             }
         };
         self.handle_plugin_message(now, asker, request.transaction, (session, handle), message.body, description);

@@ -111,5 +111,7 @@ pub mod drops {
         handle_queue_full,
         /// A configured room that was refused.
         static_room_refused,
+        /// A room that was to be permanent, or no more, and is not: the rooms file was not written.
+        room_not_written,
     }
 }

@@ -19,6 +19,7 @@ mod inspection;
 mod message;
 mod network;
 mod outlet;
+mod permanent;
 mod plugin;
 mod relay;
 mod reply;
@@ -26,6 +27,7 @@ mod request;
 mod rest;
 mod scatter;
 mod secure;
+pub mod target;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -41,6 +43,7 @@ pub use connection::Fate;
 pub use council::{Change, Connected, Question, Told};
 pub use counters::{Counters, drops};
 pub use network::{Network, NotANetwork};
+pub use permanent::Permanent;
 pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;
@@ -53,7 +56,7 @@ use plugin::{Exchange, Step};
 use relay::Lane;
 use scatter::{Scatter, ScatterId};
 
-use crate::id::{SessionId, ShardId, SignalId};
+use crate::id::{SessionId, ShardId, SignalId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
@@ -106,6 +109,8 @@ pub struct SignalEngine {
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
+    /// What the machine is to write down; no more than there are handles.
+    permanents: VecDeque<(Ticket, Permanent)>,
     /// Peers carried by each media shard, as last heard.
     loads: Vec<u32>,
     drain: Option<Drain>,
@@ -181,6 +186,7 @@ impl SignalEngine {
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
+            permanents: VecDeque::new(),
             loads: vec![0; usize::from(config.shards)],
             drain: None,
             buffers: Buffers::default(),

@@ -5,6 +5,7 @@ use simd_json::borrowed::Value;
 
 use super::core::{is_equal, unix_seconds};
 use super::error::PluginError;
+use super::permanent::Verdict;
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
@@ -20,6 +21,7 @@ use crate::wire::janus::envelope::{self, Notice};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::PACKAGE;
 use crate::wire::janus::videoroom::error::RequestError;
+use crate::wire::janus::videoroom::forward::is_locked;
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room;
 use crate::wire::sdp::{Description, DescriptionKind};
@@ -41,14 +43,16 @@ pub(super) struct Exchange {
 /// What a request waits for.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// An owner for a new room.
-    Claim(Box<RoomSpec>),
-    /// The owner to make it.
-    Create { room: RoomId, owner: ShardId },
+    /// An owner for a new room, perhaps a permanent one.
+    Claim(Box<RoomSpec>, bool),
+    /// The owner to make it; what is to be kept then.
+    Create { room: RoomId, owner: ShardId, keep: Option<Box<RoomSpec>> },
     /// The owner's name, to go on with.
     Locate(Box<Located>),
-    /// The owner to end it.
-    Destroy,
+    /// The owner to end it, for ever or not.
+    Destroy { permanent: bool },
+    /// The machine to write it down.
+    Keep(Verdict),
     /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin, before the client hears what else is wrong.
@@ -62,7 +66,7 @@ pub(super) enum Step {
 /// What to do once a room's owner is known.
 #[derive(Debug)]
 pub(super) enum Located {
-    Destroy(RoomId, Option<Box<str>>),
+    Destroy(RoomId, Option<Box<str>>, bool),
     Administer(RoomId, Option<Box<str>>, Box<Administration>),
     Exists(RoomId),
     Participants(RoomId),
@@ -74,7 +78,7 @@ pub(super) enum Located {
 impl Located {
     pub fn room(&self) -> &RoomId {
         match self {
-            Located::Destroy(room, _)
+            Located::Destroy(room, ..)
             | Located::Administer(room, ..)
             | Located::Exists(room)
             | Located::Participants(room)
@@ -173,7 +177,12 @@ impl SignalEngine {
     /// Answers the request that its handle has in flight, and starts the next.
     pub(super) fn finish(&mut self, now: Now, exchange: Exchange, result: Result<Notice, PluginError>) {
         self.answer(&exchange, result);
-        let Exchange { session, handle, .. } = exchange;
+        self.finish_silently(now, &exchange);
+    }
+
+    /// Nothing is said, and the next request starts.
+    pub(super) fn finish_silently(&mut self, now: Now, exchange: &Exchange) {
+        let &Exchange { session, handle, .. } = exchange;
         if let Some(state) = self.sessions.handle_mut(session, handle) {
             state.finish();
             self.start_next(now, session, handle);
@@ -208,11 +217,16 @@ impl SignalEngine {
         match request {
             Request::Create => self.translate_create(body),
             Request::Destroy => {
-                let room::Destroy { room, secret } = room::Destroy::parse(body)?;
-                Ok(self.locate(Located::Destroy(room, secret.map(Box::from))))
+                let room::Destroy { room, secret, permanent } = room::Destroy::parse(body)?;
+                self.check_permanent(permanent, "destroy room permanently")?;
+                Ok(self.locate(Located::Destroy(room, secret.map(Box::from), permanent)))
             }
             request if request.is_administration() => {
-                let (room, secret, administration) = request::administration(request, body)?;
+                let (room, secret, administration) = request::administration(request, body, &self.config.targets)?;
+                if self.config.lock_rtp_forward && is_locked(request) {
+                    self.check_admin_key(body.text("admin_key"))?;
+                }
+                self.check_permanent(administration.is_permanent(), "edit room permanently")?;
                 Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
             }
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
@@ -236,15 +250,20 @@ impl SignalEngine {
             // Janus would open the room to everybody.
             return Err(RequestError::Unsupported("signed_tokens").into());
         }
-        match (&self.config.admin_key, create.admin_key) {
-            (None, _) => {}
-            (Some(_), None) => return Err(RoomError::Missing("admin_key").into()),
-            (Some(key), Some(given)) if is_equal(key, given) => {}
-            (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
-        }
+        self.check_admin_key(create.admin_key)?;
         let spec = request::room_spec(&create)?;
+        self.check_permanent(create.permanent, "create permanent room")?;
         let (to, command) = self.claim_command(create.room);
-        Ok(Start::Command(to, command, Step::Claim(Box::new(spec))))
+        Ok(Start::Command(to, command, Step::Claim(Box::new(spec), create.permanent)))
+    }
+
+    fn check_admin_key(&self, given: Option<&str>) -> Result<(), RoomError> {
+        match (&self.config.admin_key, given) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(RoomError::Missing("admin_key")),
+            (Some(key), Some(given)) if is_equal(key, given) => Ok(()),
+            (Some(_), Some(_)) => Err(RoomError::Unauthorized("admin_key")),
+        }
     }
 
     /// Whom to ask for an owner, and how.
@@ -303,7 +322,7 @@ impl SignalEngine {
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
-        description: Option<Box<Description>>,
+        mut description: Option<Box<Description>>,
     ) -> Result<Start, PluginError> {
         let handle = self.sessions.handle(exchange.session, exchange.handle);
         let Some(Seat { room, owner, role }) = handle.and_then(|handle| handle.seat.clone()) else {
@@ -314,14 +333,14 @@ impl SignalEngine {
             (Role::Joining | Role::Finished, _) => return Err(RoomError::NoSuchRoom(room).into()),
             (Role::Publisher, Request::Publish | Request::Configure) => {
                 let publish = request == Request::Publish;
-                MemberRequest::Configure(request::configure(publish, body, description)?)
+                MemberRequest::Configure(request::configure(publish, body, description.take())?)
             }
             (Role::Publisher, Request::Unpublish) => MemberRequest::Unpublish,
             (_, Request::Leave) => MemberRequest::Leave,
             (Role::Subscriber, _) if is_offer(description.as_deref()) => {
                 return Err(RoomError::OnlyPublishersOffer.into());
             }
-            (Role::Subscriber, Request::Start) => MemberRequest::Start(description),
+            (Role::Subscriber, Request::Start) => MemberRequest::Start(description.take()),
             (Role::Subscriber, Request::Pause) => MemberRequest::Pause,
             (Role::Subscriber, Request::Configure) => {
                 MemberRequest::ConfigureSubscriber(request::configure_subscriber(body)?)
@@ -331,6 +350,13 @@ impl SignalEngine {
             }
             (Role::Subscriber, Request::Switch) => MemberRequest::Switch(request::switch(body)?),
             _ => return Err(unknown()),
+        };
+        // The answer to our offer may ride on any request.
+        let request = match (role, description) {
+            (Role::Subscriber, Some(answer)) if !matches!(request, MemberRequest::Leave) => {
+                MemberRequest::Answering(Box::new(request), answer)
+            }
+            (_, _) => request,
         };
         let command = self.member_command(exchange, room, Box::new(request));
         Ok(Start::Command(owner, command, Step::Member))

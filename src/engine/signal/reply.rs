@@ -2,6 +2,7 @@
 
 use super::duty::What;
 use super::error::PluginError;
+use super::permanent::{Permanent, Verdict};
 use super::plugin::{Exchange, Located, Step};
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{RoomId, ShardId, Ticket};
@@ -41,23 +42,33 @@ impl SignalEngine {
 
     fn advance(&mut self, now: Now, from: ShardId, exchange: Exchange, step: Step, reply: Reply) {
         match (step, reply) {
-            (Step::Claim(_), Reply::Claimed { room, fresh: false, .. }) => {
+            (Step::Claim(..), Reply::Claimed { room, fresh: false, .. }) => {
                 self.finish(now, exchange, Err(RoomError::RoomExists(room).into()));
             }
-            (Step::Claim(mut spec), Reply::Claimed { room, owner, fresh: true }) => {
+            (Step::Claim(mut spec, permanent), Reply::Claimed { room, owner, fresh: true }) => {
                 request::name_room(&mut spec, room.clone());
-                let step = Step::Create { room, owner };
+                let step = Step::Create { room, owner, keep: permanent.then(|| spec.clone()) };
                 self.ask(now.mono, owner, Command::Create(spec), Waiting::Plugin(exchange, step));
             }
             (Step::Locate(located), Reply::Located(owner)) => self.located(now, exchange, *located, owner),
             (Step::Knock(error), Reply::Admitted(_)) => self.finish(now, exchange, Err(error)),
             (step, Reply::Refused(error)) => self.abandon(now, exchange, step, error.into()),
-            (Step::Destroy, reply @ Reply::Destroyed(_)) => {
-                if let Reply::Destroyed(room) = &reply {
-                    self.release(now, room.clone(), from);
+            (Step::Destroy { permanent }, Reply::Destroyed(room)) => {
+                self.release(now, room.clone(), from);
+                if permanent {
+                    let verdict = Verdict { videoroom: "destroyed", room: room.clone() };
+                    self.keep(now, exchange, verdict, Permanent::Forget(room));
+                } else {
+                    self.finish_with(now, exchange, &Reply::Destroyed(room));
                 }
-                self.finish_with(now, exchange, &reply);
             }
+            (Step::Create { keep: Some(spec), .. }, Reply::Created(room)) => {
+                self.keep(now, exchange, Verdict { videoroom: "created", room }, Permanent::Keep(spec));
+            }
+            (Step::Ask, Reply::Edited(room, Some(spec))) => {
+                self.keep(now, exchange, Verdict { videoroom: "edited", room }, Permanent::Keep(spec));
+            }
+            (Step::Member, Reply::Postponed) => self.finish_silently(now, &exchange),
             (Step::Join, reply @ (Reply::Joined(_) | Reply::Attached(_))) => {
                 let role = if matches!(reply, Reply::Joined(_)) { Role::Publisher } else { Role::Subscriber };
                 self.set_role(&exchange, role);
@@ -82,12 +93,19 @@ impl SignalEngine {
                 Step::Ask,
                 reply @ (Reply::Exists(..)
                 | Reply::Participants(..)
-                | Reply::Edited(_)
+                | Reply::Edited(..)
                 | Reply::Allowed(..)
                 | Reply::Kicked
                 | Reply::Moderated
                 | Reply::Recording(_)
-                | Reply::Forwarders(_)),
+                | Reply::Forwarders(..)
+                | Reply::Forwarding(_)
+                | Reply::ForwardStopped(..)
+                | Reply::Remotized(..)
+                | Reply::Unremotized(..)
+                | Reply::Remotes(..)
+                | Reply::RemoteAdded { .. }
+                | Reply::RemoteDone),
             ) => {
                 self.finish_with(now, exchange, &reply);
             }
@@ -116,7 +134,9 @@ impl SignalEngine {
             return self.finish(now, exchange, result);
         };
         let (command, step) = match located {
-            Located::Destroy(room, secret) => (Command::Destroy { room, secret }, Step::Destroy),
+            Located::Destroy(room, secret, permanent) => {
+                (Command::Destroy { room, secret }, Step::Destroy { permanent })
+            }
             Located::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
             Located::Exists(room) => (Command::Exists(room), Step::Ask),
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
@@ -150,7 +170,8 @@ impl SignalEngine {
     pub(super) fn abandon(&mut self, now: Now, exchange: Exchange, step: Step, error: PluginError) {
         let may_have_happened = matches!(error, PluginError::Late | PluginError::Unexpected);
         match step {
-            Step::Create { room, owner } if !may_have_happened => self.release(now, room, owner),
+            Step::Keep(verdict) => return self.pronounce(now, exchange, &verdict, false),
+            Step::Create { room, owner, .. } if !may_have_happened => self.release(now, room, owner),
             Step::Join if may_have_happened => self.set_role(&exchange, Role::Finished),
             Step::Join => {
                 if let Some(handle) = self.sessions.handle_mut(exchange.session, exchange.handle) {

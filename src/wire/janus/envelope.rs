@@ -256,6 +256,9 @@ pub struct Jsep<'a> {
     pub kind: &'static str,
     /// The text.
     pub sdp: &'a str,
+    /// Encrypted end to end; shown when true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub e2ee: bool,
 }
 
 /// `server_info`: the keys that clients read, all true here.
@@ -397,8 +400,12 @@ mod tests {
 
     #[test]
     fn a_notice_is_addressed_without_being_rendered_again() {
-        let notice =
-            Notice::plugin("event", "p", &j!({"videoroom":"event"}), Some(Jsep { kind: "offer", sdp: "v=0\r\n" }));
+        let notice = Notice::plugin(
+            "event",
+            "p",
+            &j!({"videoroom":"event"}),
+            Some(Jsep { kind: "offer", sdp: "v=0\r\n", e2ee: false }),
+        );
         assert_eq!(
             value(&notice.address(SessionId(1), HandleId(2), Some("x\\"))),
             j!({"janus":"event","session_id":1,"sender":2,"transaction":"x\\",

@@ -47,6 +47,8 @@ pub struct RemoteJsep<'v> {
     pub kind: DescriptionKind,
     /// The text, not parsed.
     pub sdp: &'v str,
+    /// The client says that its media are encrypted end to end.
+    pub e2ee: bool,
 }
 
 const MESSAGE: &[Field] = &[Field::required("body", Kind::Object)];
@@ -82,7 +84,8 @@ impl<'v> RemoteJsep<'v> {
             kind if kind.eq_ignore_ascii_case("answer") => DescriptionKind::Answer,
             kind => return Err(CoreError::JsepType(kind.into())),
         };
-        Ok(RemoteJsep { kind, sdp: fields.text("sdp").unwrap_or_default() })
+        let e2ee = fields.flag("e2ee").unwrap_or(false);
+        Ok(RemoteJsep { kind, sdp: fields.text("sdp").unwrap_or_default(), e2ee })
     }
 }
 

@@ -1,0 +1,66 @@
+//! Rooms that outlive the program: what the machine is to write down, and the answers that wait for that. What a rooms
+//! file looks like is the machine's affair.
+
+use super::error::PluginError;
+use super::plugin::{Exchange, Step};
+use super::{SignalEngine, Waiting, message};
+use crate::id::{RoomId, Ticket};
+use crate::limits::TICKET_DEADLINE;
+use crate::room::spec::RoomSpec;
+use crate::time::Now;
+
+/// What is to be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permanent {
+    /// The room is to be there after a restart, as it is now.
+    Keep(Box<RoomSpec>),
+    /// The room is not to be there any more.
+    Forget(RoomId),
+}
+
+/// An answer that says whether the room is permanent.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// `created`, `edited` or `destroyed`.
+    pub videoroom: &'static str,
+    pub room: RoomId,
+}
+
+impl SignalEngine {
+    /// Something to write down. The machine says with [`SignalEngine::handle_permanent`] what came of it.
+    pub fn poll_permanent(&mut self) -> Option<(Ticket, Permanent)> {
+        self.permanents.pop_front()
+    }
+
+    /// Whether what was to be written down is on the disk.
+    pub fn handle_permanent(&mut self, now: Now, ticket: Ticket, is_written: bool) {
+        match self.tickets.take(ticket) {
+            Some(Waiting::Plugin(exchange, Step::Keep(verdict))) => self.pronounce(now, exchange, &verdict, is_written),
+            Some(_) => self.drops.reply_unexpected += 1,
+            None => self.drops.reply_late += 1,
+        }
+        self.settle(now);
+    }
+
+    /// Has something written down before its request is answered.
+    pub(super) fn keep(&mut self, now: Now, exchange: Exchange, verdict: Verdict, what: Permanent) {
+        let waiting = Waiting::Plugin(exchange, Step::Keep(verdict));
+        let ticket = self.tickets.reserve(now.mono + TICKET_DEADLINE, waiting);
+        self.permanents.push_back((ticket, what));
+    }
+
+    /// The request itself is done whatever came of it; as in Janus, the answer says what did.
+    pub(super) fn pronounce(&mut self, now: Now, exchange: Exchange, verdict: &Verdict, is_written: bool) {
+        if !is_written {
+            self.drops.room_not_written += 1;
+        }
+        let Verdict { videoroom, room } = verdict;
+        let notice = message::made(exchange.name(), videoroom, room, is_written);
+        self.finish(now, exchange, Ok(notice));
+    }
+
+    /// What is asked to be permanent needs something to write it to; `what` cannot be done without.
+    pub(super) fn check_permanent(&self, asked: bool, what: &'static str) -> Result<(), PluginError> {
+        if asked && !self.config.rooms_file { Err(PluginError::NoRoomsFile(what)) } else { Ok(()) }
+    }
+}
