@@ -368,6 +368,8 @@ mod tests {
             ("shards = 0", "shards"),
             ("signals = 0", "signals"),
             ("signals = 17", "signals"),
+            ("rooms_file = \"/\"", "rooms_file"),
+            ("rooms_file = \"/nowhere/rooms.toml\"", "rooms_file"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),
