@@ -51,9 +51,15 @@ pub(super) fn exists(name: &'static str, room: &RoomId, exists: bool) -> Notice 
     plain(name, &Exists { videoroom: "success", room: Id(&room.0), exists })
 }
 
-/// The answer to `create`, `edit` and `destroy`.
-pub(super) fn made(name: &'static str, videoroom: &'static str, room: &RoomId, permanent: bool) -> Notice {
-    plain(name, &Made { videoroom, room: Id(&room.0), permanent })
+/// The answer to `create`, `edit` and `destroy`, and whether what they did is written down.
+pub(super) fn made(name: &'static str, reply: &Reply, permanent: bool) -> Option<Notice> {
+    let (videoroom, room) = match reply {
+        Reply::Created(room) => ("created", room),
+        Reply::Edited(room, _) => ("edited", room),
+        Reply::Destroyed(room) => ("destroyed", room),
+        _ => return None,
+    };
+    Some(plain(name, &Made { videoroom, room: Id(&room.0), permanent }))
 }
 
 /// The answer to `list`.
@@ -78,8 +84,7 @@ fn updated(name: &'static str, room: &RoomId, streams: &[SubscriptionSummary], o
 pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
     let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
     Some(match reply {
-        Reply::Created(room) => made(name, "created", room, false),
-        Reply::Edited(room, _) => made(name, "edited", room, false),
+        Reply::Created(_) | Reply::Edited(..) | Reply::Destroyed(_) => return made(name, reply, false),
         Reply::Allowed(room, allowed) => {
             plain(name, &Allowed { videoroom: "success", room: Id(&room.0), allowed: allowed.as_deref() })
         }
@@ -105,7 +110,6 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
             let (room, publisher_id) = (Id(&room.0), Id(&feed.0));
             plain(name, &Stopped { videoroom: "stop_rtp_forward", room, publisher_id, stream_id: *stream_id })
         }
-        Reply::Destroyed(room) => made(name, "destroyed", room, false),
         Reply::Exists(room, there) => exists(name, room, *there),
         Reply::Participants(room, participants) => {
             let participants = participants.iter().map(participant).collect();

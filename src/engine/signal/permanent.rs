@@ -6,6 +6,7 @@ use super::plugin::{Exchange, Step};
 use super::{SignalEngine, Waiting, message};
 use crate::id::{RoomId, Ticket};
 use crate::limits::TICKET_DEADLINE;
+use crate::room::command::Reply;
 use crate::room::spec::RoomSpec;
 use crate::time::Now;
 
@@ -18,14 +19,6 @@ pub enum Permanent {
     Forget(RoomId),
 }
 
-/// An answer that says whether the room is permanent.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    /// `created`, `edited` or `destroyed`.
-    pub videoroom: &'static str,
-    pub room: RoomId,
-}
-
 impl SignalEngine {
     /// Something to write down. The machine says with [`SignalEngine::handle_permanent`] what came of it.
     pub fn poll_permanent(&mut self) -> Option<(Ticket, Permanent)> {
@@ -35,28 +28,27 @@ impl SignalEngine {
     /// Whether what was to be written down is on the disk.
     pub fn handle_permanent(&mut self, now: Now, ticket: Ticket, is_written: bool) {
         match self.tickets.take(ticket) {
-            Some(Waiting::Plugin(exchange, Step::Keep(verdict))) => self.pronounce(now, exchange, &verdict, is_written),
+            Some(Waiting::Plugin(exchange, Step::Keep(reply))) => self.finish_kept(now, exchange, &reply, is_written),
             Some(_) => self.drops.reply_unexpected += 1,
             None => self.drops.reply_late += 1,
         }
         self.settle(now);
     }
 
-    /// Has something written down before its request is answered.
-    pub(super) fn keep(&mut self, now: Now, exchange: Exchange, verdict: Verdict, what: Permanent) {
-        let waiting = Waiting::Plugin(exchange, Step::Keep(verdict));
+    /// Has something written down before the reply to its request becomes an answer.
+    pub(super) fn keep(&mut self, now: Now, exchange: Exchange, reply: Reply, what: Permanent) {
+        let waiting = Waiting::Plugin(exchange, Step::Keep(reply));
         let ticket = self.tickets.reserve(now.mono + TICKET_DEADLINE, waiting);
         self.permanents.push_back((ticket, what));
     }
 
     /// The request itself is done whatever came of it; as in Janus, the answer says what did.
-    pub(super) fn pronounce(&mut self, now: Now, exchange: Exchange, verdict: &Verdict, is_written: bool) {
+    pub(super) fn finish_kept(&mut self, now: Now, exchange: Exchange, reply: &Reply, is_written: bool) {
         if !is_written {
             self.drops.room_not_written += 1;
         }
-        let Verdict { videoroom, room } = verdict;
-        let notice = message::made(exchange.name(), videoroom, room, is_written);
-        self.finish(now, exchange, Ok(notice));
+        let notice = message::made(exchange.name(), reply, is_written);
+        self.finish(now, exchange, notice.ok_or(PluginError::Unexpected));
     }
 
     /// What is asked to be permanent needs something to write it to; `what` cannot be done without.

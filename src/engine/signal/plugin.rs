@@ -5,13 +5,12 @@ use simd_json::borrowed::Value;
 
 use super::core::{is_equal, unix_seconds};
 use super::error::PluginError;
-use super::permanent::Verdict;
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
 use crate::proto::session::token::Tokens;
-use crate::room::command::{Administration, Command, MemberRequest};
+use crate::room::command::{Administration, Command, MemberRequest, Reply};
 use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
@@ -51,8 +50,8 @@ pub(super) enum Step {
     Locate(Box<Located>),
     /// The owner to end it, for ever or not.
     Destroy { permanent: bool },
-    /// The machine to write it down.
-    Keep(Verdict),
+    /// The machine to write it down; the reply is answered then.
+    Keep(Reply),
     /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin, before the client hears what else is wrong.

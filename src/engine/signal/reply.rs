@@ -2,7 +2,7 @@
 
 use super::duty::What;
 use super::error::PluginError;
-use super::permanent::{Permanent, Verdict};
+use super::permanent::Permanent;
 use super::plugin::{Exchange, Located, Step};
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{RoomId, ShardId, Ticket};
@@ -56,17 +56,16 @@ impl SignalEngine {
             (Step::Destroy { permanent }, Reply::Destroyed(room)) => {
                 self.release(now, room.clone(), from);
                 if permanent {
-                    let verdict = Verdict { videoroom: "destroyed", room: room.clone() };
-                    self.keep(now, exchange, verdict, Permanent::Forget(room));
+                    self.keep(now, exchange, Reply::Destroyed(room.clone()), Permanent::Forget(room));
                 } else {
                     self.finish_with(now, exchange, &Reply::Destroyed(room));
                 }
             }
             (Step::Create { keep: Some(spec), .. }, Reply::Created(room)) => {
-                self.keep(now, exchange, Verdict { videoroom: "created", room }, Permanent::Keep(spec));
+                self.keep(now, exchange, Reply::Created(room), Permanent::Keep(spec));
             }
             (Step::Ask, Reply::Edited(room, Some(spec))) => {
-                self.keep(now, exchange, Verdict { videoroom: "edited", room }, Permanent::Keep(spec));
+                self.keep(now, exchange, Reply::Edited(room, None), Permanent::Keep(spec));
             }
             (Step::Member, Reply::Postponed) => self.finish_silently(now, &exchange),
             (Step::Join, reply @ (Reply::Joined(_) | Reply::Attached(_))) => {
@@ -170,7 +169,7 @@ impl SignalEngine {
     pub(super) fn abandon(&mut self, now: Now, exchange: Exchange, step: Step, error: PluginError) {
         let may_have_happened = matches!(error, PluginError::Late | PluginError::Unexpected);
         match step {
-            Step::Keep(verdict) => return self.pronounce(now, exchange, &verdict, false),
+            Step::Keep(reply) => return self.finish_kept(now, exchange, &reply, false),
             Step::Create { room, owner, .. } if !may_have_happened => self.release(now, room, owner),
             Step::Join if may_have_happened => self.set_role(&exchange, Role::Finished),
             Step::Join => {
