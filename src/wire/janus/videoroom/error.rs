@@ -65,7 +65,11 @@ impl fmt::Display for RequestError {
             RequestError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
             RequestError::Empty(what) => write!(f, "Empty {what} list"),
             RequestError::Codec(name, known) => write!(f, "Invalid element ({name} can only be or contain {known})"),
-            RequestError::Layer(name) => write!(f, "Invalid value ({name} should be 0, 1 or 2)"),
+            RequestError::Layer(name) => {
+                // Janus names both that a layer is called, whichever was given.
+                let pair = if name.starts_with('s') { "substream/spatial_layer" } else { "temporal/temporal_layer" };
+                write!(f, "Invalid value ({pair} should be 0, 1 or 2)")
+            }
             RequestError::Unsupported(name) => write!(f, "Not supported by this server ({name})"),
         }
     }
