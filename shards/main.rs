@@ -40,6 +40,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
+use tracing_subscriber::EnvFilter;
 
 /// Connections at once; fewer when the process may not have as many descriptors.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -75,7 +76,11 @@ fn main() -> ExitCode {
 fn serve(config: Config) -> Result<(), StartError> {
     heap::settle();
     let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(&config.log).with_writer(io::stderr).with_ansi(colours).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(log_filter(&config.log))
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .init();
     ring::require()?;
     let locked_memory = rlimit::raise(Resource::LockedMemory);
     if locked_memory < LOCKED_MEMORY_MIN {
@@ -197,6 +202,12 @@ fn ask(drains: &[async_channel::Sender<()>]) {
         // Full means that the drain has been asked for already, closed that it is over.
         let _ = drain.try_send(());
     }
+}
+
+/// The operator's filter, but for what the WebSocket library would tell of: whole messages, and with them the secrets of
+/// clients.
+fn log_filter(wished: &str) -> EnvFilter {
+    EnvFilter::new(wished).add_directive("tungstenite=info".parse().expect("a directive"))
 }
 
 /// Prints to whoever listens; nobody need.

@@ -354,6 +354,9 @@ class Transcript:
         self.compared += 1
         if response is None:
             self.find(number, f"{status} is silence")
+            # An answer that comes later is not that of the next request.
+            client.writer.close()
+            client.writer = None
             return
         if str(response[0]) != status:
             self.find(number, f"{status} is {response[0]}")
