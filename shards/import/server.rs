@@ -12,7 +12,7 @@ const NUMBERS: [(&str, &str, &str); 4] = [
     ("media", "dscp", "dscp"),
 ];
 /// Options that ask for nothing we would have to do: where Janus finds its parts, how it logs and runs.
-const QUIET: [(&str, &[&str]); 4] = [
+const QUIET: [(&str, &[&str]); 3] = [
     (
         "general",
         &[
@@ -34,7 +34,6 @@ const QUIET: [(&str, &[&str]); 4] = [
     ),
     ("media", &["ipv6", "min_nack_queue", "nack_optimizations", "dtls_mtu", "twcc_period"]),
     ("nat", &["nice_debug", "ice_lite", "ice_keepalive_conncheck", "ice_consent_freshness", "keep_private_host"]),
-    ("certificates", &[]),
 ];
 /// What is worth more than "there is no equivalent".
 const SENTENCES: [(&str, &str); 9] = [

@@ -275,6 +275,8 @@ fn scalar(word: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn value(text: &str) -> Option<Value> {
@@ -344,5 +346,17 @@ mod tests {
         assert!(parse(&nested(DEPTH_MAX)).is_ok());
         assert_eq!(parse(&nested(DEPTH_MAX + 1)).unwrap_err().what, "nested too deep");
         assert!(parse(&nested(100_000)).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn whatever_it_is_it_is_read_or_refused_at_a_line_that_is_there(
+            text in "([a-c]{1,3} ?[=:] ?|[-+]?[0-9]{1,3}[.eL]?|0x[0-9a-f]|\"[a-z\\\\\"\n]{0,5}\"?|[]{}()\\[;, \n]|#|//|/[*]|[*]/|true|\u{e9}){0,24}"
+        ) {
+            if let Err(error) = parse(&text) {
+                assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}: {text:?}");
+            }
+        }
     }
 }
