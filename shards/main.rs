@@ -9,6 +9,7 @@ mod doorbell;
 mod fault;
 mod headroom;
 mod heap;
+mod import;
 mod inbox;
 mod interface;
 mod log;
