@@ -403,6 +403,8 @@ mod tests {
             ("lock_rtp_forward = true", "lock_rtp_forward"),
             ("remote_ports = 200", "remote_ports"),
             ("remote_ports = 20\nshards = 1\nmedia_ip = [\"127.0.0.1\"]\nremote_port = 65530", "remote_port"),
+            ("rooms_file = \"/\"", "rooms_file"),
+            ("rooms_file = \"/nowhere/rooms.toml\"", "rooms_file"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),

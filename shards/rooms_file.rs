@@ -63,7 +63,7 @@ impl RoomsFile {
     /// what was destroyed is left out. A file that is not there is an empty one. The error is a sentence.
     pub fn read(path: &Path, rooms: &mut Vec<RoomSpec>, string_ids: bool) -> Result<RoomsFile, String> {
         let text = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => String::new(),
             text => text.map_err(|error| format!("cannot read {}: {error}", path.display()))?,
         };
         let contents: Contents = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -158,7 +158,6 @@ impl RoomsFile {
         if text.len() > BYTES_MAX {
             return Err(io::Error::other(format!("it would be longer than {BYTES_MAX} bytes")));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut next = OsString::from(path);
         next.push(".new");
         // One that an interrupted run has left.
@@ -172,7 +171,7 @@ impl RoomsFile {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&next, path)?;
-        File::open(folder)?.sync_all()
+        File::open(folder(path))?.sync_all()
     }
 }
 
@@ -181,6 +180,10 @@ impl Clerk {
     pub fn hand_in(&self, ticket: Ticket, what: Permanent) -> bool {
         self.changes.try_send(Change { from: self.signal, ticket, what }).is_ok()
     }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 const HEAD: &str = "# Permanent rooms, written by portunus: comments and changes made while it runs are lost.\n";
@@ -254,7 +257,8 @@ mod tests {
     fn a_file_that_cannot_be_written_changes_nothing() {
         let folder = Folder::new("unwritten");
         let path = folder.0.join("absent").join("rooms.toml");
-        let mut file = RoomsFile::read(&path, &mut Vec::new(), false).unwrap();
+        assert!(RoomsFile::read(&path, &mut Vec::new(), false).is_err(), "that could never be written");
+        let mut file = RoomsFile::default();
         assert_eq!(do_all(&mut file, &path, vec![Permanent::Keep(Box::new(room(3)))]), [false]);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path.with_extension("toml.new"), "left behind").unwrap();

@@ -21,22 +21,47 @@ const HANDLES: u64 = 6;
 enum Op {
     Join,
     JoinAndConfigure(Vec<bool>),
-    Offer { publish: bool, lines: Vec<bool> },
+    Offer {
+        publish: bool,
+        lines: Vec<bool>,
+    },
     Relay(bool),
     Delay(i64),
     Unpublish,
-    Subscribe { feeds: Vec<u64>, autoupdate: bool },
-    Answer { refuse: bool },
+    Subscribe {
+        feeds: Vec<u64>,
+        autoupdate: bool,
+    },
+    Answer {
+        refuse: bool,
+    },
     Start,
     Pause,
+    /// An answer that rides on another request.
+    Ride(Box<Op>),
     Send(bool),
-    Renew { restart: bool },
-    Update { add: Vec<u64>, drop: Option<u64>, own: Option<u8> },
-    Switch { feed: u64, line: u8 },
+    Renew {
+        restart: bool,
+    },
+    Update {
+        add: Vec<u64>,
+        drop: Option<u64>,
+        own: Option<u8>,
+    },
+    Switch {
+        feed: u64,
+        line: u8,
+    },
     SwitchFeed(u64),
     Kick(u64),
-    Moderate { feed: u64, mute: bool },
-    Forward { feed: u64, line: u8 },
+    Moderate {
+        feed: u64,
+        mute: bool,
+    },
+    Forward {
+        feed: u64,
+        line: u8,
+    },
     StopForward(u64),
     Leave,
     Hangup,
@@ -59,6 +84,10 @@ fn ops() -> impl Strategy<Value = Vec<(u64, Op)>> {
         4 => any::<bool>().prop_map(|refuse| Op::Answer { refuse }),
         1 => Just(Op::Start),
         1 => Just(Op::Pause),
+        1 => Just(Op::Ride(Box::new(Op::Pause))),
+        1 => any::<bool>().prop_map(|restart| Op::Ride(Box::new(Op::Renew { restart }))),
+        2 => (1..=HANDLES, prop::option::of(0..3u8))
+            .prop_map(|(add, own)| Op::Ride(Box::new(Op::Update { add: vec![add], drop: None, own }))),
         1 => any::<bool>().prop_map(Op::Send),
         1 => any::<bool>().prop_map(|restart| Op::Renew { restart }),
         4 => (prop::collection::vec(1..=HANDLES, 0..3), prop::option::of(1..=HANDLES), prop::option::of(0..3u8))
@@ -295,6 +324,10 @@ impl History {
             }
             Op::Start => MemberRequest::Start(None),
             Op::Pause => MemberRequest::Pause,
+            Op::Ride(request) => {
+                let answer = answer(self.offers.get(&handle)?);
+                MemberRequest::Answering(Box::new(self.request(handle, *request)?), Box::new(answer))
+            }
             Op::Send(send) => MemberRequest::ConfigureSubscriber(ConfigureSubscriber {
                 streams: vec![ConfigureStream { mid: Some(mid("0")), send: Some(send), ..ConfigureStream::default() }],
                 ..ConfigureSubscriber::default()
