@@ -63,6 +63,11 @@ enum Op {
         feed: u64,
         mute: bool,
     },
+    Forward {
+        feed: u64,
+        line: u8,
+    },
+    StopForward(u64),
     Leave,
     Hangup,
     Detach,
