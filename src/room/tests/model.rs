@@ -54,11 +54,6 @@ enum Op {
     },
     SwitchFeed(u64),
     Kick(u64),
-    Forward {
-        feed: u64,
-        line: u8,
-    },
-    StopForward(u64),
     Moderate {
         feed: u64,
         mute: bool,
