@@ -3,6 +3,7 @@
 
 use crate::affinity::CpuList;
 use crate::config::ConfigError;
+use crate::events::settings::{WebSocketTable, WebhookTable};
 use crate::rooms::RoomTable;
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -135,6 +136,24 @@ pub struct Settings {
     /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
     #[arg(long, value_name = "DSCP", env = "PORTUNUS_DSCP", global = true)]
     pub dscp: Option<u8>,
+    /// URL to which events are posted (http or https)
+    #[arg(long, value_name = "URL", env = "PORTUNUS_EVENT_WEBHOOK", hide_env_values = true, global = true)]
+    pub event_webhook: Option<String>,
+    /// URL to which events are sent over a WebSocket (ws or wss)
+    #[arg(long, value_name = "URL", env = "PORTUNUS_EVENT_WEBSOCKET", hide_env_values = true, global = true)]
+    pub event_websocket: Option<String>,
+    /// Seconds between events with media statistics; 0 is never [default: 1]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_EVENT_STATS_PERIOD", global = true)]
+    pub event_stats_period: Option<u64>,
+    /// Events that may wait for each handler; more are shed [default: 8192]
+    #[arg(long, value_name = "EVENTS", env = "PORTUNUS_EVENT_QUEUE", global = true)]
+    pub event_queue: Option<usize>,
+    /// How events are posted, in the file only.
+    #[arg(skip)]
+    pub event_webhook_options: Option<WebhookTable>,
+    /// How they are sent, in the file only.
+    #[arg(skip)]
+    pub event_websocket_options: Option<WebSocketTable>,
     /// Rooms, in the file only.
     #[arg(skip)]
     pub room: Option<Vec<RoomTable>>,
@@ -176,6 +195,12 @@ impl Settings {
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
+            event_webhook: self.event_webhook.or(those.event_webhook),
+            event_websocket: self.event_websocket.or(those.event_websocket),
+            event_stats_period: self.event_stats_period.or(those.event_stats_period),
+            event_queue: self.event_queue.or(those.event_queue),
+            event_webhook_options: self.event_webhook_options.or(those.event_webhook_options),
+            event_websocket_options: self.event_websocket_options.or(those.event_websocket_options),
             room: self.room.or(those.room),
         }
     }
@@ -200,6 +225,8 @@ impl Settings {
             srtp_profiles: Some(profiles.map(Into::into).into()),
             coalesce: Some(0),
             dscp: Some(0),
+            event_stats_period: Some(1),
+            event_queue: Some(8192),
             ..Settings::default()
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::affinity;
 use crate::clock::Clock;
+use crate::events::Post;
 use crate::fault::{StartError, fatal};
 use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
 use crate::tcp::{Connection, Listener, Step, Wake};
@@ -12,6 +13,7 @@ use futures_lite::future::or;
 use glommio::timer::{Timer, sleep};
 use glommio::{LocalExecutorBuilder, Placement, spawn_local, yield_if_needed};
 use portunus::engine::signal::{ConnectionId, Fate, SignalConfig, SignalEngine};
+use portunus::id::SignalId;
 use portunus::limits::LANE_DEPTH;
 use portunus::time::{Mono, Now};
 use socket2::Socket;
@@ -33,6 +35,8 @@ const MAIL_BATCH: usize = 64;
 const TIMER_MIN: Duration = Duration::from_millis(1);
 /// After this the configured rooms will not come any more.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How old what `/healthz` shows of the delivery of events may be.
+const DELIVERY_PERIOD: Duration = Duration::from_millis(100);
 /// A drain takes no longer.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection that we close may take to read the last words.
@@ -56,10 +60,12 @@ pub struct SignalParts {
     pub turn: Option<async_channel::Receiver<()>>,
     /// Told when it listens.
     pub next: Vec<async_channel::Sender<()>>,
-    /// A message here drains the shard.
-    pub drain: async_channel::Receiver<()>,
+    /// The number of a signal here drains the shard.
+    pub drain: async_channel::Receiver<i32>,
     /// Printed when clients may come.
     pub banner: Option<String>,
+    /// Where events for handlers go.
+    pub events: Option<Post>,
 }
 
 /// Starts the thread, which ends when it has drained or could not start; `ended` is told then whether all went well.
@@ -86,9 +92,10 @@ pub fn spawn(
 
 /// The life of a shard: rooms are made, clients come, then a drain.
 async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts { clock, config, bound, end, turn, next, drain, banner, .. } = parts;
+    let SignalParts { clock, config, bound, end, turn, next, drain, banner, events, .. } = parts;
     let SignalEnd { post, relays, heard } = end;
-    let desk = Rc::new(Desk::new(config, post, relays, clock));
+    let is_first = config.id == SignalId(0);
+    let desk = Rc::new(Desk::new(config, post, relays, clock, events));
     spawn_local(carry_mail(desk.clone(), heard)).detach();
     spawn_local(keep_time(desk.clone())).detach();
 
@@ -128,10 +135,9 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
     };
     let asked = async {
         // A closed channel means that nobody can ask any more; that is as good as asking.
-        let _ = drain.recv().await;
-        Ok(())
+        Ok(drain.recv().await.unwrap_or_default())
     };
-    or(serving, asked).await?;
+    let signal = or(serving, asked).await?;
 
     desk.with(|engine, now| engine.drain(now));
     let empty = desk.until(|desk| desk.engine.borrow().drained() && desk.writers.borrow().is_empty());
@@ -140,6 +146,9 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
         warn!("not everything has drained in {DRAIN_WITHIN:?}");
     })
     .await;
+    if is_first {
+        desk.with(|engine, now| engine.announce_end(now, signal));
+    }
     Ok(())
 }
 
@@ -148,6 +157,9 @@ struct Desk {
     engine: RefCell<SignalEngine>,
     post: RefCell<SignalPost>,
     relays: RefCell<RelayPost>,
+    events: Option<Post>,
+    /// When the engine is to hear next how events fare.
+    events_at: Cell<Mono>,
     clock: Clock,
     /// By connection: wakes the task that writes.
     writers: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
@@ -159,11 +171,15 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock) -> Desk {
+    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock, events: Option<Post>) -> Desk {
+        // They are the whole server's: one shard tells of them.
+        let events_at = if config.id == SignalId(0) && events.is_some() { Mono(0) } else { Mono::NEVER };
         let desk = Desk {
             engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
             post: RefCell::new(post),
             relays: RefCell::new(relays),
+            events,
+            events_at: Cell::new(events_at),
             clock,
             writers: RefCell::default(),
             timer_at: Cell::new(Mono(0)),
@@ -178,6 +194,10 @@ impl Desk {
     fn with<R>(&self, call: impl FnOnce(&mut SignalEngine, Now) -> R) -> R {
         let now = self.clock.read().now;
         let mut engine = self.engine.borrow_mut();
+        if let Some(events) = self.events.as_ref().filter(|_| self.events_at.get() <= now.mono) {
+            engine.note_delivery(events.delivery());
+            self.events_at.set(now.mono + DELIVERY_PERIOD);
+        }
         let result = call(&mut engine, now);
         let mut post = self.post.borrow_mut();
         // A refused command may lead to another one; what is too much for one call is done after the next.
@@ -199,6 +219,11 @@ impl Desk {
         while let Some(id) = engine.poll_touched() {
             if let Some(writer) = writers.get(&id) {
                 writer.notify();
+            }
+        }
+        while let Some(event) = engine.poll_handler_event() {
+            if let Some(events) = &self.events {
+                events.put(event);
             }
         }
         if engine.deadline() < self.timer_at.get() {

@@ -43,6 +43,12 @@ pub struct Leg {
     pub resendable: Option<SentPackets>,
     /// Loss as its receiver reports it.
     pub loss: ReportedLoss,
+    /// Jitter as its receiver reports it, in timestamp units.
+    pub remote_jitter: u32,
+    /// Packets that its receiver has asked for again.
+    pub nacks: u64,
+    /// What has been sent, as of the last look for event handlers.
+    pub tally: Tally,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
     /// The playout-delay to say in the place of the publisher's.
@@ -93,6 +99,11 @@ impl ReportedLoss {
         self.cumulative = cumulative;
     }
 
+    /// What its receiver has missed so far.
+    pub fn cumulative(&self) -> i32 {
+        self.cumulative
+    }
+
     /// What was lost since the last call.
     pub fn take(&mut self) -> u32 {
         std::mem::take(&mut self.newly)
@@ -106,6 +117,27 @@ pub struct Sent {
     pub packets: u32,
     /// Payload octets, without headers and padding.
     pub octets: u32,
+}
+
+/// A sender's counts that do not wrap, as long as somebody looks before [`Sent`] does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets.
+    pub packets: u64,
+    /// Payload octets.
+    pub octets: u64,
+    seen: Sent,
+}
+
+impl Tally {
+    /// Takes note of what has been sent, and says how many octets of it are new.
+    pub fn count(&mut self, sent: Sent) -> u64 {
+        let before = std::mem::replace(&mut self.seen, sent);
+        let octets = u64::from(sent.octets.wrapping_sub(before.octets));
+        self.packets += u64::from(sent.packets.wrapping_sub(before.packets));
+        self.octets += octets;
+        octets
+    }
 }
 
 impl Leg {
@@ -123,6 +155,9 @@ impl Leg {
             playout_delay: None,
             resendable: None,
             loss: ReportedLoss::default(),
+            remote_jitter: 0,
+            nacks: 0,
+            tally: Tally::default(),
             pt: spec.pt,
             rtx_pt: None,
             nack: false,

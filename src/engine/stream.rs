@@ -35,6 +35,10 @@ pub struct Stream {
     pub receiving: bool,
     /// Whether its publisher is talking, where the room wants to know.
     pub talk: TalkDetector,
+    /// Packets that its publisher was asked for again.
+    pub nacks: u64,
+    /// Payload octets that event handlers have been told of.
+    pub octets_told: u64,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
     parameter_sets: Option<u32>,
     /// Packets lost on the way to us, as of the last look.
@@ -49,6 +53,8 @@ pub struct Layer {
     pub losses: Losses,
     /// Its packets.
     pub history: History,
+    /// Payload octets of its packets, since it is there.
+    pub octets: u64,
     /// Where in the history the source began (again): numbers from before it are not to be compared with those behind it.
     pub began: u64,
     /// When the last packet came.
@@ -63,7 +69,7 @@ impl Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
         let (losses, history) = (losses(&media), region.take(media.kind));
-        layers.push(Layer { arrival: None, losses, history, began: 0, received: Mono(0), turn_from: None });
+        layers.push(Layer { arrival: None, losses, history, octets: 0, began: 0, received: Mono(0), turn_from: None });
         Stream {
             member,
             media,
@@ -73,6 +79,8 @@ impl Stream {
             clock: SenderClock::new(clock_rate),
             receiving: false,
             talk: TalkDetector::default(),
+            nacks: 0,
+            octets_told: 0,
             parameter_sets: None,
             lost: 0,
         }

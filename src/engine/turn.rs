@@ -17,6 +17,7 @@ use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
 use crate::limits::SEGMENT_MAX;
 use crate::proto::dtls::{Fingerprint, Handshake, Role};
 use crate::room::command::{Event, Mail};
+use crate::room::observation::{Observation, Watch};
 use crate::time::{Mono, Now};
 use crate::wire::sdp::Candidate;
 
@@ -109,6 +110,8 @@ pub struct Desk {
     pub peer_timeout: Duration,
     /// Packets of an m-line lost in a second that make its link slow; 0 is never.
     pub slowlink_threshold: u32,
+    /// What event handlers want to know.
+    pub watch: Watch,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
     /// Whether audio is among those packets.
@@ -187,6 +190,13 @@ impl Desk {
             if !self.mail.event(home, Mail::Event { from: self.shard, to, event: event.clone() }) {
                 self.drops.count(DropReason::EventLaneFull);
             }
+        }
+    }
+
+    /// Lets event handlers know of a handle.
+    pub fn observe(&mut self, of: HandleAddress, what: Observation) {
+        if !self.mail.observation(of.home, Mail::Observed { of, what }) {
+            self.drops.count(DropReason::ObservationLaneFull);
         }
     }
 }

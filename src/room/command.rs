@@ -5,6 +5,7 @@
 //! room lives, in order.
 
 use super::error::RoomError;
+use super::observation::Observation;
 pub use super::request::*;
 use super::spec::RoomSpec;
 pub use super::summary::*;
@@ -45,6 +46,13 @@ pub enum Mail {
         to: Vec<HandleAddress>,
         /// What happened.
         event: Event,
+    },
+    /// Something that event handlers want to know of a handle; it may be lost where events may not.
+    Observed {
+        /// Of whom.
+        of: HandleAddress,
+        /// What.
+        what: Observation,
     },
     /// Events for these sessions were lost because the lane stayed full: they no longer know what is, and are to be
     /// closed.

@@ -3,6 +3,7 @@
 
 use super::command::{Event, HangupReason};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
+use super::observation::RoomObservation;
 use super::talking::TalkRule;
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
 use crate::wire::rtp::extension::PlayoutDelay;
@@ -96,6 +97,13 @@ pub enum Effect {
         member: MemberId,
         /// Bits per second.
         bps: u64,
+    },
+    /// Let event handlers know.
+    Observe {
+        /// Of which handle.
+        of: HandleAddress,
+        /// What.
+        what: Box<RoomObservation>,
     },
     /// Tell handles.
     Tell {

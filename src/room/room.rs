@@ -12,6 +12,7 @@ use super::command::{Event, HangupReason, MemberRequest, ParticipantSummary, Rep
 use super::effect::Effect;
 use super::error::RoomError;
 use super::line::Stream;
+use super::observation::RoomObservation;
 use super::publisher::Publisher;
 use super::secret;
 use super::spec::RoomSpec;
@@ -34,6 +35,8 @@ pub struct Room {
     // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
     pub(super) seats: BTreeMap<HandleAddress, Seat>,
     pub(super) feeds: BTreeMap<FeedId, MemberId>,
+    /// Whether event handlers want to know what happens here.
+    watched: bool,
 }
 
 /// What a room holds now.
@@ -96,6 +99,26 @@ impl Room {
             legs: Table::new(),
             seats: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            watched: false,
+        }
+    }
+
+    /// Has the room observed for event handlers, or not any more.
+    pub fn watch(&mut self, watched: bool) {
+        self.watched = watched;
+    }
+
+    /// Lets event handlers know of a member, if any want to.
+    pub(super) fn observe(
+        &self,
+        member: MemberId,
+        effects: &mut Vec<Effect>,
+        what: impl FnOnce(&Room) -> RoomObservation,
+    ) {
+        if self.watched
+            && let Some(of) = self.address(member)
+        {
+            effects.push(Effect::Observe { of, what: Box::new(what(self)) });
         }
     }
 
@@ -155,11 +178,12 @@ impl Room {
         let own = vec![self.members[member].address];
         match &self.members[member].role {
             Role::Publisher(_) => {
-                self.announce(member, effects);
+                self.announce(member, RoomObservation::Published, effects);
                 tell(effects, own, Event::WebrtcUp);
             }
             Role::Subscriber(_) => {
                 tell(effects, own, Event::WebrtcUp);
+                self.observe(member, effects, |_| RoomObservation::Subscribed);
                 self.request_keyframes(member, effects);
             }
         }
@@ -206,9 +230,11 @@ impl Room {
             return;
         }
         self.streams[stream].talking = change.talking;
-        let Stream { publisher, mindex, .. } = self.streams[stream];
-        let publisher = self.publisher(publisher);
+        let Stream { publisher: member, mindex, .. } = self.streams[stream];
+        let publisher = self.publisher(member);
         let (feed, mid) = (publisher.who.id.clone(), publisher.lines[mindex].media.mid);
+        let talking = RoomObservation::Talking { feed: feed.clone(), mindex, mid, change };
+        self.observe(member, effects, |_| talking);
         let event = Event::Talking { room: self.room(), feed, mindex, mid, change };
         tell(effects, self.participants_except(None), event);
     }

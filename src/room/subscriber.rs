@@ -13,6 +13,7 @@ use super::error::RoomError;
 use super::line::Line;
 use super::media::OfferedMedia;
 use super::negotiate;
+use super::observation::RoomObservation;
 use super::publisher::{check_mids, delayed, sent};
 use super::room::{Member, Peer, Role, Room, Seat, tell};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
@@ -122,6 +123,10 @@ impl Room {
         });
         let offer = self.make_offer(member, false, effects);
         let streams = self.subscription(member);
+        self.observe(member, effects, |room| RoomObservation::Subscribing {
+            private_id: join.private_id,
+            streams: room.subscription(member),
+        });
         Ok(Reply::Attached(Box::new(Attached { room: self.room(), streams, legacy, offer })))
     }
 

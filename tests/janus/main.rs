@@ -33,6 +33,11 @@ fn core_transcripts() {
 }
 
 #[test]
+fn event_transcripts() {
+    run_folder("events");
+}
+
+#[test]
 fn rest_transcripts() {
     run_folder("rest");
 }

@@ -152,6 +152,7 @@ impl World {
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,
                 slowlink_threshold: 0,
+                watch: Default::default(),
                 seed: [id ^ (seed & 0xff) as u8; 32],
                 now: clock.now(),
             }),

@@ -2,6 +2,7 @@
 //! decides, this carries out. A fault in here is caught at the one place that calls in, and buries this room alone.
 
 mod effects;
+mod observe;
 mod receive;
 mod release;
 mod repair;
@@ -121,6 +122,7 @@ impl HostedRoom {
 
     /// The peer connection of a member is gone, and not because the room said so.
     fn peer_lost(&mut self, turn: &mut Turn<'_>, member: MemberId, reason: HangupReason) {
+        self.observe_loss(turn, member, reason);
         if let Some(peer) = self.peers.take(member.0) {
             peer.close(turn);
         }

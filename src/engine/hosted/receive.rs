@@ -34,6 +34,7 @@ impl HostedRoom {
             return (Verdict::Drop(DropReason::StunUnknownUfrag), None);
         };
         let mut reply = [0; REPLY_MAX];
+        let first = peer.ice.selected().is_none();
         let (len, verdict, change) = match peer.ice.handle_request(turn.now.mono, at, message, &mut reply) {
             CheckOutcome::Answered { reply, change } => (reply, Verdict::Consumed, Some(change)),
             CheckOutcome::Refused { reply, reason } => (reply, Verdict::Drop(refused(reason)), None),
@@ -59,9 +60,13 @@ impl HostedRoom {
         if let Some(retired) = change.retired {
             turn.desk.index.remove_ufrag(&retired);
         }
+        let rearm = peer.ice.deadline(turn.desk.peer_timeout) < peer.armed;
+        if change.selected {
+            self.observe_path(turn, member, at, first);
+        }
         if change.validated {
             self.after_dtls(turn, member);
-        } else if peer.ice.deadline(turn.desk.peer_timeout) < peer.armed {
+        } else if rearm {
             self.rearm(turn, member);
         }
         (verdict, displaced)
@@ -122,6 +127,7 @@ impl HostedRoom {
                 }
             }
         }
+        self.observe_connection(turn, member);
         let mut effects = Vec::new();
         self.room.peer_up(member, &mut effects);
         self.apply(turn, effects);
@@ -294,6 +300,7 @@ impl HostedRoom {
         let layer = &mut stream.layers[layer];
         layer.received = received;
         layer.touch();
+        layer.octets += packet.payload.len() as u64;
         layer.history.push(entry, packet.payload);
         if first_of_stream {
             if self.touched_streams.is_empty() {
@@ -395,6 +402,7 @@ impl HostedRoom {
         let found = legs.find(|leg| self.legs.get(leg.0).is_some_and(|leg| leg.spec.ssrc == block.ssrc));
         let Some(leg) = found.and_then(|leg| self.legs.get_mut(leg.0)) else { return };
         leg.loss.report(block.cumulative_lost);
+        leg.remote_jitter = block.jitter;
         if let Some(trip) = round_trip(turn.now, block.last_sr, block.delay_since_last_sr) {
             peer.round_trip = if peer.round_trip.is_zero() { trip } else { (peer.round_trip * 7 + trip) / 8 };
         }

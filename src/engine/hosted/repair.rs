@@ -67,7 +67,9 @@ impl HostedRoom {
                         let len = with_cname(out, sender_ssrc, |out| report.write(out))?;
                         Some(len + Nack { sender_ssrc, media_ssrc, entries }.write(&mut out[len..]).ok()?)
                     });
-                turn.desk.counters.nacks_sent += if sent { asked } else { 0 };
+                let asked = if sent { asked } else { 0 };
+                turn.desk.counters.nacks_sent += asked;
+                stream.nacks += asked;
             }
         }
     }
@@ -83,7 +85,10 @@ impl HostedRoom {
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         let mut legs = peer.legs.iter().copied();
         let found = legs.find(|leg| self.legs.get(leg.0).is_some_and(|leg| leg.spec.ssrc == nack.media_ssrc));
-        let leg = found.and_then(|leg| self.legs.get_mut(leg.0)).filter(|leg| leg.open);
+        let mut leg = found.and_then(|leg| self.legs.get_mut(leg.0)).filter(|leg| leg.open);
+        if let Some(leg) = &mut leg {
+            leg.nacks += asked;
+        }
         let stream = leg.as_ref().and_then(|leg| leg.source).and_then(|id| self.streams.get(id.0));
         let (mut transport_sequence, spacing) = (peer.transport_sequence, peer.round_trip.max(RESEND_INTERVAL));
         let (Some(leg), Some(stream), Some((keys, path))) = (leg, stream, peer.sender()) else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
+use crate::wire::janus::events::Mask;
 
 /// Settings of one signalling shard.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct SignalConfig {
     pub api_secret: Option<String>,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
     pub admin_key: Option<String>,
+    /// What event handlers want to know.
+    pub events: Mask,
     /// Shown by `info`.
     pub server_name: String,
     /// Rooms and participants have text ids.
@@ -66,6 +69,7 @@ impl SignalConfig {
             enforce_cors: false,
             api_secret: None,
             admin_key: None,
+            events: Mask::NONE,
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),

@@ -171,6 +171,7 @@ impl SignalEngine {
             server_name: &self.config.server_name,
             accepting_new_sessions: self.drain.is_none(),
             api_secret: self.config.api_secret.is_some(),
+            event_handlers: !self.config.events.is_none(),
         };
         envelope::server_info(transaction, &info)
     }
@@ -185,6 +186,7 @@ impl SignalEngine {
         let outlet = Outlet::of(asker);
         let session = self.sessions.create(now.mono, wished, outlet, &mut self.rng).ok_or(CoreError::SessionTaken)?;
         self.counters.sessions_created += 1;
+        self.emit_session_created(now, asker, session);
         if asker.is_socket() {
             self.own(asker.place, session);
         }
@@ -211,6 +213,10 @@ impl SignalEngine {
                     return Err(CoreError::Exhausted("handles_max"));
                 }
                 let handle = self.sessions.attach(session, &mut self.rng).ok_or(CoreError::NoSuchSession(session))?;
+                if let Some(state) = self.sessions.handle_mut(session, handle) {
+                    state.opaque_id = request.fields.text("opaque_id").map(Box::from);
+                }
+                self.emit_attached(now, session, handle);
                 self.say(asker, envelope::attached(session, handle, transaction));
             }
             Verb::Destroy => {
@@ -241,6 +247,7 @@ impl SignalEngine {
             Verb::Message => return self.handle_message(now, asker, request, session, handle),
             Verb::Trickle => {
                 check_trickle(request.fields)?;
+                self.emit_trickle(now, session, handle, request.fields);
                 self.say(asker, envelope::ack(session, transaction));
             }
             Verb::Hangup => {
@@ -250,6 +257,7 @@ impl SignalEngine {
             Verb::Detach => {
                 self.say(asker, envelope::success(session, transaction));
                 if let Some(state) = self.sessions.detach(session, handle) {
+                    self.emit_detached(now, session, handle, state.opaque_id.as_deref());
                     self.vacate(now.mono, session, handle, state.seat, true);
                 }
             }
@@ -280,7 +288,9 @@ impl SignalEngine {
                 if jsep.kind == DescriptionKind::Answer && role != Some(Role::Subscriber) {
                     return Err(CoreError::UnexpectedAnswer);
                 }
-                Some(Box::new(read_description(jsep.kind, jsep.sdp)?))
+                let description = read_description(jsep.kind, jsep.sdp)?;
+                self.emit_remote(now, session, handle, jsep);
+                Some(Box::new(description))
             }
         };
         self.handle_plugin_message(now, asker, request.transaction, (session, handle), message.body, description);

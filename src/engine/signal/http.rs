@@ -126,6 +126,7 @@ impl SignalEngine {
         let rest = std::mem::replace(&mut http.http, crate::proto::http::Http::new(now.mono)).into_rest();
         connection.protocol = Protocol::WebSocket(Box::new(WebSocket::new(rest, output)));
         self.counters.websockets_opened += 1;
+        self.emit_websocket(now, id, true);
         self.connection_deadlines.set(id, self.next_pulse(now.mono));
         self.connections.touch(id);
         self.read_websocket(now, id);

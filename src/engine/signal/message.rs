@@ -30,12 +30,17 @@ fn plain(name: &'static str, data: &impl Serialize) -> Notice {
 /// A plugin's data with our description when there is one.
 fn described(name: &'static str, data: &impl Serialize, description: Option<&Description>) -> Notice {
     let Some(description) = description else { return plain(name, data) };
-    let kind = match description.kind {
-        DescriptionKind::Offer => "offer",
-        DescriptionKind::Answer => "answer",
-    };
+    let kind = jsep_kind(description.kind);
     let sdp = compose(description);
     Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp }))
+}
+
+/// As `jsep` has it.
+pub(super) fn jsep_kind(kind: DescriptionKind) -> &'static str {
+    match kind {
+        DescriptionKind::Offer => "offer",
+        DescriptionKind::Answer => "answer",
+    }
 }
 
 /// A refusal.
@@ -64,6 +69,21 @@ pub(super) fn preface(name: &'static str, reply: &Reply) -> Option<Notice> {
 fn updated(name: &'static str, room: &RoomId, streams: &[SubscriptionSummary], offer: &Description) -> Notice {
     let streams = Some(streams.iter().map(subscription).collect());
     described(name, &Updated { videoroom: "updated", room: Id(&room.0), streams }, Some(offer))
+}
+
+/// The description of ours that a reply brings.
+pub(super) fn description(reply: &Reply) -> Option<&Description> {
+    match reply {
+        Reply::Joined(joined) => joined.published.as_ref().map(|published| &published.answer),
+        Reply::Attached(attached) => Some(&attached.offer),
+        Reply::Configured(configured) => {
+            let answer = configured.published.as_ref().map(|published| &published.answer);
+            answer.or(configured.offer.as_ref())
+        }
+        Reply::Updated(updated) => updated.offered.as_ref().map(|(_, offer)| offer),
+        Reply::Switched(switched) => switched.offer.as_ref(),
+        _ => None,
+    }
 }
 
 /// The answer that a reply makes; none when the reply answers no client's request.
@@ -211,7 +231,7 @@ fn departure<'a>(room: &'a RoomId, who: &'a command::Identity, gone: impl FnOnce
     plain("event", &Departure { videoroom: "event", room: Id(&room.0), display, metadata, gone: gone(id) })
 }
 
-fn kind_name(kind: MediaKind) -> &'static str {
+pub(super) fn kind_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",
@@ -223,7 +243,7 @@ fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
     Publisher { who: identity(&publisher.who), published: streams_of(&publisher.streams), talking: publisher.talking }
 }
 
-fn identity(who: &command::Identity) -> Identity<'_> {
+pub(super) fn identity(who: &command::Identity) -> Identity<'_> {
     let command::Identity { id, display, metadata } = who;
     Identity { id: Id(&id.0), display: display.as_deref(), metadata: metadata.as_ref().map(object) }
 }
@@ -236,7 +256,7 @@ fn published(published: &Published) -> publisher::Published<'_> {
     streams_of(&published.streams)
 }
 
-fn streams_of(streams: &[StreamSummary]) -> publisher::Published<'_> {
+pub(super) fn streams_of(streams: &[StreamSummary]) -> publisher::Published<'_> {
     let first = |kind| streams.iter().find(|stream| stream.kind == kind && !stream.disabled)?.codec.map(Codec::janus);
     publisher::Published {
         audio_codec: first(MediaKind::Audio),
@@ -267,7 +287,7 @@ fn stream(stream: &StreamSummary) -> Stream<'_> {
     }
 }
 
-fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
+pub(super) fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
     Subscription {
         kind: kind_name(subscription.kind),
         active: subscription.active,

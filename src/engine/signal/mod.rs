@@ -10,6 +10,7 @@ mod connection;
 mod core;
 mod counters;
 mod duty;
+mod emit;
 mod error;
 mod event;
 mod http;
@@ -34,12 +35,14 @@ use simd_json::Buffers;
 pub use config::SignalConfig;
 pub use connection::Fate;
 pub use counters::{Counters, drops};
+pub use emit::{Delivery, HandlerEvent};
 pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;
 
 use connection::{Connections, Protocol, Purpose};
 use duty::{Duties, DutyId};
+use emit::Emitter;
 use plugin::{Exchange, Step};
 use relay::Lane;
 use scatter::{Scatter, ScatterId};
@@ -91,6 +94,7 @@ pub struct SignalEngine {
     drain: Option<Drain>,
     buffers: Buffers,
     scratch: Vec<u8>,
+    emitter: Emitter,
     counters: Counters,
     drops: drops::Counters,
 }
@@ -145,10 +149,12 @@ impl SignalEngine {
             drain: None,
             buffers: Buffers::default(),
             scratch: Vec::new(),
+            emitter: Emitter::default(),
             counters: Counters::default(),
             drops: drops::Counters::default(),
             config,
         };
+        engine.emit_start(now);
         for room in engine.config.rooms.clone() {
             engine.claim_configured(now.mono, room);
         }
@@ -235,6 +241,7 @@ impl SignalEngine {
                 self.handle_reply(now, ticket, from, reply);
             }
             Mail::Event { from, to, event } => self.handle_event(now, from, &to, &event),
+            Mail::Observed { of, what } => self.emit_observation(now, of, &what),
             Mail::Lost { sessions, .. } => {
                 for session in sessions {
                     self.drops.events_lost += 1;
@@ -403,7 +410,13 @@ impl SignalEngine {
             if let Some(id) = self.answered.pop() {
                 self.resume_http(now, id);
             } else if let Some(id) = self.ended.pop() {
-                let sessions = self.connections.get_mut(id).map(|connection| std::mem::take(&mut connection.sessions));
+                let connection = self.connections.get_mut(id);
+                let was_websocket =
+                    connection.as_ref().is_some_and(|connection| matches!(connection.protocol, Protocol::WebSocket(_)));
+                let sessions = connection.map(|connection| std::mem::take(&mut connection.sessions));
+                if was_websocket {
+                    self.emit_websocket(now, id, false);
+                }
                 for session in sessions.unwrap_or_default() {
                     self.leave_session(id, session);
                 }

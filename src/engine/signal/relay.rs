@@ -7,6 +7,7 @@ use std::time::Duration;
 use simd_json::borrowed::Value;
 
 use super::connection::Fate;
+use super::emit::Delivery;
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId, Ticket};
 use crate::proto::http::Status;
@@ -208,11 +209,12 @@ impl SignalEngine {
 
     /// How this shard is.
     pub(super) fn report(&self) -> SignalReport {
+        let Delivery { counters, drops } = &self.emitter.delivery;
         SignalReport {
             signal: self.config.id,
             gauges: self.gauges(),
-            counters: self.counters.named(),
-            drops: self.drops.named(),
+            counters: [&self.counters.named()[..], counters].concat(),
+            drops: [&self.drops.named()[..], drops].concat(),
         }
     }
 

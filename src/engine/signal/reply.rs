@@ -100,6 +100,7 @@ impl SignalEngine {
         if let Some(notice) = message::preface(exchange.name(), reply) {
             self.answer(&exchange, Ok(notice));
         }
+        self.emit_reply(now, exchange.session, exchange.handle, reply);
         let answer: Option<Notice> = message::answer(exchange.name(), reply);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
     }

@@ -75,6 +75,7 @@ impl SignalEngine {
             self.drops.origin_refused += 1;
             return self.respond(id, method, keep_alive, &Response::empty(Status::Forbidden, &[]));
         }
+        self.emit_http_request(now, id);
         match (route, method) {
             (_, Method::Options) => self.answer_preflight(id, &request),
             (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, Status::NotFound),

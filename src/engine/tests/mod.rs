@@ -82,6 +82,7 @@ impl World {
             handshakes: Box::new(Scripted::default()),
             peer_timeout: Duration::from_secs(100_000),
             slowlink_threshold: SLOWLINK,
+            watch: Default::default(),
             seed: [seed; 32],
             now,
         });

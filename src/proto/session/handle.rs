@@ -18,6 +18,8 @@ pub const WAITING_MAX: usize = 16;
 pub struct Handle {
     /// Its place in a room; kept after leaving, because the room's shard must hear of the detach.
     pub seat: Option<Seat>,
+    /// What its client calls it.
+    pub opaque_id: Option<Box<str>>,
     in_flight: bool,
     waiting: VecDeque<Waiting>,
 }

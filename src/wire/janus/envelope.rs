@@ -255,6 +255,9 @@ pub struct ServerInfo<'a> {
     /// Whether requests need the API secret.
     #[serde(rename = "api_secret")]
     pub api_secret: bool,
+    /// Whether events go anywhere.
+    #[serde(rename = "event_handlers")]
+    pub event_handlers: bool,
 }
 
 /// Clients compare this with Janus' own numbers to learn whether the multistream API (1.0 and newer) is spoken.
@@ -281,8 +284,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         full_trickle: bool,
         #[serde(rename = "auth_token")]
         auth_token: bool,
-        #[serde(rename = "event_handlers")]
-        event_handlers: bool,
         #[serde(rename = "opaqueid_in_api")]
         opaqueid_in_api: bool,
         transports: serde_json::Value,
@@ -303,7 +304,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         ice_tcp: false,
         full_trickle: false,
         auth_token: false,
-        event_handlers: false,
         opaqueid_in_api: false,
         transports: serde_json::json!({
             "janus.transport.http": {

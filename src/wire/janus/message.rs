@@ -9,7 +9,7 @@ use crate::wire::sdp::DescriptionKind;
 /// `attach`
 const ATTACH: &[Field] = &[
     Field::required("plugin", Kind::Text),
-    Field::optional("opaque_id", Kind::Text),
+    Field::optional("opaque_id", Kind::Label),
     Field::optional("token", Kind::Text),
     Field::optional("loop_index", Kind::Natural),
 ];
@@ -90,6 +90,17 @@ pub fn check_trickle(fields: Fields<'_>) -> Result<(), CoreError> {
         (None, Some(_)) => Err(FieldError::Type("candidates", Kind::Array).into()),
         (Some(candidate), None) => check_candidate(candidate),
     }
+}
+
+/// The candidates of a `trickle` that is in order, as far as they say anything.
+pub fn candidates<'v>(fields: Fields<'v>) -> impl Iterator<Item = &'v str> {
+    let several = match fields.value("candidates") {
+        Some(Value::Array(candidates)) => &candidates[..],
+        _ => &[],
+    };
+    let all = fields.value("candidate").into_iter().chain(several);
+    let text = all.filter_map(|candidate| Fields::of(candidate, Ids::Numbers)?.text("candidate"));
+    text.filter(|text| !text.is_empty())
 }
 
 fn check_candidate(candidate: &Value<'_>) -> Result<(), CoreError> {

@@ -4,6 +4,7 @@
 pub mod document;
 pub mod envelope;
 pub mod error;
+pub mod events;
 pub mod field;
 pub mod message;
 pub mod videoroom;
