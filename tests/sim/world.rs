@@ -387,6 +387,7 @@ impl World {
         while let Some((to, mail)) = self.poll_mail(shard) {
             match mail {
                 Mail::Lost { .. } => panic!("nobody was slow to take mail"),
+                Mail::Observed { .. } => panic!("nobody watches"),
                 Mail::Reply { ticket: of, reply, .. } => {
                     assert_eq!((of, to), (ticket, from), "a reply to whoever asked");
                     assert!(answer.replace(reply).is_none(), "one reply");
@@ -407,6 +408,7 @@ impl World {
             while let Some((to, mail)) = self.poll_mail(shard) {
                 match mail {
                     Mail::Lost { .. } => panic!("nobody was slow to take mail"),
+                    Mail::Observed { .. } => panic!("nobody watches"),
                     Mail::Reply { reply, .. } => panic!("a reply that nobody waits for: {reply:?}"),
                     Mail::Event { to: handles, event, .. } => self.take_event(to, &handles, event),
                 }

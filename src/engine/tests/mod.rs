@@ -4,6 +4,7 @@
 mod attention;
 mod exchange;
 mod link;
+mod observe;
 mod order;
 mod repair;
 mod sources;
@@ -24,6 +25,7 @@ use crate::room::command::{
     Command, CommandEnvelope, Configure, ConfigureSubscriber, Event, JoinPublisher, JoinSubscriber, Mail,
     MemberRequest, Reply, SubscribeStream,
 };
+use crate::room::observation::{Observation, Watch};
 use crate::room::spec::RoomSpec;
 use crate::time::{Mono, Now};
 use crate::wire::demux::{Protocol, classify};
@@ -40,6 +42,8 @@ struct World {
     room: RoomId,
     link: Link,
     events: Vec<(u64, Event)>,
+    /// What event handlers would hear, by handle.
+    observed: Vec<(u64, Observation)>,
     /// What was sealed, by peer, SSRC and number: RTP under its sequence number, SRTCP under its index.
     sealed: HashMap<(u16, u32, u64), Vec<u8>>,
 }
@@ -82,7 +86,12 @@ impl World {
             handshakes: Box::new(Scripted::default()),
             peer_timeout: Duration::from_secs(100_000),
             slowlink_threshold: SLOWLINK,
-            watch: Default::default(),
+            watch: Watch {
+                rooms: true,
+                peers: true,
+                statistics: Duration::from_secs(2),
+                sockets: vec![([127, 0, 0, 1], 20_000).into()],
+            },
             seed: [seed; 32],
             now,
         });
@@ -93,6 +102,7 @@ impl World {
             room: room.clone(),
             link: Link::new(seed),
             events: Vec::new(),
+            observed: Vec::new(),
             sealed: HashMap::new(),
         };
         let reply = world.ask(Command::Create(Box::new(RoomSpec { publishers: 9, ..RoomSpec::new(room) })));
@@ -211,6 +221,7 @@ impl World {
                 Mail::Event { to, event, .. } => {
                     self.events.extend(to.iter().map(|to| (to.handle.0, event.clone())));
                 }
+                Mail::Observed { of, what } => self.observed.push((of.handle.0, what)),
                 Mail::Lost { .. } => panic!("nobody reads so slowly"),
             }
         }

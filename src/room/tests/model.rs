@@ -133,6 +133,7 @@ impl Tables {
                 Effect::RemoveLeg(leg) => assert!(self.legs.remove(leg).is_some()),
                 Effect::RequestKeyframe(stream) => assert!(self.streams.contains_key(stream)),
                 Effect::Tell { to, .. } => assert!(!to.is_empty()),
+                Effect::Observe { .. } => panic!("nobody watches"),
             }
         }
     }
