@@ -305,7 +305,8 @@ fn a_webhook_that_stalls_is_felt_by_nobody_and_costs_what_finds_no_room() {
     assert_eq!(server.count("counters", "event_webhook_sent", 0), 0);
     let begun = Instant::now();
     server.end();
-    assert!(begun.elapsed() < Duration::from_secs(8), "it does not wait for the other side: {:?}", begun.elapsed());
+    // Six tries of ten seconds each would be a minute.
+    assert!(begun.elapsed() < 2 * PATIENCE, "it does not wait for the other side: {:?}", begun.elapsed());
 }
 
 #[test]
@@ -358,6 +359,7 @@ fn listener(messages: usize) -> (SocketAddr, Receiver<Value>) {
     let (sender, heard) = channel();
     thread::spawn(move || {
         for socket in listener.incoming() {
+            #[expect(clippy::result_large_err, reason = "the library's own type")]
             let check = |upgrade: &Upgrade, mut response: Response| {
                 let field = |name: &str| upgrade.headers().get(name).cloned().expect("the field");
                 assert_eq!(upgrade.uri().path(), "/events");

@@ -30,12 +30,14 @@ impl Endpoint {
         let scheme = uri.scheme_str().filter(|scheme| schemes.contains(scheme)).ok_or_else(wrong)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
         let tls = scheme == schemes[1];
-        let port = match uri.port() {
-            Some(port) => port.as_str().parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?,
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let (given, place) = authority.rsplit_once('@').map_or((None, authority), |(given, at)| (Some(given), at));
+        // The library has no port where there is a wrong one.
+        let port = match place.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')) {
+            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?,
             None if tls => 443,
             None => 80,
         };
-        let given = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(given, _)| given);
         let pair = match (credentials, given) {
             (Some((user, password)), _) => Some(format!("{user}:{password}").into_bytes()),
             (None, Some(given)) => Some(decode(given).ok_or_else(wrong)?),

@@ -41,6 +41,9 @@ struct Counts {
     undelivered: AtomicU64,
 }
 
+/// What goes through a queue: an event, or that none will come any more.
+type Word = Option<Arc<str>>;
+
 /// The names of a handler's counts: sent, retried; shed, undelivered.
 type Names = [&'static str; 4];
 const WEBHOOK: Names =
@@ -55,7 +58,7 @@ pub struct Post(Vec<Outlet>);
 #[derive(Clone)]
 struct Outlet {
     mask: Mask,
-    lane: SyncSender<Arc<str>>,
+    lane: SyncSender<Word>,
     counts: Arc<Counts>,
     names: Names,
 }
@@ -88,7 +91,7 @@ impl Outlet {
         let Counts { waiting, waiting_bytes, shed, .. } = &*self.counts;
         let before = waiting_bytes.fetch_add(text.len(), Ordering::Relaxed);
         waiting.fetch_add(1, Ordering::Relaxed);
-        if before + text.len() > QUEUE_BYTES || self.lane.try_send(text.clone()).is_err() {
+        if before + text.len() > QUEUE_BYTES || self.lane.try_send(Some(text.clone())).is_err() {
             waiting_bytes.fetch_sub(text.len(), Ordering::Relaxed);
             waiting.fetch_sub(1, Ordering::Relaxed);
             shed.fetch_add(1, Ordering::Relaxed);
@@ -98,10 +101,11 @@ impl Outlet {
 
 /// The other end of a handler's queue.
 struct Queue {
-    lane: Receiver<Arc<str>>,
+    lane: Receiver<Word>,
     counts: Arc<Counts>,
     /// Events taken at a time.
     group: usize,
+    is_ended: bool,
 }
 
 impl Queue {
@@ -109,14 +113,18 @@ impl Queue {
     ///
     /// # Errors
     /// There will never be any more.
-    fn take(&self, patience: Duration) -> Result<Vec<Arc<str>>, Ended> {
-        let first = match self.lane.recv_timeout(patience) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
-            Err(RecvTimeoutError::Disconnected) => return Err(Ended),
-        };
-        let more = self.lane.try_iter().take(self.group - 1);
-        Ok(std::iter::once(first).chain(more).collect())
+    fn take(&mut self, patience: Duration) -> Result<Vec<Arc<str>>, Ended> {
+        let mut events = Vec::new();
+        let mut next = if self.is_ended { Ok(None) } else { self.lane.recv_timeout(patience) };
+        while let Ok(Some(event)) = next {
+            events.push(event);
+            if events.len() == self.group {
+                return Ok(events);
+            }
+            next = self.lane.recv_timeout(Duration::ZERO);
+        }
+        self.is_ended = matches!(next, Ok(None) | Err(RecvTimeoutError::Disconnected));
+        if self.is_ended && events.is_empty() { Err(Ended) } else { Ok(events) }
     }
 
     /// What was taken needs no place any more.
@@ -175,25 +183,23 @@ impl Trouble {
 /// The threads that deliver.
 pub struct Threads {
     ended: Receiver<()>,
-    running: usize,
-    counts: Vec<Arc<Counts>>,
+    handlers: Vec<(SyncSender<Word>, Arc<Counts>)>,
 }
 
 /// Starts the handlers on a CPU that has no media. No post when there are none.
 pub fn start(handlers: Handlers, cpu: usize) -> io::Result<(Option<Post>, Threads)> {
     let (end, ended) = channel();
-    let (mut outlets, mut threads) = (Vec::new(), Threads { ended, running: 0, counts: Vec::new() });
+    let (mut outlets, mut lanes) = (Vec::new(), Vec::new());
     let Handlers { webhook, websocket, queue, .. } = handlers;
     let mut open = |mask, grouping, names| {
         let (sender, lane) = sync_channel(queue);
         let counts = Arc::new(Counts::default());
+        lanes.push((sender.clone(), counts.clone()));
         outlets.push(Outlet { mask, lane: sender, counts: counts.clone(), names });
-        Queue { lane, counts, group: if grouping { GROUP_MAX } else { 1 } }
+        Queue { lane, counts, group: if grouping { GROUP_MAX } else { 1 }, is_ended: false }
     };
-    let mut spawn = |name: &str, counts: Arc<Counts>, run: Box<dyn FnOnce() + Send>| {
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let end = end.clone();
-        threads.running += 1;
-        threads.counts.push(counts);
         let whole = move || {
             affinity::pin(cpu);
             run();
@@ -204,27 +210,30 @@ pub fn start(handlers: Handlers, cpu: usize) -> io::Result<(Option<Post>, Thread
     };
     if let Some(webhook) = webhook {
         let queue = open(webhook.events, webhook.grouping, WEBHOOK);
-        spawn("event-webhook", queue.counts.clone(), Box::new(move || webhook::run(webhook, &queue)))?;
+        spawn("event-webhook", Box::new(move || webhook::run(webhook, queue)))?;
     }
     if let Some(websocket) = websocket {
         let queue = open(websocket.events, websocket.grouping, WEBSOCKET);
-        spawn("event-websocket", queue.counts.clone(), Box::new(move || websocket::run(websocket, &queue)))?;
+        spawn("event-websocket", Box::new(move || websocket::run(websocket, queue)))?;
     }
     let post = if outlets.is_empty() { None } else { Some(Post(outlets)) };
-    Ok((post, threads))
+    Ok((post, Threads { ended, handlers: lanes }))
 }
 
 impl Threads {
-    /// Lets them deliver what waits, for so long; every post is gone already.
+    /// Lets them deliver what waits, for so long; nobody has events any more.
     pub fn finish(self, patience: Duration) {
         let until = Instant::now() + patience;
-        let ended = (0..self.running).all(|_| {
-            let left = until.saturating_duration_since(Instant::now());
-            self.ended.recv_timeout(left).is_ok()
-        });
-        if !ended {
-            let left: usize = self.counts.iter().map(|counts| counts.waiting.load(Ordering::Relaxed)).sum();
-            warn!("{left} events were not delivered before the end");
+        let left = || until.saturating_duration_since(Instant::now());
+        for (lane, _) in &self.handlers {
+            // A full queue has room again soon, or its other side is stuck.
+            while lane.try_send(None).is_err() && !left().is_zero() {
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        if !self.handlers.iter().all(|_| self.ended.recv_timeout(left()).is_ok()) {
+            let waiting = self.handlers.iter().map(|(_, counts)| counts.waiting.load(Ordering::Relaxed));
+            warn!("{} events were not delivered before the end", waiting.sum::<usize>());
         }
     }
 }
@@ -238,12 +247,12 @@ mod tests {
         let counts = Arc::new(Counts::default());
         let mask = Mask::parse("jsep").unwrap();
         let outlet = Outlet { mask, lane: sender, counts: counts.clone(), names: WEBHOOK };
-        (outlet, Queue { lane, counts, group })
+        (outlet, Queue { lane, counts, group, is_ended: false })
     }
 
     #[test]
     fn what_finds_no_room_is_shed_and_what_is_not_wanted_is_not_there() {
-        let (outlet, queue) = pair(2, 100);
+        let (outlet, mut queue) = pair(2, 100);
         for text in ["1", "2", "3"] {
             outlet.put(Kind::Jsep, &text.into());
         }
@@ -257,13 +266,15 @@ mod tests {
         assert!(queue.take(Duration::ZERO).ok().unwrap().is_empty());
         let shown = Post(vec![outlet.clone()]).delivery();
         assert_eq!(shown.drops, [("event_webhook_shed", 1), ("event_webhook_undelivered", 0)]);
-        drop(outlet);
-        assert!(queue.take(Duration::from_secs(60)).is_err());
+        outlet.put(Kind::Jsep, &"5".into());
+        outlet.lane.send(None).unwrap();
+        assert_eq!(queue.take(Duration::ZERO).ok().unwrap().len(), 1);
+        assert!(queue.take(Duration::from_secs(60)).is_err(), "none will come any more");
     }
 
     #[test]
     fn few_large_events_fill_a_queue_too() {
-        let (outlet, queue) = pair(100, 1);
+        let (outlet, mut queue) = pair(100, 1);
         let large: Arc<str> = "x".repeat(QUEUE_BYTES / 2).into();
         for _ in 0..3 {
             outlet.put(Kind::Jsep, &large);

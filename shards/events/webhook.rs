@@ -16,7 +16,7 @@ use std::{fmt, thread};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Posts until there is nobody any more to have events.
-pub fn run(webhook: Webhook, queue: &Queue) {
+pub fn run(webhook: Webhook, mut queue: Queue) {
     let mut trouble = Trouble::with(&webhook.endpoint);
     let mut client = Client { endpoint: webhook.endpoint, timeout: webhook.timeout, connection: None };
     while let Ok(events) = queue.take(PATIENCE) {

@@ -24,7 +24,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 const HEARD_MAX: usize = 64 << 10;
 
 /// Sends until there is nobody any more to have events.
-pub fn run(settings: Settings, queue: &Queue) {
+pub fn run(settings: Settings, mut queue: Queue) {
     let mut trouble = Trouble::with(&settings.endpoint);
     let (mut socket, mut tries) = (None, 0);
     // What has been taken and is not through.
