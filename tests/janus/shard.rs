@@ -38,9 +38,11 @@ impl Shard {
 
     pub fn handle(&mut self, envelope: CommandEnvelope) -> Vec<Mail> {
         let mut events = Vec::new();
+        // What a teardown brings is told before it is acknowledged; other consequences follow their reply.
+        let comes_first = matches!(envelope.command, Command::Teardown { .. });
         let reply = self.answer(envelope.command, &mut events);
         let from = self.id;
-        let mut mails: Vec<Mail> = Vec::new();
+        let mut mails = if comes_first { std::mem::take(&mut events) } else { Vec::new() };
         if let Some(ticket) = envelope.ticket {
             let load = self.rooms.values().map(|room| u32::try_from(room.gauges().peers).unwrap()).sum();
             mails.push(Mail::Reply { ticket, from, load, reply });

@@ -257,8 +257,7 @@ impl SignalEngine {
             Verb::Detach => {
                 self.say(asker, envelope::success(session, transaction));
                 if let Some(state) = self.sessions.detach(session, handle) {
-                    self.emit_detached(now, session, handle, state.opaque_id.as_deref());
-                    self.vacate(now.mono, session, handle, state.seat, true);
+                    self.vacate(now, session, handle, state, true);
                 }
             }
             // Janus takes it here, too.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{ConnectionId, SignalEngine, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignalId};
 use crate::proto::session::Asker;
-use crate::room::command::{Event, Reply};
+use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::observation::{LineStatistics, Observation, RoomObservation};
 use crate::time::Now;
 use crate::wire::janus::envelope::Jsep;
@@ -83,6 +83,9 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_session_created(&mut self, now: Now, asker: Asker, session: SessionId) {
+        if !self.wants(Kind::Session) {
+            return;
+        }
         let transport = if asker.is_socket() { WEBSOCKETS } else { HTTP };
         let id = origin_id(asker.place.signal, asker.place.connection);
         let transport = Origin { transport, id: &id };
@@ -94,8 +97,10 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_attached(&mut self, now: Now, session: SessionId, handle: HandleId) {
-        let state = self.sessions.handle(session, handle);
-        let opaque_id = state.and_then(|state| state.opaque_id.clone()).filter(|_| self.wants(Kind::Handle));
+        if !self.wants(Kind::Handle) {
+            return;
+        }
+        let opaque_id = self.opaque_id(session, handle);
         let opaque_id = opaque_id.as_deref();
         self.emit(now, Some(session), Some(handle), || Handle::Attached { plugin: PACKAGE, opaque_id });
     }
@@ -181,6 +186,8 @@ impl SignalEngine {
         let (session, handle) = (Some(to.session), Some(to.handle));
         match event {
             Event::Updated(_, _, offer) => self.emit_local(now, to.session, to.handle, offer),
+            // The peer connections are gone too.
+            Event::RoomFailed(_) => self.emit_event(now, to, &Event::Hangup(HangupReason::ClosePc)),
             Event::WebrtcUp => {
                 let (connection, reason) = ("webrtcup", None);
                 self.emit(now, session, handle, || WebRtc::Connection { connection, reason });
@@ -295,8 +302,7 @@ impl SignalEngine {
         if !self.wants(P::KIND) {
             return;
         }
-        let state = session.zip(handle).and_then(|(session, handle)| self.sessions.handle(session, handle));
-        let opaque_id = state.and_then(|state| state.opaque_id.clone());
+        let opaque_id = session.zip(handle).and_then(|(session, handle)| self.opaque_id(session, handle));
         self.emit_about(now, Subject { session, handle, opaque_id: opaque_id.as_deref() }, payload);
     }
 
@@ -305,6 +311,14 @@ impl SignalEngine {
             self.counters.handler_events += 1;
             let text = compose(&self.config.server_name, now.unix_us, subject, &payload());
             self.emitter.waiting.push_back(HandlerEvent { kind: P::KIND, text });
+        }
+    }
+
+    /// What its client calls a handle; of one that is gone, until its room has heard of that.
+    fn opaque_id(&self, session: SessionId, handle: HandleId) -> Option<Box<str>> {
+        match self.sessions.handle(session, handle) {
+            Some(state) => state.opaque_id.clone(),
+            None => self.duties.opaque_id(&self.address(session, handle)).map(Box::from),
         }
     }
 

@@ -161,8 +161,7 @@ impl SignalEngine {
             Outlet::Lost(_) => {}
         }
         for (handle, state) in session.handles {
-            self.emit_detached(now, id, handle, state.opaque_id.as_deref());
-            self.vacate(now.mono, id, handle, state.seat, false);
+            self.vacate(now, id, handle, state, false);
         }
     }
 

@@ -19,7 +19,7 @@ impl SignalEngine {
             Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
             // Signalling shards do not reply by mail.
             Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
-            Some(Waiting::Duty(id)) => self.duty_done(now.mono, id, reply),
+            Some(Waiting::Duty(id)) => self.duty_done(now, id, reply),
         }
     }
 
