@@ -193,7 +193,6 @@ fn serve(config: Config) -> Result<(), StartError> {
         signalling.push(signal::spawn(parts, ended).map_err(StartError::Thread)?);
     }
 
-    drop(events); // from now on only the shards have any
     let mut interrupted = false;
     for signal in signals.forever() {
         if signal == SIGINT && std::mem::replace(&mut interrupted, true) {

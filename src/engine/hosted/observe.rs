@@ -73,9 +73,19 @@ impl HostedRoom {
     /// The statistics of a peer's m-lines, when it is time for them.
     pub(super) fn observe_media(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let period = turn.desk.watch.statistics;
-        let Some(peer) = self.peers.get_mut(member.0).filter(|_| !period.is_zero()) else { return };
+        self.observe_media_after(turn, member, period);
+    }
+
+    /// The last statistics of a peer's m-lines, before it goes.
+    pub(super) fn observe_last_media(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        self.observe_media_after(turn, member, Duration::ZERO);
+    }
+
+    fn observe_media_after(&mut self, turn: &mut Turn<'_>, member: MemberId, least: Duration) {
+        let is_watched = !turn.desk.watch.statistics.is_zero();
+        let Some(peer) = self.peers.get_mut(member.0).filter(|peer| is_watched && peer.is_connected()) else { return };
         let since = turn.now.mono.since(peer.statistics_at);
-        let Some(of) = self.room.address(member).filter(|_| since >= period) else { return };
+        let Some(of) = self.room.address(member).filter(|_| since >= least) else { return };
         peer.statistics_at = turn.now.mono;
         let mut lines = Vec::with_capacity(peer.streams.len() + peer.legs.len());
         for id in &peer.streams {

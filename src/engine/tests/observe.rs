@@ -66,6 +66,17 @@ fn statistics_come_once_in_a_period_and_add_up() {
         assert!((rate * 9 / 10..rate * 11 / 10).contains(&flow.octets_per_second), "{flow:?}");
     }
     assert_eq!((published.received.lost, subscribed.sent.lost), (0, 3));
+
+    let told = published.received.packets;
+    call.frames(3);
+    let teardown = Command::Teardown { room: call.world.room.clone(), handle: handle(0), kind: Teardown::Hangup };
+    call.world.observed.clear();
+    call.world.ask(teardown);
+    let last = call.world.observed.iter().find_map(|(of, what)| match what {
+        Observation::Statistics(lines) if *of == 1 => lines.last(),
+        _ => None,
+    });
+    assert!(last.unwrap().received.packets >= told + 3 * 8, "the end is told before its time");
 }
 
 #[test]
