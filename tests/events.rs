@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -170,18 +170,19 @@ fn webhook(
     thread::spawn(move || {
         let mut count = 0;
         for socket in listener.incoming() {
-            let socket = socket.unwrap();
-            let channel: Box<dyn Channel> = match &tls {
-                None => Box::new(socket),
-                Some(tls) => match tls.accept(socket) {
-                    Ok(stream) => Box::new(stream),
-                    Err(_) => continue,
-                },
-            };
-            serve(&mut BufReader::new(channel), &mut count, &answer, &sender);
+            serve(&mut BufReader::new(accept(&tls, socket.unwrap())), &mut count, &answer, &sender);
         }
     });
     (at, posts)
+}
+
+/// A connection that nothing comes from when its handshake has failed.
+fn accept(tls: &Option<SslAcceptor>, socket: TcpStream) -> Box<dyn Channel> {
+    match tls.as_ref().map(|tls| tls.accept(socket.try_clone().unwrap())) {
+        None => Box::new(socket),
+        Some(Ok(stream)) => Box::new(stream),
+        Some(Err(_)) => Box::new(Cursor::new(Vec::new())),
+    }
 }
 
 fn serve(
@@ -241,7 +242,7 @@ const VISIT: [&str; 6] = ["1 created", "2 attached", "64 joined", "64 leaving", 
 fn a_webhook_is_posted_groups_compressed_and_with_credentials() {
     let (at, posts) = webhook(None, |_| Some(OK));
     let settings = format!(
-        "event_webhook = \"http://{at}/hook?token=t\"\n[event_webhook_options]\ncompress = true\n\
+        "signals = 3\nevent_webhook = \"http://{at}/hook?token=t\"\n[event_webhook_options]\ncompress = true\n\
          backend_user = \"ana\"\nbackend_pwd = \"p@ss\"\n"
     );
     let server = Server::start("groups", &settings, &[]);
@@ -310,15 +311,27 @@ fn a_webhook_that_stalls_is_felt_by_nobody_and_costs_what_finds_no_room() {
 }
 
 #[test]
-fn a_webhook_behind_tls_must_show_a_certificate_that_is_trusted() {
+fn behind_tls_a_certificate_must_be_shown_that_is_trusted() {
     let (certificate, acceptor) = certificate();
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("roots-{}.pem", std::process::id()));
     fs::write(&file, certificate).unwrap();
-    let (at, posts) = webhook(Some(acceptor), |_| Some(OK));
+    let (at, posts) = webhook(Some(acceptor.clone()), |_| Some(OK));
     let settings = format!("event_webhook = \"https://{at}\"\n[event_webhook_options]\nretransmissions_backoff = 10\n");
     let server = Server::start("trusted", &settings, &[("SSL_CERT_FILE", file.to_str().unwrap())]);
     let visitor = server.visit();
     assert_eq!(story(&collect(&posts, visitor.0), visitor), VISIT);
+    drop(server);
+
+    // And a WebSocket likewise, on which groups are arrays too.
+    let (other, heard) = listener(Some(acceptor), usize::MAX);
+    let environment = [("SSL_CERT_FILE", file.to_str().unwrap())];
+    let server = Server::start("wss", &format!("event_websocket = \"wss://bob:pw@{other}/events\"\n"), &environment);
+    let visitor = server.visit();
+    let mut told = Vec::new();
+    while story(&told, visitor) != VISIT {
+        let group = heard.recv_timeout(PATIENCE).expect("a group");
+        told.extend(group.as_array().expect("a group").clone());
+    }
     drop(server);
     fs::remove_file(&file).unwrap();
 
@@ -353,7 +366,7 @@ fn certificate() -> (Vec<u8>, SslAcceptor) {
 }
 
 /// An operator's WebSocket server that hangs up after so many messages on each connection.
-fn listener(messages: usize) -> (SocketAddr, Receiver<Value>) {
+fn listener(tls: Option<SslAcceptor>, messages: usize) -> (SocketAddr, Receiver<Value>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let at = listener.local_addr().unwrap();
     let (sender, heard) = channel();
@@ -369,7 +382,7 @@ fn listener(messages: usize) -> (SocketAddr, Receiver<Value>) {
                 response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
                 Ok(response)
             };
-            let mut socket = tungstenite::accept_hdr(socket.unwrap(), check).expect("a handshake");
+            let mut socket = tungstenite::accept_hdr(accept(&tls, socket.unwrap()), check).expect("a handshake");
             socket.send(Message::Ping(b"there?".to_vec().into())).unwrap();
             let mut count = 0;
             while count < messages
@@ -392,7 +405,7 @@ fn listener(messages: usize) -> (SocketAddr, Receiver<Value>) {
 
 #[test]
 fn a_websocket_is_told_of_a_visit_and_again_after_it_has_hung_up() {
-    let (at, heard) = listener(3);
+    let (at, heard) = listener(None, 3);
     let settings = format!(
         "event_websocket = \"ws://bob:pw@{at}/events\"\n[event_websocket_options]\n\
          events = \"sessions,handles,plugins\"\ngrouping = false\n"

@@ -55,7 +55,7 @@ pub enum RoomObservation {
         who: Identity,
         /// What links its subscriptions to it.
         private_id: u32,
-        /// What let it in, where that is looked at.
+        /// As given.
         token: Option<Box<str>>,
         /// When it counts as talking.
         talk: TalkWish,

@@ -16,9 +16,11 @@ impl HostedRoom {
     /// A peer connection begins; `is_known` says whether its description is known already.
     pub(super) fn observe_opening(&self, turn: &mut Turn<'_>, member: MemberId, is_known: bool) {
         self.observe_ice(turn, member, IceState::Gathering);
-        for index in 0..if turn.desk.watch.peers { turn.desk.candidates.len() } else { 0 } {
-            let candidate = turn.desk.candidates[index].attribute(index).into();
-            self.observe(turn, member, Observation::LocalCandidate(candidate));
+        if turn.desk.watch.peers {
+            for index in 0..turn.desk.candidates.len() {
+                let candidate = turn.desk.candidates[index].attribute(index).into();
+                self.observe(turn, member, Observation::LocalCandidate(candidate));
+            }
         }
         if is_known {
             self.observe_ice(turn, member, IceState::Connecting);
@@ -151,7 +153,8 @@ fn sent(leg: &mut Leg, since: Duration) -> Flow {
     }
 }
 
+/// A second's worth; of less than a second, all.
 fn per_second(octets: u64, since: Duration) -> u64 {
-    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1000);
     octets.saturating_mul(1000) / millis
 }
