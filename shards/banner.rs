@@ -4,13 +4,23 @@ use crate::affinity::Plan;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-/// The text. `media` holds the candidates of each shard.
-pub fn compose(listening: &[SocketAddr], tls: bool, media: &[Vec<SocketAddr>], plan: &Plan) -> String {
+/// The text. `operators` are the addresses of the Admin API where it has its own, `media` holds the candidates of each
+/// shard.
+pub fn compose(
+    listening: &[SocketAddr],
+    operators: &[SocketAddr],
+    tls: bool,
+    media: &[Vec<SocketAddr>],
+    plan: &Plan,
+) -> String {
     let mut text = format!("portunus {} is ready\n", env!("CARGO_PKG_VERSION"));
+    // Writing to a string does not fail.
+    let s = if tls { "s" } else { "" };
     for at in listening {
-        // Writing to a string does not fail.
-        let s = if tls { "s" } else { "" };
         let _ = writeln!(text, "  ws{s}://{at}  http{s}://{at}/janus  room page http{s}://{at}/");
+    }
+    for at in operators {
+        let _ = writeln!(text, "  operators: http{s}://{at}/admin");
     }
     for (shard, (candidates, cpu)) in media.iter().zip(&plan.media).enumerate() {
         let candidates: Vec<String> = candidates.iter().map(SocketAddr::to_string).collect();
@@ -35,14 +45,20 @@ mod tests {
     fn it_says_where_to_connect_and_hints_at_tls_only_when_others_may_come() {
         let plan = Plan { media: vec![0, 1], signal: vec![1], shared: true };
         let media = [vec!["192.0.2.1:20000".parse().unwrap()], vec!["192.0.2.1:20001".parse().unwrap()]];
-        let text = compose(&["127.0.0.1:8188".parse().unwrap()], false, &media, &plan);
-        for part in ["ws://127.0.0.1:8188", "shard 1 on CPU 1: UDP 192.0.2.1:20001", "shared with media"] {
+        let text =
+            compose(&["127.0.0.1:8188".parse().unwrap()], &["127.0.0.1:7088".parse().unwrap()], false, &media, &plan);
+        for part in [
+            "ws://127.0.0.1:8188",
+            "http://127.0.0.1:7088/admin",
+            "shard 1 on CPU 1: UDP 192.0.2.1:20001",
+            "shared with media",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(!text.contains("--tls"));
         let everywhere = ["[::]:8188".parse().unwrap()];
-        assert!(compose(&everywhere, false, &media, &plan).contains("--tls"));
-        let text = compose(&everywhere, true, &media, &plan);
+        assert!(compose(&everywhere, &[], false, &media, &plan).contains("--tls"));
+        let text = compose(&everywhere, &[], true, &media, &plan);
         assert!(text.contains("wss://[::]:8188  https://[::]:8188/janus") && !text.contains("--tls"), "{text}");
     }
 }

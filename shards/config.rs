@@ -5,9 +5,12 @@ use crate::affinity::{self, Plan};
 use crate::events::{self, settings::Handlers};
 use crate::interface;
 use crate::rooms::RoomTable;
+use crate::rooms_file::RoomsFile;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
+use portunus::engine::signal::Network;
+use portunus::engine::signal::target::TargetRule;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -59,6 +62,16 @@ pub struct Config {
     pub plan: Plan,
     /// Secret of every request.
     pub api_secret: Option<String>,
+    /// Tokens are asked for.
+    pub token_auth: bool,
+    /// What they are signed with; else they are stored.
+    pub token_auth_secret: Option<String>,
+    /// Secret of operators.
+    pub admin_secret: Option<String>,
+    /// Where operators are served apart.
+    pub admin_listen: Vec<SocketAddr>,
+    /// Where they may come from; none is anywhere.
+    pub admin_allow: Vec<Network>,
     /// Log filter.
     pub log: String,
     /// Session timeout; zero is never.
@@ -77,13 +90,21 @@ pub struct Config {
     pub string_ids: bool,
     /// Key of room creation.
     pub admin_key: Option<String>,
+    /// Whether forwarding needs that key too.
+    pub lock_rtp_forward: bool,
+    /// Ports of each shard for publishers of other servers.
+    pub remote_ports: u8,
+    /// The first of them.
+    pub remote_port: u16,
+    /// Where clients may have us send.
+    pub targets: TargetRule,
     /// Silence that ends a peer.
     pub peer_timeout: Duration,
     /// Losses in a second that make a link slow; 0 is never.
     pub slowlink_threshold: u32,
     /// SRTP profiles in order of preference.
     pub srtp_profiles: Vec<Profile>,
-    /// How long video may wait for more video.
+    /// The least time between two turns of a media shard.
     pub coalesce: Duration,
     /// DSCP of media.
     pub dscp: u8,
@@ -91,6 +112,8 @@ pub struct Config {
     pub handlers: Handlers,
     /// The rooms to begin with.
     pub rooms: Vec<RoomSpec>,
+    /// Where permanent rooms are written, and what is there.
+    pub rooms_file: Option<(PathBuf, RoomsFile)>,
     /// The same as a file would say it, without secrets.
     shown: Settings,
 }
@@ -138,7 +161,14 @@ impl Config {
         let tls = tls(&all)?;
         let string_ids = all.string_ids.unwrap_or_default();
         let rooms = all.room.get_or_insert_with(|| vec![RoomTable::demo(string_ids)]);
-        let rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
+        let mut rooms = specs(rooms, string_ids).map_err(|sentence| ConfigError::Value("room", sentence))?;
+        let rooms_file = match all.rooms_file.clone() {
+            Some(path) => {
+                let file = RoomsFile::read(&path, &mut rooms, string_ids);
+                Some((path, file.map_err(|sentence| ConfigError::Value("rooms_file", sentence))?))
+            }
+            None => None,
+        };
 
         let signals = all.signals.unwrap_or_default();
         if !(1..=SIGNALS_MAX).contains(&signals) {
@@ -186,10 +216,48 @@ impl Config {
         if enforce_cors && allow_origin.is_none() {
             return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
         }
+        let remote_ports = all.remote_ports.unwrap_or_default();
+        let remote_port = all.remote_port.unwrap_or_default();
+        if media.len() + usize::from(remote_ports) > MEDIA_ADDRESSES_MAX {
+            let sentence = format!("{remote_ports} are too many: a shard has {MEDIA_ADDRESSES_MAX} sockets");
+            return Err(ConfigError::Value("remote_ports", sentence));
+        }
+        let last = u16::from(remote_ports).saturating_mul(u16::from(shards)).saturating_sub(1);
+        if remote_port == 0 || remote_port.checked_add(last).is_none() {
+            let sentence = format!("the ports of {shards} shards do not fit behind {remote_port}");
+            return Err(ConfigError::Value("remote_port", sentence));
+        }
+        let networks = all.forward_allow.clone().unwrap_or_default();
+        let allowed = networks.iter().map(|network| network.parse()).collect::<Result<_, _>>();
+        let allowed = allowed.map_err(|sentence| ConfigError::Value("forward_allow", sentence))?;
+        let lock_rtp_forward = all.lock_rtp_forward.unwrap_or_default();
+        if lock_rtp_forward && all.admin_key.is_none() {
+            return Err(ConfigError::Value("lock_rtp_forward", "admin_key says what the key is".into()));
+        }
         let log = all.log.clone().unwrap_or_default();
         if let Err(error) = EnvFilter::try_new(&log) {
             return Err(ConfigError::Value("log", error.to_string()));
         }
+        let token_auth = all.token_auth.unwrap_or_default();
+        if all.token_auth_secret.is_some() && !token_auth {
+            return Err(ConfigError::Value("token_auth_secret", "without token_auth nobody looks at tokens".into()));
+        }
+        if token_auth && all.token_auth_secret.is_none() && all.admin_secret.is_none() {
+            let sentence = "tokens are stored by operators (admin_secret), or signed (token_auth_secret)";
+            return Err(ConfigError::Value("token_auth", sentence.into()));
+        }
+        let admin_listen = all.admin_listen.clone().unwrap_or_default();
+        if !admin_listen.is_empty() && all.admin_secret.is_none() {
+            return Err(ConfigError::Value("admin_listen", "without admin_secret there is no Admin API".into()));
+        }
+        if let Some(at) = admin_listen.iter().find(|at| at.port() != 0 && listen.contains(at)) {
+            return Err(ConfigError::Value("admin_listen", format!("{at} is in listen, where everybody is served")));
+        }
+        let network = |text: &String| {
+            let refused = |_| ConfigError::Value("admin_allow", format!("{text:?} is no network, such as 10.0.0.0/8"));
+            text.parse().map_err(refused)
+        };
+        let admin_allow = all.admin_allow.iter().flatten().map(network).collect::<Result<_, _>>()?;
         let handlers = Handlers::new(&all)?;
         events::settings::blot(&mut all);
         Ok(Config {
@@ -200,6 +268,11 @@ impl Config {
             public_ip,
             plan,
             api_secret: secret("api_secret", &mut all.api_secret)?,
+            token_auth,
+            token_auth_secret: secret("token_auth_secret", &mut all.token_auth_secret)?,
+            admin_secret: secret("admin_secret", &mut all.admin_secret)?,
+            admin_listen,
+            admin_allow,
             log,
             session_timeout: Duration::from_secs(all.session_timeout.unwrap_or_default()),
             reclaim_session_timeout: Duration::from_secs(all.reclaim_session_timeout.unwrap_or_default()),
@@ -208,6 +281,10 @@ impl Config {
             enforce_cors,
             server_name: all.server_name.clone().unwrap_or_default(),
             string_ids,
+            lock_rtp_forward,
+            remote_ports,
+            remote_port,
+            targets: TargetRule { allowed },
             admin_key: secret("admin_key", &mut all.admin_key)?,
             peer_timeout: Duration::from_secs(peer_timeout),
             slowlink_threshold: all.slowlink_threshold.unwrap_or_default(),
@@ -216,6 +293,7 @@ impl Config {
             dscp,
             handlers,
             rooms,
+            rooms_file,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
         })
     }
@@ -366,6 +444,12 @@ mod tests {
             ("shards = 0", "shards"),
             ("signals = 0", "signals"),
             ("signals = 17", "signals"),
+            ("forward_allow = [\"10.0.0.0/33\"]", "forward_allow"),
+            ("lock_rtp_forward = true", "lock_rtp_forward"),
+            ("remote_ports = 200", "remote_ports"),
+            ("remote_ports = 20\nshards = 1\nmedia_ip = [\"127.0.0.1\"]\nremote_port = 65530", "remote_port"),
+            ("rooms_file = \"/\"", "rooms_file"),
+            ("rooms_file = \"/nowhere/rooms.toml\"", "rooms_file"),
             ("shards = 9\nmedia_port = 65530", "media_port"),
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),
@@ -380,6 +464,12 @@ mod tests {
             ("tls_key = \"k\"", "tls_cert"),
             ("tls_cert = \"c\"\ntls_key = \"k\"\ntls_self_signed = true", "tls_self_signed"),
             ("api_secret = \"\"", "api_secret"),
+            ("admin_secret = \"\"", "admin_secret"),
+            ("admin_allow = [\"10.0.0.0/40\"]", "admin_allow"),
+            ("token_auth = true", "token_auth"),
+            ("token_auth_secret = \"s\"", "token_auth_secret"),
+            ("admin_listen = [\"127.0.0.1:1\"]", "admin_listen"),
+            ("admin_secret = \"s\"\nadmin_listen = [\"127.0.0.1:8188\"]", "admin_listen"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),
             ("event_webhook = \"ws://h/\"", "event_webhook"),

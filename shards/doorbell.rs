@@ -25,7 +25,9 @@ pub trait Flag: Default {
     fn fence();
 }
 
-/// A flag and a bell.
+/// A flag and a bell. Its owner writes it in every turn: it has its cache lines to itself, two of them, because processors
+/// fetch them in pairs.
+#[repr(align(128))]
 pub struct Doorbell<B, F = AtomicBool> {
     asleep: F,
     bell: B,

@@ -17,6 +17,8 @@ pub enum StartError {
     LockedMemory(u64),
     /// A media address.
     MediaBind(SocketAddr, io::Error),
+    /// A port for a publisher of another server.
+    RemoteBind(SocketAddr, io::Error),
     /// No media address is left.
     NoMediaAddress,
     /// An address to listen on.
@@ -50,6 +52,7 @@ impl fmt::Display for StartError {
                 write!(f, "UDP port {} of {} is taken: choose another base with --media-port", at.port(), at.ip())
             }
             StartError::MediaBind(at, error) => write!(f, "cannot bind UDP {at} (--media-ip, --media-port): {error}"),
+            StartError::RemoteBind(at, error) => write!(f, "cannot bind UDP {at} (--remote-port): {error}"),
             StartError::NoMediaAddress => {
                 f.write_str("no media address is left: name one with --media-ip, or look at --media-interface")
             }

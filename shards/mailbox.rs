@@ -157,6 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn no_cache_line_is_written_by_two_shards_in_their_turns() {
+        // Between messages a shard writes nothing that others can see but the flag of its own door.
+        const LINES: usize = 128;
+        let (signal, media) = mesh(2, 8).unwrap();
+        let doors = media.iter().map(|post| std::ptr::from_ref(&**post.door()).addr());
+        let doors = doors.chain(signal.iter().map(|end| std::ptr::from_ref(&**end.post.door()).addr()));
+        let doors: Vec<usize> = doors.collect();
+        assert!(doors.iter().all(|door| door.is_multiple_of(LINES)));
+        assert!(size_of::<Doorbell<EventBell>>().is_multiple_of(LINES));
+        assert!(size_of::<Doorbell<ChannelBell>>().is_multiple_of(LINES));
+        let lines: std::collections::BTreeSet<usize> = doors.iter().map(|door| door / LINES).collect();
+        assert_eq!(lines.len(), doors.len());
+    }
+
+    #[test]
     fn a_burst_rings_a_sleeping_shard_once_and_an_awake_one_never() {
         let (mut signal, mut media) = mesh(1, 1).unwrap();
         let SignalEnd { post, heard, .. } = &mut signal[0];

@@ -12,11 +12,13 @@ mod headroom;
 mod heap;
 mod inbox;
 mod interface;
+mod log;
 mod mailbox;
 mod media;
 mod ring;
 mod rlimit;
 mod rooms;
+mod rooms_file;
 mod settings;
 mod signal;
 mod socket;
@@ -37,7 +39,7 @@ use rlimit::Resource;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use socket2::Socket;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -79,8 +81,7 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> Result<(), StartError> {
     heap::settle();
-    let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(&config.log).with_writer(io::stderr).with_ansi(colours).init();
+    let log = log::Log::begin(&config.log);
     ring::require()?;
     let locked_memory = rlimit::raise(Resource::LockedMemory);
     if locked_memory < LOCKED_MEMORY_MIN {
@@ -101,17 +102,28 @@ fn serve(config: Config) -> Result<(), StartError> {
         let sockets = tcp::bind(*at, signals_count).map_err(|error| StartError::Listen(*at, error))?;
         bound.iter_mut().zip(sockets).for_each(|(bound, socket)| bound.push(socket));
     }
-    let listening: Vec<_> = bound[0].iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect();
+    let mut bound_for_operators: Vec<Vec<Socket>> = signal_ends.iter().map(|_| Vec::new()).collect();
+    for at in &config.admin_listen {
+        let sockets = tcp::bind(*at, signals_count).map_err(|error| StartError::Listen(*at, error))?;
+        bound_for_operators.iter_mut().zip(sockets).for_each(|(bound, socket)| bound.push(socket));
+    }
+    let addresses = |bound: &[Socket]| -> Vec<_> {
+        bound.iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()).collect()
+    };
+    let (listening, operators) = (addresses(&bound[0]), addresses(&bound_for_operators[0]));
 
     let mask = config.handlers.mask();
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
     for (shard, (post, &cpu)) in (0..shards).zip(media_posts.into_iter().zip(&config.plan.media)) {
-        let sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
+        let mut sockets = socket::bind(&config.media, config.media_port + u16::from(shard), config.dscp)?;
         if shard == 0 {
             socket::warn_of_small_buffers(&sockets.sockets[0]);
         }
         advertised.push(config.advertised(&sockets.addresses));
+        let first = config.remote_port + u16::from(config.remote_ports) * u16::from(shard);
+        let remote_ports: Vec<u16> = (0..config.remote_ports).map(|n| first + u16::from(n)).collect();
+        sockets.sockets.extend(socket::bind_everywhere(&remote_ports, config.dscp)?);
         let watch = Watch {
             rooms: mask.wants(Kind::Plugin),
             peers: mask.wants(Kind::WebRtc),
@@ -122,6 +134,8 @@ fn serve(config: Config) -> Result<(), StartError> {
             shard: ShardId(shard),
             shards,
             signals: signals_count,
+            sockets: sockets.addresses.clone(),
+            remote_ports,
             advertised: advertised[usize::from(shard)].clone(),
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
@@ -132,6 +146,8 @@ fn serve(config: Config) -> Result<(), StartError> {
         };
         parts.push(media::MediaParts { cpu, clock, coalesce: config.coalesce, config: engine, sockets, post });
     }
+    let clerks = config.rooms_file.map(|(path, file)| file.serve(path, signals_count)).transpose();
+    let mut clerks = clerks.map_err(StartError::Thread)?.map(Vec::into_iter);
     // Everything is bound before the first thread runs.
     for parts in parts {
         media::spawn(parts).map_err(StartError::Thread)?;
@@ -142,24 +158,28 @@ fn serve(config: Config) -> Result<(), StartError> {
     // The shard that makes the configured rooms listens first, then the others.
     let (next, turns): (Vec<_>, Vec<_>) = (1..signals_count).map(|_| async_channel::bounded(1)).unzip();
     let (mut next, mut turns) = (Some(next), turns.into_iter());
-    let mut banner = Some(banner::compose(&listening, tls.is_some(), &advertised, &config.plan));
+    let mut banner = Some(banner::compose(&listening, &operators, tls.is_some(), &advertised, &config.plan));
     let mut rooms = config.rooms;
     let running = Arc::new(AtomicU8::new(signals_count));
     let (mut drains, mut signalling) = (Vec::new(), Vec::new());
+    let bound = bound.into_iter().zip(bound_for_operators);
     let each = (0..signals_count).zip(signal_ends).zip(bound).zip(&config.plan.signal);
-    for (((signal, end), bound), &cpu) in each {
+    for (((signal, end), (bound, bound_for_operators)), &cpu) in each {
         let (drain, drained) = async_channel::bounded(1);
         drains.push(drain);
         let parts = signal::SignalParts {
             cpu,
             clock,
             bound,
+            bound_for_operators,
+            log: log.clone(),
             end,
             turn: if signal == 0 { None } else { turns.next() },
             next: next.take().unwrap_or_default(),
             drain: drained,
             banner: banner.take(),
             events: events.clone(),
+            clerk: clerks.as_mut().and_then(Iterator::next),
             config: SignalConfig {
                 id: SignalId(signal),
                 signals: signals_count,
@@ -171,11 +191,21 @@ fn serve(config: Config) -> Result<(), StartError> {
                 allow_origin: config.allow_origin.clone(),
                 enforce_cors: config.enforce_cors,
                 api_secret: config.api_secret.clone(),
+                token_auth: config.token_auth,
+                token_auth_secret: config.token_auth_secret.clone(),
+                admin_secret: config.admin_secret.clone(),
+                admin_apart: !config.admin_listen.is_empty(),
+                admin_allow: config.admin_allow.clone(),
+                log_level: log::level(&config.log),
+                slowlink_threshold: config.slowlink_threshold,
                 admin_key: config.admin_key.clone(),
                 events: mask,
+                lock_rtp_forward: config.lock_rtp_forward,
+                targets: config.targets.clone(),
                 server_name: config.server_name.clone(),
                 string_ids: config.string_ids,
                 rooms: std::mem::take(&mut rooms),
+                rooms_file: clerks.is_some(),
                 page: PAGE,
                 connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)) / usize::from(signals_count),
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),

@@ -12,12 +12,11 @@ use io_uring::{opcode, types};
 use portunus::engine::media::{MediaConfig, MediaEngine};
 use portunus::id::SignalId;
 use portunus::limits::COMMANDS_PER_TURN;
-use portunus::time::Mono;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use std::{io, thread};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Completions taken in one turn, so that mail and timers are never kept waiting by a flood.
 const TURN_BATCH: usize = 256;
@@ -25,9 +24,6 @@ const TURN_BATCH: usize = 256;
 /// How often a turn looks for datagrams. Without the second look a shard sends a burst in two parts, which costs it a
 /// tenth (`perf/run.sh loops`).
 const TURN_LOOKS: usize = 4;
-
-/// Completions that end the wait for more video before its time: by then messages are as full as they get.
-const LINGER_BATCH: u32 = 64;
 
 /// How soon mail is tried again that found its lane full.
 const LANE_RETRY: Duration = Duration::from_millis(1);
@@ -38,7 +34,7 @@ pub struct MediaParts {
     pub cpu: usize,
     /// The shared clock.
     pub clock: Clock,
-    /// How long video may wait for more of it.
+    /// The least time between two turns.
     pub coalesce: Duration,
     /// Its engine's configuration.
     pub config: MediaConfig,
@@ -76,8 +72,6 @@ struct MediaShard {
     sockets: MediaSockets,
     signals: u8,
     coalesce: Duration,
-    /// Until when the video that waits may wait for more.
-    linger: Option<Mono>,
 }
 
 impl MediaShard {
@@ -90,11 +84,14 @@ impl MediaShard {
         files.push(post.door().bell().as_raw_fd());
         ring.register_files(&files).map_err(RingError::Use)?;
         let inbox = Inbox::new(&mut ring, count)?;
-        let signals = config.signals;
+        let (signals, number) = (config.signals, config.shard.0);
         let engine = MediaEngine::new(config);
         let batch = Vec::with_capacity(TURN_BATCH);
+        if !coalesce.is_zero() && !ring.can_gather() {
+            info!("media shard {} wakes for each datagram: --coalesce needs Linux 6.12", number);
+        }
         let udp = Udp::new(ring, &sockets.sockets).map_err(RingError::Use)?;
-        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals, coalesce, linger: None };
+        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals, coalesce };
         shard.listen()?;
         Ok(shard)
     }
@@ -116,19 +113,14 @@ impl MediaShard {
             if !self.complete(&reading)? {
                 break;
             }
-            self.udp.ring.wait(1, Some(Duration::ZERO)).map_err(RingError::Use)?;
+            self.udp.ring.wait(Duration::ZERO, Some(Duration::ZERO)).map_err(RingError::Use)?;
         }
         for _ in 0..COMMANDS_PER_TURN {
             let Some(envelope) = self.post.take() else { break };
             self.engine.handle_command(now, envelope, &mut self.udp);
         }
-        if self.engine.deadline() <= now.mono {
-            self.engine.handle_timeout(now, &mut self.udp);
-        }
-        self.linger = self.lingers(now.mono);
-        if self.linger.is_none() {
-            self.engine.release(now, &mut self.udp);
-        }
+        self.engine.handle_timeout(now, &mut self.udp);
+        self.engine.release(now, &mut self.udp);
         for to in (0..self.signals).map(SignalId) {
             while let Some(mail) = self.engine.poll_mail(to) {
                 if let Err(mail) = self.post.put(to.0, mail) {
@@ -167,25 +159,17 @@ impl MediaShard {
         Ok(received)
     }
 
-    /// Until when what this turn leaves to be sent waits for more; none means that it goes now.
-    fn lingers(&self, now: Mono) -> Option<Mono> {
-        let may = !self.coalesce.is_zero() && self.engine.may_linger();
-        may.then(|| self.linger.unwrap_or(now + self.coalesce)).filter(|&until| now < until)
-    }
-
-    /// The one wait of a turn: until something completes, somebody rings, or the engine's next deadline. While video
-    /// lingers, one completion is not enough.
+    /// The one wait of a turn: until something completes, somebody rings, or the engine's next deadline. What comes soon
+    /// after the turn before waits for company; what comes later wakes us at once.
     fn sleep(&mut self) -> io::Result<()> {
-        let deadline = self.engine.deadline();
-        let (wanted, deadline) = self.linger.map_or((1, deadline), |until| (LINGER_BATCH, deadline.min(until)));
-        let mut timeout = self.clock.until(deadline);
+        let mut timeout = self.clock.until(self.engine.deadline());
         if self.engine.has_mail() {
             // A lane is full; its reader does not ring when it has made room.
             timeout = Some(timeout.map_or(LANE_RETRY, |timeout| timeout.min(LANE_RETRY)));
         }
         self.post.door().doze();
         let idle = self.post.is_empty();
-        let outcome = self.udp.ring.wait(wanted, if idle { timeout } else { Some(Duration::ZERO) });
+        let outcome = self.udp.ring.wait(self.coalesce, if idle { timeout } else { Some(Duration::ZERO) });
         self.post.door().rise();
         outcome
     }

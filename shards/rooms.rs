@@ -1,8 +1,9 @@
 //! `[[room]]` tables of the configuration, with the names and defaults of Janus' room options.
 
 use portunus::id::{Name, RoomId};
+use portunus::room::allowed::AllowList;
 use portunus::room::codec::Codec;
-use portunus::room::spec::{RoomSpec, raised};
+use portunus::room::spec::{DummyStream, RoomSpec, raised};
 use serde::{Deserialize, Serialize};
 
 /// Janus keeps at most this many codecs of a kind.
@@ -19,6 +20,7 @@ pub struct RoomTable {
     is_private: Option<bool>,
     secret: Option<String>,
     pin: Option<String>,
+    allowed: Option<Vec<String>>,
     require_pvtid: Option<bool>,
     publishers: Option<usize>,
     bitrate: Option<u64>,
@@ -38,6 +40,18 @@ pub struct RoomTable {
     playoutdelay_ext: Option<bool>,
     transport_wide_cc_ext: Option<bool>,
     notify_joining: Option<bool>,
+    require_e2ee: Option<bool>,
+    dummy_publisher: Option<bool>,
+    dummy_e2ee: Option<bool>,
+    dummy_streams: Option<Vec<DummyTable>>,
+}
+
+/// One stream of a room's dummy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DummyTable {
+    codec: String,
+    fmtp: Option<String>,
 }
 
 /// A room's id: an integer, or with `string_ids` a text.
@@ -62,6 +76,54 @@ impl RoomTable {
         }
     }
 
+    /// A room as it is, to be written down: its [`spec`](Self::spec) is the same again.
+    pub fn of(spec: &RoomSpec) -> RoomTable {
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let names = |codecs: &[Codec]| Some(codecs.iter().map(|codec| codec.janus()).collect::<Vec<_>>().join(","));
+        let tokens = || spec.allowed.tokens().into_iter().map(String::from).collect();
+        RoomTable {
+            description: Some(spec.description.as_ref().into()),
+            is_private: Some(spec.is_private),
+            secret: text(&spec.secret),
+            pin: text(&spec.pin),
+            allowed: spec.allowed.is_checked().then(tokens),
+            require_pvtid: Some(spec.require_pvtid),
+            publishers: Some(spec.publishers),
+            bitrate: Some(spec.bitrate),
+            bitrate_cap: Some(spec.bitrate_cap),
+            fir_freq: Some(spec.fir_freq),
+            audiocodec: names(&spec.audio_codecs),
+            videocodec: names(&spec.video_codecs),
+            vp9_profile: text(&spec.vp9_profile),
+            h264_profile: text(&spec.h264_profile),
+            opus_fec: Some(spec.opus_fec),
+            opus_dtx: Some(spec.opus_dtx),
+            audiolevel_ext: Some(spec.audiolevel_ext),
+            audiolevel_event: Some(spec.audiolevel_event),
+            audio_active_packets: Some(spec.audio_active_packets),
+            audio_level_average: Some(spec.audio_level_average),
+            videoorient_ext: Some(spec.videoorient_ext),
+            playoutdelay_ext: Some(spec.playoutdelay_ext),
+            transport_wide_cc_ext: Some(spec.transport_wide_cc_ext),
+            notify_joining: Some(spec.notify_joining),
+            require_e2ee: Some(spec.require_e2ee),
+            dummy_publisher: Some(spec.dummy_publisher),
+            dummy_e2ee: spec.dummy_e2ee,
+            dummy_streams: Some(spec.dummy_streams.iter().map(DummyTable::of).collect())
+                .filter(|all: &Vec<_>| !all.is_empty()),
+            ..RoomTable::named(&spec.room)
+        }
+    }
+
+    /// Nothing but an id.
+    pub fn named(room: &RoomId) -> RoomTable {
+        let key = match &room.0 {
+            Name::Number(id) => RoomKey::Number(*id),
+            Name::Text(id) => RoomKey::Text(id.as_ref().into()),
+        };
+        RoomTable { room: Some(key), ..RoomTable::default() }
+    }
+
     /// Checks it. The error is a sentence.
     pub fn spec(&self, string_ids: bool) -> Result<RoomSpec, String> {
         let id = match (&self.room, string_ids) {
@@ -74,13 +136,17 @@ impl RoomTable {
             }
         };
         let mut spec = RoomSpec::new(id);
+        if let Some(tokens) = &self.allowed {
+            let tokens = tokens.iter().map(|token| token.as_str().into());
+            spec.allowed = AllowList::of(tokens).map_err(|error| format!("room {}: {error}", spec.room))?;
+        }
         let text = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(Into::into);
         spec.description = text(&self.description).unwrap_or(spec.description);
         spec.secret = text(&self.secret);
         spec.pin = text(&self.pin);
         spec.vp9_profile = text(&self.vp9_profile);
         spec.h264_profile = text(&self.h264_profile);
-        spec.publishers = self.publishers.filter(|count| *count > 0).unwrap_or(spec.publishers);
+        spec.publishers = self.publishers.unwrap_or(spec.publishers);
         spec.bitrate = raised(self.bitrate.unwrap_or(spec.bitrate));
         spec.fir_freq = self.fir_freq.unwrap_or(spec.fir_freq);
         let positive = |given: Option<u32>, default: u32| given.filter(|number| *number > 0).unwrap_or(default);
@@ -98,6 +164,8 @@ impl RoomTable {
             (self.bitrate_cap, &mut spec.bitrate_cap),
             (self.notify_joining, &mut spec.notify_joining),
             (self.audiolevel_event, &mut spec.audiolevel_event),
+            (self.require_e2ee, &mut spec.require_e2ee),
+            (self.dummy_publisher, &mut spec.dummy_publisher),
             (self.opus_fec, &mut spec.opus_fec),
             (self.opus_dtx, &mut spec.opus_dtx),
             (self.audiolevel_ext, &mut spec.audiolevel_ext),
@@ -107,13 +175,28 @@ impl RoomTable {
         ] {
             *option = given.unwrap_or(*option);
         }
+        spec.dummy_e2ee = self.dummy_e2ee;
+        let dummies = self.dummy_streams.iter().flatten().map(DummyTable::stream);
+        spec.dummy_streams = dummies.collect::<Result<_, _>>()?;
         Ok(spec)
     }
 
     /// The table with its secrets blotted out, to be shown.
     pub fn blotted(&self) -> RoomTable {
         let blot = |secret: &Option<String>| secret.as_ref().map(|_| "***".to_owned());
-        RoomTable { secret: blot(&self.secret), pin: blot(&self.pin), ..self.clone() }
+        let allowed = self.allowed.as_ref().map(|tokens| tokens.iter().map(|_| "***".to_owned()).collect());
+        RoomTable { secret: blot(&self.secret), pin: blot(&self.pin), allowed, ..self.clone() }
+    }
+}
+
+impl DummyTable {
+    fn of(stream: &DummyStream) -> DummyTable {
+        DummyTable { codec: stream.codec.janus().into(), fmtp: stream.fmtp.as_deref().map(Into::into) }
+    }
+
+    fn stream(&self) -> Result<DummyStream, String> {
+        let codec = Codec::from_janus(&self.codec).ok_or_else(|| format!("{:?} is no codec of ours", self.codec))?;
+        Ok(DummyStream { codec, fmtp: self.fmtp.as_deref().map(Into::into) })
     }
 }
 
@@ -151,6 +234,23 @@ mod tests {
         assert_eq!((spec.bitrate, spec.opus_fec, spec.pin.as_deref()), (64_000, false, Some("x")));
         assert_eq!(spec.video_codecs, [Codec::Vp9, Codec::H264]);
         assert_eq!((spec.profile(Codec::H264), spec.profile(Codec::Vp9)), (Some("640c1f"), None));
+    }
+
+    #[test]
+    fn a_room_that_is_written_down_is_the_same_when_it_is_read() {
+        let mut spec = RoomSpec::new(RoomId::from(9));
+        spec.description = "a \"b\"\n[[room]]".into();
+        spec.allowed = AllowList::of(["t".into()]).unwrap();
+        (spec.secret, spec.publishers, spec.bitrate_cap, spec.opus_fec) = (Some("s".into()), 0, true, false);
+        spec.video_codecs = vec![Codec::H264, Codec::Vp9];
+        (spec.vp9_profile, spec.audio_level_average) = (Some("2".into()), 40);
+        (spec.require_e2ee, spec.dummy_publisher, spec.dummy_e2ee) = (true, true, Some(false));
+        spec.dummy_streams = vec![DummyStream { codec: Codec::Vp8, fmtp: Some("x=1".into()) }];
+        let text = toml::to_string(&RoomTable::of(&spec)).unwrap();
+        assert_eq!(table(&text).spec(false).unwrap(), spec);
+        let text_id = RoomSpec::new(RoomId(Name::Text("caf\u{e9} = 1".into())));
+        assert_eq!(RoomTable::of(&text_id).spec(true).unwrap(), text_id);
+        assert!(table("room = 1\nallowed = []").spec(false).unwrap().allowed.is_checked());
     }
 
     #[test]

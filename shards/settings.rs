@@ -78,6 +78,29 @@ pub struct Settings {
     /// Secret that every Janus request must carry
     #[arg(long, value_name = "SECRET", env = "PORTUNUS_API_SECRET", hide_env_values = true, global = true)]
     pub api_secret: Option<String>,
+    /// Require a token that operators have stored, or the API secret, of every Janus request [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_TOKEN_AUTH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub token_auth: Option<bool>,
+    /// Secret that tokens are signed with; with --token-auth they are then judged by their signature
+    #[arg(long, value_name = "SECRET", env = "PORTUNUS_TOKEN_AUTH_SECRET", hide_env_values = true, global = true)]
+    pub token_auth_secret: Option<String>,
+    /// Secret of operators; without it there is no Admin API
+    #[arg(long, value_name = "SECRET", env = "PORTUNUS_ADMIN_SECRET", hide_env_values = true, global = true)]
+    pub admin_secret: Option<String>,
+    /// Address of the Admin API, which is then nowhere else; repeatable [default: those of --listen]
+    #[arg(long, value_name = "ADDR:PORT", env = "PORTUNUS_ADMIN_LISTEN", value_delimiter = ',', global = true)]
+    pub admin_listen: Option<Vec<SocketAddr>>,
+    /// Network that operators may come from, such as 10.0.0.0/8; repeatable [default: any]
+    #[arg(long, value_name = "NETWORK", env = "PORTUNUS_ADMIN_ALLOW", value_delimiter = ',', global = true)]
+    pub admin_allow: Option<Vec<String>>,
     /// Log filter, such as info or portunus=debug [default: info]
     #[arg(long, value_name = "LEVEL", env = "PORTUNUS_LOG", global = true)]
     pub log: Option<String>,
@@ -121,6 +144,26 @@ pub struct Settings {
     /// Key that creating a room needs
     #[arg(long, value_name = "KEY", env = "PORTUNUS_ADMIN_KEY", hide_env_values = true, global = true)]
     pub admin_key: Option<String>,
+    /// Forwarding RTP needs the admin key too [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_LOCK_RTP_FORWARD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub lock_rtp_forward: Option<bool>,
+    /// Network that RTP may be forwarded to besides public addresses, such as 10.1.0.0/16; repeatable
+    #[arg(long, value_name = "CIDR", env = "PORTUNUS_FORWARD_ALLOW", value_delimiter = ',', global = true)]
+    pub forward_allow: Option<Vec<String>>,
+    /// UDP ports of each media shard for publishers of other servers, one each [default: 0]
+    #[arg(long, value_name = "N", env = "PORTUNUS_REMOTE_PORTS", global = true)]
+    pub remote_ports: Option<u8>,
+    /// The first of these ports; those of the other shards follow [default: 21000]
+    #[arg(long, value_name = "PORT", env = "PORTUNUS_REMOTE_PORT", global = true)]
+    pub remote_port: Option<u16>,
     /// Seconds without an authenticated check after which a peer is dropped [default: 15]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
     pub peer_timeout: Option<u64>,
@@ -130,12 +173,15 @@ pub struct Settings {
     /// SRTP profiles, the preferred first [default: AEAD_AES_128_GCM,AES_CM_128_HMAC_SHA1_80,AEAD_AES_256_GCM]
     #[arg(long, value_name = "NAMES", env = "PORTUNUS_SRTP_PROFILES", value_delimiter = ',', global = true)]
     pub srtp_profiles: Option<Vec<String>>,
-    /// Microseconds that a shard may wait for more video before it sends what it has; 0 to 5000 [default: 0]
+    /// Least microseconds between two turns of a media shard, for more datagrams to come together; 0 to 5000 [default: 2000]
     #[arg(long, value_name = "MICROSECONDS", env = "PORTUNUS_COALESCE", global = true)]
     pub coalesce: Option<u64>,
     /// Differentiated services code point of media, 1 to 63; 0 leaves it to the system [default: 0]
     #[arg(long, value_name = "DSCP", env = "PORTUNUS_DSCP", global = true)]
     pub dscp: Option<u8>,
+    /// File that permanent rooms are kept in, over those of the configuration
+    #[arg(long, value_name = "FILE", env = "PORTUNUS_ROOMS_FILE", global = true)]
+    pub rooms_file: Option<PathBuf>,
     /// URL to which events are posted (http or https)
     #[arg(long, value_name = "URL", env = "PORTUNUS_EVENT_WEBHOOK", hide_env_values = true, global = true)]
     pub event_webhook: Option<String>,
@@ -181,6 +227,11 @@ impl Settings {
             signals: self.signals.or(those.signals),
             cpus: self.cpus.or(those.cpus),
             api_secret: self.api_secret.or(those.api_secret),
+            token_auth: self.token_auth.or(those.token_auth),
+            token_auth_secret: self.token_auth_secret.or(those.token_auth_secret),
+            admin_secret: self.admin_secret.or(those.admin_secret),
+            admin_listen: self.admin_listen.or(those.admin_listen),
+            admin_allow: self.admin_allow.or(those.admin_allow),
             log: self.log.or(those.log),
             session_timeout: self.session_timeout.or(those.session_timeout),
             reclaim_session_timeout: self.reclaim_session_timeout.or(those.reclaim_session_timeout),
@@ -190,11 +241,16 @@ impl Settings {
             server_name: self.server_name.or(those.server_name),
             string_ids: self.string_ids.or(those.string_ids),
             admin_key: self.admin_key.or(those.admin_key),
+            lock_rtp_forward: self.lock_rtp_forward.or(those.lock_rtp_forward),
+            forward_allow: self.forward_allow.or(those.forward_allow),
+            remote_ports: self.remote_ports.or(those.remote_ports),
+            remote_port: self.remote_port.or(those.remote_port),
             peer_timeout: self.peer_timeout.or(those.peer_timeout),
             slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
+            rooms_file: self.rooms_file.or(those.rooms_file),
             event_webhook: self.event_webhook.or(those.event_webhook),
             event_websocket: self.event_websocket.or(those.event_websocket),
             event_stats_period: self.event_stats_period.or(those.event_stats_period),
@@ -213,6 +269,7 @@ impl Settings {
             media_port: Some(20_000),
             log: Some("info".into()),
             tls_self_signed: Some(false),
+            token_auth: Some(false),
             signals: Some(1),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),
@@ -220,10 +277,13 @@ impl Settings {
             enforce_cors: Some(false),
             server_name: Some("Portunus".into()),
             string_ids: Some(false),
+            lock_rtp_forward: Some(false),
+            remote_ports: Some(0),
+            remote_port: Some(21_000),
             peer_timeout: Some(15),
             slowlink_threshold: Some(0),
             srtp_profiles: Some(profiles.map(Into::into).into()),
-            coalesce: Some(0),
+            coalesce: Some(2000),
             dscp: Some(0),
             event_stats_period: Some(1),
             event_queue: Some(8192),

@@ -6,7 +6,9 @@ use crate::affinity;
 use crate::clock::Clock;
 use crate::events::Post;
 use crate::fault::{StartError, fatal};
+use crate::log::Log;
 use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
+use crate::rooms_file::Clerk;
 use crate::tcp::{Connection, Listener, Step, Wake};
 use futures_lite::FutureExt;
 use futures_lite::future::or;
@@ -54,6 +56,10 @@ pub struct SignalParts {
     pub config: SignalConfig,
     /// Bound sockets, to listen on when the engine is ready.
     pub bound: Vec<Socket>,
+    /// The same for operators.
+    pub bound_for_operators: Vec<Socket>,
+    /// What is logged.
+    pub log: Log,
     /// Its lanes and its bell.
     pub end: SignalEnd,
     /// Awaited before it listens: the shard that makes the configured rooms goes first.
@@ -62,6 +68,8 @@ pub struct SignalParts {
     pub next: Vec<async_channel::Sender<()>>,
     /// The number of a signal here drains the shard.
     pub drain: async_channel::Receiver<i32>,
+    /// The way to the rooms file, if there is one.
+    pub clerk: Option<Clerk>,
     /// Printed when clients may come.
     pub banner: Option<String>,
     /// Where events for handlers go.
@@ -92,12 +100,27 @@ pub fn spawn(
 
 /// The life of a shard: rooms are made, clients come, then a drain.
 async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts { clock, config, bound, end, turn, next, drain, banner, events, .. } = parts;
+    let SignalParts {
+        clock,
+        config,
+        bound,
+        bound_for_operators,
+        log,
+        end,
+        turn,
+        next,
+        drain,
+        banner,
+        clerk,
+        events,
+        ..
+    } = parts;
     let SignalEnd { post, relays, heard } = end;
     let is_first = config.id == SignalId(0);
-    let desk = Rc::new(Desk::new(config, post, relays, clock, events));
+    let desk = Rc::new(Desk::new(config, post, relays, clock, log, clerk, events));
     spawn_local(carry_mail(desk.clone(), heard)).detach();
     spawn_local(keep_time(desk.clone())).detach();
+    spawn_local(hear_of_rooms(desk.clone())).detach();
 
     let serving = async {
         let ready = async {
@@ -118,11 +141,12 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
             futures_lite::future::pending::<()>().await;
         }
         let mut listening = Vec::new(); // dropped, and with it cancelled, when the drain begins
-        for socket in bound {
+        let all = bound.into_iter().map(|socket| (socket, false));
+        for (socket, is_operators) in all.chain(bound_for_operators.into_iter().map(|socket| (socket, true))) {
             let at = socket.local_addr().ok().and_then(|at| at.as_socket());
             let at = at.unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
             let listener = Listener::new(socket).map_err(|error| StartError::Listen(at, error))?;
-            listening.push(spawn_local(accept(desk.clone(), listener)));
+            listening.push(spawn_local(accept(desk.clone(), listener, is_operators)));
         }
         if let Some(banner) = banner {
             crate::say(&banner);
@@ -161,6 +185,8 @@ struct Desk {
     /// When the engine is to hear next how events fare.
     events_at: Cell<Mono>,
     clock: Clock,
+    log: Log,
+    clerk: Option<Clerk>,
     /// By connection: wakes the task that writes.
     writers: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
     /// Until when the timer task sleeps, and what wakes it earlier.
@@ -171,7 +197,15 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(config: SignalConfig, post: SignalPost, relays: RelayPost, clock: Clock, events: Option<Post>) -> Desk {
+    fn new(
+        config: SignalConfig,
+        post: SignalPost,
+        relays: RelayPost,
+        clock: Clock,
+        log: Log,
+        clerk: Option<Clerk>,
+        events: Option<Post>,
+    ) -> Desk {
         // They are the whole server's: one shard tells of them.
         let events_at = if config.id == SignalId(0) && events.is_some() { Mono(0) } else { Mono::NEVER };
         let desk = Desk {
@@ -181,6 +215,8 @@ impl Desk {
             events,
             events_at: Cell::new(events_at),
             clock,
+            log,
+            clerk,
             writers: RefCell::default(),
             timer_at: Cell::new(Mono(0)),
             timer: Wake::default(),
@@ -199,6 +235,12 @@ impl Desk {
             self.events_at.set(now.mono + DELIVERY_PERIOD);
         }
         let result = call(&mut engine, now);
+        while let Some((ticket, what)) = engine.poll_permanent() {
+            if !self.clerk.as_ref().is_some_and(|clerk| clerk.hand_in(ticket, what)) {
+                warn!("a room is not permanent: too many wait for the disk");
+                engine.handle_permanent(now, ticket, false);
+            }
+        }
         let mut post = self.post.borrow_mut();
         // A refused command may lead to another one; what is too much for one call is done after the next.
         for _ in 0..LANE_DEPTH {
@@ -215,6 +257,9 @@ impl Desk {
             }
         }
         relays.ring();
+        while let Some(order) = engine.poll_order() {
+            self.log.obey(order);
+        }
         let writers = self.writers.borrow();
         while let Some(id) = engine.poll_touched() {
             if let Some(writer) = writers.get(&id) {
@@ -272,10 +317,10 @@ async fn farewell() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn accept(desk: Rc<Desk>, listener: Listener) {
+async fn accept(desk: Rc<Desk>, listener: Listener, is_operators: bool) {
     loop {
         match listener.accept().await {
-            Ok((connection, peer)) => spawn_local(attend(desk.clone(), connection, peer)).detach(),
+            Ok((connection, peer)) => spawn_local(attend(desk.clone(), connection, peer, is_operators)).detach(),
             Err(error) => {
                 debug!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -287,10 +332,11 @@ async fn accept(desk: Rc<Desk>, listener: Listener) {
 }
 
 /// One connection from beginning to end; a panic in between ends only this.
-async fn attend(desk: Rc<Desk>, connection: Connection, peer: IpAddr) {
-    let Some(Some(id)) = desk.guarded("a new connection", |engine, now| engine.connected(now, peer)) else {
-        return;
-    };
+async fn attend(desk: Rc<Desk>, connection: Connection, peer: IpAddr, is_operators: bool) {
+    let connected = desk.guarded("a new connection", |engine, now| {
+        if is_operators { engine.operator_connected(now, peer) } else { engine.connected(now, peer) }
+    });
+    let Some(Some(id)) = connected else { return };
     let wake = Rc::new(Wake::default());
     desk.writers.borrow_mut().insert(id, wake.clone());
     match AssertUnwindSafe(desk.converse(id, connection, &wake)).catch_unwind().await {
@@ -324,6 +370,14 @@ async fn carry_mail(desk: Rc<Desk>, heard: async_channel::Receiver<()>) {
         }
         door.rise();
         yield_if_needed().await;
+    }
+}
+
+/// What came of rooms that were to be written down.
+async fn hear_of_rooms(desk: Rc<Desk>) {
+    let Some(outcomes) = desk.clerk.as_ref().map(|clerk| clerk.outcomes.clone()) else { return };
+    while let Ok((ticket, is_written)) = outcomes.recv().await {
+        desk.guarded("a permanent room", |engine, now| engine.handle_permanent(now, ticket, is_written));
     }
 }
 

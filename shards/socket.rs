@@ -4,7 +4,7 @@
 use crate::fault::StartError;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct MediaSockets {
     /// The sockets; the index is the `SocketId`.
     pub sockets: Vec<Socket>,
-    /// Where each is bound.
+    /// Where each of the media addresses is bound; behind them stand the sockets of [`bind_everywhere`].
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -51,6 +51,22 @@ pub fn bind(addresses: &[MediaAddress], port: u16, dscp: u8) -> Result<MediaSock
         }
     }
     if bound.sockets.is_empty() { Err(StartError::NoMediaAddress) } else { Ok(bound) }
+}
+
+/// Binds ports at every address of the host, of both families where it has both.
+pub fn bind_everywhere(ports: &[u16], dscp: u8) -> Result<Vec<Socket>, StartError> {
+    let bind = |&port: &u16| {
+        let (both, old) =
+            (SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+        patiently(|| match open(both, dscp) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => {
+                open(old, dscp)
+            }
+            outcome => outcome,
+        })
+        .map_err(|error| StartError::RemoteBind(both, error))
+    };
+    ports.iter().map(bind).collect()
 }
 
 /// Tries again for a moment while an address is taken: the kernel takes the rings of a predecessor down, and with them
@@ -86,7 +102,7 @@ pub fn warn_of_small_buffers(socket: &Socket) {
 fn open(at: SocketAddr, dscp: u8) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     if at.is_ipv6() {
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(!at.ip().is_unspecified())?;
     }
     enlarge(&socket, libc::SO_RCVBUFFORCE, Socket::set_recv_buffer_size);
     enlarge(&socket, libc::SO_SNDBUFFORCE, Socket::set_send_buffer_size);

@@ -40,6 +40,16 @@ pub const NAME_BYTES_MAX: usize = 256;
 pub const METADATA_BYTES_MAX: usize = 8 * 1024;
 /// The tokens of one room's `allowed`, each with what keeping it costs. All are looked at when somebody joins.
 pub const TOKENS_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one token that opens the API. Signed ones carry a list of plugins or rooms.
+pub const TOKEN_BYTES_MAX: usize = 1024;
+/// Tokens that the Admin API stores: with their longest texts under 32 MiB a signalling shard.
+pub const STORED_TOKENS_MAX: usize = 16 * 1024;
+/// RTP forwarders of one room. Each costs what a subscriber's m-line does, and nobody answers for its receiver.
+pub const FORWARDERS_PER_ROOM_MAX: usize = 256;
+/// Publishers of one room that are shown to other servers, each time. Each has a forwarder for every m-line.
+pub const REMOTIZATIONS_PER_ROOM_MAX: usize = 64;
+/// A publisher of another server that has been silent for so long may come from elsewhere.
+pub const REMOTE_SILENCE: Duration = Duration::from_secs(5);
 /// Nesting of one JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 
@@ -59,6 +69,9 @@ pub const LAYERS_MAX: usize = 3;
 pub const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// RTCP reports (RFC 3550 §6.2 with the reduced minimum of RFC 4585).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Reports wait for the next of these instants, so that those of many peers share a turn: a wake-up costs as much as
+/// sealing fifty packets.
+pub const REPORT_SLOT: Duration = Duration::from_millis(100);
 /// A gap is asked for when it is that old: before, it may only be reordering.
 pub const NACK_DELAY: Duration = Duration::from_millis(10);
 /// And again after that time, or after the time that answers take when that is longer.

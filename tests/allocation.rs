@@ -1,5 +1,5 @@
 //! Ten thousand packets through a warm room, and not one allocation: neither by their arrival nor by their release to
-//! five subscribers, nor by the timers that come due meanwhile.
+//! five subscribers and four forwarders, nor by the timers that come due meanwhile.
 #![allow(unsafe_code, reason = "a global allocator is unsafe by its trait")]
 
 #[path = "sim/browser.rs"]
@@ -42,8 +42,10 @@ use std::time::Duration;
 
 use portunus::engine::arena::{SendArena, Transmit};
 use portunus::engine::verdict::Verdict;
-use portunus::id::{FourTuple, SignalId, SocketId};
-use portunus::wire::sdp::MediaKind;
+use portunus::id::{FeedId, FourTuple, RoomId, SignalId, SocketId};
+use portunus::room::command::{Administration, Command, Reply};
+use portunus::room::forward::{Forward, Of, SrtpKey, Target};
+use portunus::wire::sdp::{MediaKind, Mid};
 
 use camera::Camera;
 use faults::Weather;
@@ -107,6 +109,26 @@ impl Transmit for Drain {
 
 const PACKETS: usize = 10_000;
 const SUBSCRIBERS: usize = 5;
+/// Both lines, plain and sealed.
+const FORWARDERS: usize = 4;
+
+/// Both lines of a feed to somebody whom nobody hears.
+fn forward(feed: FeedId) -> Command {
+    let targets = ["0", "1"].into_iter().flat_map(|mid| {
+        [None, Some(SrtpKey { short_tag: false, master: [7; 30] })].map(|srtp| Target {
+            of: Of::Mid(Mid::from(mid).expect("short")),
+            to: ([198, 51, 100, 200], 5004).into(),
+            rtcp_port: None,
+            pt: None,
+            ssrc: None,
+            substream: 0,
+            simulcast: false,
+            srtp,
+        })
+    });
+    let request = Administration::Forward(Forward { feed, targets: targets.collect(), legacy: None });
+    Command::Administer { room: RoomId::from(1), secret: None, request: Box::new(request) }
+}
 
 #[test]
 fn ten_thousand_packets_allocate_nothing() {
@@ -126,6 +148,9 @@ fn ten_thousand_packets_allocate_nothing() {
         let peer = browser(&mut world);
         world.subscribe(1, &[publisher], peer).expect("the feed is live");
     }
+    let feed = world.clients[&publisher].feed.into();
+    let reply = world.ask(0, SignalId(0), forward(feed));
+    assert!(matches!(&reply, Reply::Forwarding(made) if made.forwarders.len() == FORWARDERS), "{reply:?}");
     world.run_for(Duration::from_secs(10));
 
     // From here on the world stands still, and its publisher's packets go into the engine by hand, a frame each
@@ -167,6 +192,10 @@ fn ten_thousand_packets_allocate_nothing() {
         assert!(engine.poll_mail(SignalId(0)).is_none(), "nothing changes");
     }
     assert_eq!(accepted, packets);
-    assert!(tx.datagrams >= packets * SUBSCRIBERS, "{} datagrams for {packets} packets", tx.datagrams);
+    assert!(
+        tx.datagrams >= packets * (SUBSCRIBERS + FORWARDERS / 2),
+        "{} datagrams for {packets} packets",
+        tx.datagrams
+    );
     assert_eq!((on_arrival, at_release, by_timers), (0, 0, 0), "allocations by arrival, release, timers");
 }

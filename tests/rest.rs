@@ -19,6 +19,8 @@ impl<S: Read + Write> Stream for S {}
 struct Server {
     child: Child,
     at: SocketAddr,
+    /// Where the Admin API has an address of its own.
+    operators: Option<SocketAddr>,
     tls: bool,
 }
 
@@ -33,15 +35,23 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let banner = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = banner.into_iter().find(|line| line.contains("://")).expect("the server is ready");
+        let mut banner = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let line = banner.find(|line| line.contains("://")).expect("the server is ready");
         let (scheme, rest) = line.trim().split_once("://").unwrap();
         let at = rest.split_whitespace().next().unwrap().parse().unwrap();
-        Server { child, at, tls: scheme == "wss" }
+        let operators = flags.contains(&"--admin-listen").then(|| {
+            let line = banner.next().expect("it says where operators are served");
+            line.split("://").nth(1).unwrap().trim_end_matches("/admin").parse().unwrap()
+        });
+        Server { child, at, operators, tls: scheme == "wss" }
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.at).unwrap();
+        Server::connect_to(self.at)
+    }
+
+    fn connect_to(at: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(at).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
@@ -226,6 +236,53 @@ fn several_signalling_shards_are_one_server_to_their_clients() {
     assert!(status.success(), "{status}");
 }
 
+/// An operator's request.
+fn admin(verb: &str, more: Value) -> Value {
+    let mut request = json!({"janus": verb, "transaction": "a", "admin_secret": "adm"});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
+#[test]
+fn operators_have_an_address_of_their_own_and_what_they_say_holds_on_every_signalling_shard() {
+    let flags = ["--signals", "3", "--token-auth", "--admin-secret", "adm", "--admin-listen", "127.0.0.1:0"];
+    let server = Server::start(&flags);
+    let operator = || Http(BufReader::new(Box::new(Server::connect_to(server.operators.unwrap()))));
+    let mut one = operator();
+    assert_eq!(one.ask("/admin", admin("get_status", json!({})))["status"]["log_level"], 4);
+    assert_eq!(one.ask("/admin", admin("set_log_level", json!({"level": 3})))["level"], 3);
+    assert_eq!(one.ask("/admin", admin("custom_logline", json!({"line": "tested"})))["janus"], "success");
+    let mut client = server.http();
+    client.send("POST", "/admin", &admin("get_status", json!({})).to_string());
+    assert_eq!(client.receive(), (404, String::new()));
+    let create = json!({"janus":"create","transaction":"1","token":"t"});
+    assert_eq!(client.ask("/janus", create.clone())["error"]["code"], 403);
+    assert_eq!(one.ask("/admin", admin("add_token", json!({"token": "t"})))["janus"], "success");
+    // The kernel deals connections out: some of these are another shard's, and so are some of the sessions.
+    let mut sessions: Vec<u64> =
+        (0..12).map(|_| server.http().ask("/janus", create.clone())["data"]["id"].as_u64().unwrap()).collect();
+    sessions.sort_unstable();
+    for _ in 0..6 {
+        let mut operator = operator();
+        assert_eq!(operator.ask("/admin", admin("list_sessions", json!({})))["sessions"], json!(sessions));
+        for session in &sessions {
+            let attach = json!({"janus":"attach","transaction":"2","token":"t","plugin":"janus.plugin.videoroom"});
+            let handle = client.ask(&format!("/janus/{session}"), attach)["data"]["id"].clone();
+            let info = operator.ask(&format!("/admin/{session}/{handle}"), admin("handle_info", json!({})));
+            assert_eq!(info["info"]["token"], "t");
+        }
+    }
+    assert_eq!(one.ask("/admin", admin("accept_new_sessions", json!({"accept": false})))["accept"], false);
+    for _ in 0..6 {
+        assert_eq!(server.http().ask("/janus", create.clone())["error"]["code"], 472);
+    }
+    assert_eq!(one.ask("/admin", admin("remove_token", json!({"token": "t"})))["janus"], "success");
+    for session in sessions {
+        let keepalive = json!({"janus":"keepalive","transaction":"3","token":"t"});
+        assert_eq!(server.http().ask(&format!("/janus/{session}"), keepalive)["error"]["code"], 403);
+    }
+}
+
 #[test]
 fn behind_tls_it_is_the_same_and_who_does_not_speak_it_is_told_or_dropped() {
     let server = Server::start(&["--tls-self-signed"]);
@@ -270,4 +327,51 @@ fn a_certificate_that_cannot_be_used_is_an_error_that_names_the_setting() {
     assert!(said.contains("--tls-cert nowhere.pem: "), "{said}");
     let said = failure(&["--tls-cert", this, "--tls-key", this]);
     assert!(said.contains("--tls-cert ") || said.contains("--tls-key "), "{said}");
+}
+
+/// A session, and requests to the VideoRoom in it.
+fn room_requests(server: &Server) -> impl FnMut(Value) -> Value + use<> {
+    let mut http = server.http();
+    let session = &http.ask("/janus", json!({"janus":"create","transaction":"1"}))["data"]["id"];
+    let path = format!("/janus/{session}");
+    let attach = json!({"janus":"attach","transaction":"2","plugin":"janus.plugin.videoroom"});
+    let path = format!("{path}/{}", http.ask(&path, attach)["data"]["id"]);
+    move |body| http.ask(&path, json!({"janus":"message","transaction":"3","body":body}))["plugindata"]["data"].take()
+}
+
+#[test]
+fn permanent_rooms_survive_a_kill_and_others_do_not() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rooms-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("rooms.toml");
+    let flags = ["--rooms-file", path.to_str().unwrap(), "--signals", "2"];
+    let server = Server::start(&flags);
+    let mut ask = room_requests(&server);
+    for (request, permanent) in [
+        (json!({"request":"create","room":1,"permanent":true,"secret":"s","allowed":["t"],"videocodec":"h264"}), true),
+        (json!({"request":"create","room":2}), false),
+        (json!({"request":"create","room":3,"permanent":true}), true),
+        (json!({"request":"edit","room":1,"secret":"s","new_description":"kept","permanent":true}), true),
+        (json!({"request":"destroy","room":3,"permanent":true}), true),
+        (json!({"request":"destroy","room":1234,"permanent":true}), true),
+    ] {
+        assert_eq!(ask(request)["permanent"], permanent);
+    }
+    drop(server); // by SIGKILL
+
+    let server = Server::start(&flags);
+    let mut ask = room_requests(&server);
+    let list = ask(json!({"request":"list"}))["list"].take();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    let shown = ["room", "description", "videocodec"].map(|key| list[0][key].clone());
+    assert_eq!(shown, [json!(1), json!("kept"), json!("h264")]);
+    let allowed = ask(json!({"request":"allowed","action":"enable","room":1,"secret":"s"}));
+    assert_eq!(allowed["allowed"], json!(["t"]));
+
+    // A disk that does not take it is an answer.
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(
+        ask(json!({"request":"create","room":9,"permanent":true})),
+        json!({"videoroom":"created","room":9,"permanent":false})
+    );
 }

@@ -14,7 +14,7 @@ const SOCKETS: usize = 64;
 /// Ours and Janus, in turn.
 pub fn api(options: &Options) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
-    let servers = stage.servers(options)?;
+    let servers = stage.servers(options, &[0])?;
     let mut hosts = Vec::new();
     for server in &servers {
         let place = stage.place(server);

@@ -1,7 +1,7 @@
 //! What waiting for more video is worth: CPU and latency of our server for several `--coalesce`, with packets one millisecond
 //! apart and with the recorded call. Each is compared with the floor at the segments per message that it reached itself.
 
-use crate::compare::{CPU, FloorRig, VIDEO, WARM_UP_MS, row};
+use crate::compare::{CPU, FloorRig, VIDEO, row};
 use crate::record::Row;
 use crate::rhythm::{Beat, Rhythm, recorded_ns};
 use crate::scene::{Part, Scene};
@@ -47,7 +47,7 @@ pub fn coalesce(options: &Options) -> Result<Vec<Row>, Fault> {
         let mut samples = vec![(Vec::new(), Vec::new()); servers.len()];
         for round in 0..=options.rounds as u64 {
             // The first round is for caches and keyframes.
-            let millis = if round == 0 { WARM_UP_MS } else { window_ms };
+            let millis = if round == 0 { options.warm_up_ms } else { window_ms };
             let parts: Vec<Part> = parts.iter().map(|part| part.later(round * window_ms * 1_000_000)).collect();
             for ((server, cast), (ours, floors)) in servers.iter().zip(&casts).zip(&mut samples) {
                 let voices = cast.voices(&scene, &parts);
@@ -59,11 +59,10 @@ pub fn coalesce(options: &Options) -> Result<Vec<Row>, Fault> {
             }
         }
         for (us, (ours, floors)) in COALESCE_US.into_iter().zip(&samples) {
-            let case = format!("{name}, {us} us");
-            let least = row(&case, "floor", floors, None);
+            let least = row(name, "floor", Some(us), floors, None);
             let floor_ns = least.median(CPU);
             rows.push(least);
-            rows.push(row(&case, "portunus", ours, floor_ns));
+            rows.push(row(name, "portunus", Some(us), ours, floor_ns));
         }
         casts.into_iter().for_each(|cast| cast.dismiss(&mut stage.world));
     }

@@ -5,7 +5,8 @@ use crate::floor::{Floor, Source};
 use crate::peer;
 use crate::record::Row;
 use crate::rhythm::{Beat, Rhythm};
-use crate::scene::{Part, Scene};
+use crate::scene::{Cast, Part, Scene};
+use crate::server::Server;
 use crate::stage::Stage;
 use crate::window::{self, Sample};
 use crate::world::{Fault, World};
@@ -38,23 +39,23 @@ pub fn fanout(options: &Options) -> Result<Vec<Row>, Fault> {
     let cases = [
         case("gcm, GRO", GCM, true, VIDEO.into()),
         case("gcm, no GRO", GCM, false, VIDEO.into()),
-        case("cm-sha1, GRO", CM, true, VIDEO.into()),
         case("gcm, GRO, 1 ms apart", GCM, true, Beat { gap_ns: 1_000_000, ..VIDEO }.into()),
         case("gcm, GRO, recorded", GCM, true, Rhythm::Recorded { publisher: 2, video: true }),
+        case("cm-sha1, GRO", CM, true, VIDEO.into()),
     ];
-    compare(options, &Scene::fanout(50), &cases)
+    compare(options, &Scene::fanout(50), &[0], &cases)
 }
 
 /// 10 to 10.
 pub fn audio(options: &Options) -> Result<Vec<Row>, Fault> {
     let case = |name, gro| Case { name, profile: GCM, gro, audio: Some(AUDIO.into()), video: None };
-    compare(options, &Scene::audio(), &[case("opus, GRO", true)])
+    compare(options, &Scene::audio(), &[0, 2000, 5000], &[case("opus, GRO", true)])
 }
 
 /// Eight rooms of four.
 pub fn meeting(options: &Options) -> Result<Vec<Row>, Fault> {
     let case = |name, gro| Case { name, profile: GCM, gro, audio: Some(AUDIO.into()), video: Some(PICTURE.into()) };
-    compare(options, &Scene::meeting(8), &[case("8 x 4, GRO", true), case("8 x 4, no GRO", false)])
+    compare(options, &Scene::meeting(8), &[0, 2000, 5000], &[case("8 x 4, GRO", true), case("8 x 4, no GRO", false)])
 }
 
 /// The shapes of the other questions, sent by the floor alone.
@@ -82,7 +83,7 @@ pub fn floor(options: &Options) -> Result<Vec<Row>, Fault> {
         let samples: Result<Vec<_>, _> = (0..options.rounds)
             .map(|_| rig.window(&mut stage.world, scene, case.profile, &parts, options.window_ms, None))
             .collect();
-        rows.push(row(case.name, "floor", &samples?, None));
+        rows.push(row(case.name, "floor", None, &samples?, None));
     }
     Ok(rows)
 }
@@ -142,81 +143,82 @@ fn video_segments(scene: &Scene, parts: &[Part], millis: u64, mean: f64) -> f64 
 /// A message of full packets is below 64 KiB.
 const SEGMENTS_MAX: f64 = 40.0;
 
-fn compare(options: &Options, scene: &Scene, cases: &[Case]) -> Result<Vec<Row>, Fault> {
+fn compare(options: &Options, scene: &Scene, coalesce_us: &[u32], cases: &[Case]) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
-    let mut servers = stage.servers(options)?;
+    let servers = stage.servers(options, coalesce_us)?;
     let mut floor = FloorRig::new(&mut stage, scene.subscribers.len())?;
 
-    // Everybody who is needed, on every server, once for each SRTP profile.
-    let mut profiles: Vec<Profile> = Vec::new();
-    for case in cases {
-        if !profiles.contains(&case.profile) {
-            profiles.push(case.profile);
-        }
-    }
-    let (mut casts, mut absent) =
-        (Vec::new(), if options.smoke { "not asked".to_owned() } else { "absent".to_owned() });
-    for &profile in &profiles {
-        stage.context = peer::context(profile);
-        for server in &servers {
+    let mut rows = Vec::new();
+    for cases in cases.chunk_by(|one, other| one.profile == other.profile) {
+        // Only those who are measured are there: peers that hear nothing still check and report.
+        stage.context = peer::context(cases[0].profile);
+        let (mut casts, mut absent) = (Vec::new(), if options.smoke { "not asked" } else { "absent" }.to_owned());
+        for (n, server) in servers.iter().enumerate() {
             match stage.assemble(server, scene) {
-                Ok(cast) => casts.push((server.name, profile, cast)),
-                Err(fault) if server.name == OURS => return Err(fault),
+                Ok(cast) => casts.push((n, cast)),
+                Err(fault) if server.coalesce_us.is_some() => return Err(fault),
+                // A comparison less; ours is measured all the same.
                 Err(fault) => absent = fault,
             }
         }
-    }
-    // Without all of its casts another server is no comparison; ours is measured all the same.
-    servers.retain(|server| casts.iter().filter(|cast| cast.0 == server.name).count() == profiles.len());
-    let mut rows = Vec::new();
-    for case in cases {
-        stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
-        let all = scene.parts(case.audio, case.video);
-        let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); servers.len() + 1];
-        for round in 0..=options.rounds {
-            let parts: Vec<_> =
-                all.iter().map(|part| part.later(round as u64 * options.window_ms * 1_000_000)).collect();
-            for (n, server) in servers.iter().enumerate() {
-                let cast = casts.iter().find(|cast| cast.0 == server.name && cast.1 == case.profile);
-                let voices = cast.expect("assembled above").2.voices(scene, &parts);
-                // The first round is for caches, keyframes and the servers' own learning.
-                let millis = if round == 0 { WARM_UP_MS } else { options.window_ms };
-                let sample = window::on_server(&mut stage.world, server, SERVER_CPU, &voices, millis, SAMPLE_EVERY)?;
-                if round > 0 {
-                    samples[n + 1].push(sample);
-                }
+        for case in cases {
+            let samples = windows(options, &mut stage, &mut floor, (scene, case), (&servers, &casts))?;
+            let least = row(case.name, "floor", None, &samples[0], None);
+            let floor_ns = least.median(CPU);
+            rows.push(least);
+            for ((n, _), samples) in casts.iter().zip(&samples[1..]) {
+                rows.push(row(case.name, servers[*n].name, servers[*n].coalesce_us, samples, floor_ns));
             }
-            if round > 0 {
-                // A beat says what belongs together; of a recording we only know what our server made of it.
-                let recorded = parts.iter().any(|part| matches!(part.rhythm, Rhythm::Recorded { .. }));
-                let reached = samples[1].last().and_then(|ours| ours.packets_per_message).filter(|_| recorded);
-                let (world, millis) = (&mut stage.world, options.window_ms);
-                samples[0].push(floor.window(world, scene, case.profile, &parts, millis, reached)?);
+            if casts.iter().all(|(n, _)| servers[*n].coalesce_us.is_some()) {
+                rows.push(Row::absent(&[("case", case.name), ("server", "janus")], &absent));
             }
+            rows.push(Row::absent(&[("case", case.name), ("server", "rtpengine")], "absent"));
         }
-        let floor = row(case.name, "floor", &samples[0], None);
-        let floor_ns = floor.median(CPU);
-        rows.push(floor);
-        for (server, samples) in servers.iter().zip(&samples[1..]) {
-            rows.push(row(case.name, server.name, samples, floor_ns));
-        }
-        if servers.len() == 1 {
-            rows.push(Row::absent(&[("case", case.name), ("server", "janus")], &absent));
-        }
-        rows.push(Row::absent(&[("case", case.name), ("server", "rtpengine")], "absent"));
+        casts.into_iter().for_each(|(_, cast)| cast.dismiss(&mut stage.world));
     }
     Ok(rows)
 }
 
+/// The windows of one case: the floor's, and those of each cast.
+fn windows(
+    options: &Options,
+    stage: &mut Stage,
+    floor: &mut FloorRig,
+    (scene, case): (&Scene, &Case),
+    (servers, casts): (&[Server], &[(usize, Cast)]),
+) -> Result<Vec<Vec<Sample>>, Fault> {
+    stage.world.set_gro(case.gro).map_err(|error| error.to_string())?;
+    let all = scene.parts(case.audio, case.video);
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); casts.len() + 1];
+    for round in 0..=options.rounds {
+        let parts: Vec<_> = all.iter().map(|part| part.later(round as u64 * options.window_ms * 1_000_000)).collect();
+        for ((n, cast), samples) in casts.iter().zip(&mut samples[1..]) {
+            let voices = cast.voices(scene, &parts);
+            // The first round is for caches, keyframes and the servers' own learning.
+            let millis = if round == 0 { options.warm_up_ms } else { options.window_ms };
+            let sample = window::on_server(&mut stage.world, &servers[*n], SERVER_CPU, &voices, millis, SAMPLE_EVERY)?;
+            if round > 0 {
+                samples.push(sample);
+            }
+        }
+        if round > 0 {
+            // A beat says what belongs together; of a recording we only know what our server made of it.
+            let recorded = parts.iter().any(|part| matches!(part.rhythm, Rhythm::Recorded { .. }));
+            let reached = samples[1].last().and_then(|ours| ours.packets_per_message).filter(|_| recorded);
+            let (world, millis) = (&mut stage.world, options.window_ms);
+            samples[0].push(floor.window(world, scene, case.profile, &parts, millis, reached)?);
+        }
+    }
+    Ok(samples)
+}
+
 /// The figure that matters.
 pub const CPU: &str = "cpu ns/pkt";
-const OURS: &str = "portunus";
-pub const WARM_UP_MS: u64 = 400;
 /// One packet in so many is opened; a prime, so that every place in a burst gets its turn.
 const SAMPLE_EVERY: u32 = 3;
 
 /// The medians of the samples that count, or of all when none does.
-pub fn row(case: &str, server: &str, samples: &[Sample], floor_ns: Option<f64>) -> Row {
+pub fn row(case: &str, server: &str, coalesce_us: Option<u32>, samples: &[Sample], floor_ns: Option<f64>) -> Row {
     let mut row = Row::new(&[("case", case), ("server", server)]);
     let counted: Vec<_> = samples.iter().filter(|sample| sample.void.is_none()).cloned().collect();
     let void = samples.len() - counted.len();
@@ -226,6 +228,7 @@ pub fn row(case: &str, server: &str, samples: &[Sample], floor_ns: Option<f64>) 
     let counted = if counted.is_empty() { samples } else { &counted };
     let of = |figure: fn(&Sample) -> f64| counted.iter().map(figure);
     let latency = |n: usize| counted.iter().filter_map(move |s| Some(s.latency?[n] as f64 / 1000.0));
+    row.figure("coalesce us", 0, false, coalesce_us.map(f64::from));
     row.figure("pps", 0, false, of(|s| s.rate));
     row.figure("loss %", 3, false, of(|s| s.loss * 100.0));
     row.figure(CPU, 0, true, of(|s| s.cpu_ns));

@@ -27,7 +27,7 @@ const PATIENCE_NS: u64 = 30_000_000_000;
 /// Ours and Janus.
 pub fn join(options: &Options) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
-    let servers = stage.servers(options)?;
+    let servers = stage.servers(options, &[0])?;
     let mut scene = Scene::fanout(INSIDE);
     // Newcomers hear somebody who is silent: what they would be sent is the question of others.
     scene.publishers.push(scene.publishers[0]);

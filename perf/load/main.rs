@@ -49,6 +49,8 @@ pub struct Options {
     /// Milliseconds of one window, and windows of each kind.
     window_ms: u64,
     rounds: usize,
+    /// What comes before the first window: caches fill, and receive buffers and history are touched for the first time.
+    warm_up_ms: u64,
     /// Five times as long.
     long: bool,
     /// Only whether it works: seconds, without other servers and without a record.
@@ -87,7 +89,8 @@ fn answer(question: &str, date: &str, commit: &str, file: &str, server: &str) ->
         (false, true) => (5000, 5),
         (false, false) => (1000, 5),
     };
-    let options = Options { server: server.into(), window_ms, rounds, long, smoke };
+    let warm_up_ms = if smoke { 250 } else { 4000 };
+    let options = Options { server: server.into(), window_ms, rounds, warm_up_ms, long, smoke };
     let rows: Vec<Row> = match question {
         "fanout" => compare::fanout(&options),
         "coalesce" => coalesce::coalesce(&options),
@@ -111,6 +114,7 @@ fn answer(question: &str, date: &str, commit: &str, file: &str, server: &str) ->
         "generator_cpu": GENERATOR_CPU,
         "window_ms": options.window_ms,
         "windows": options.rounds,
+        "warm_up_ms": options.warm_up_ms,
         "order": "floor, portunus and janus in turn; medians of the windows that count",
         "cpu": "schedstat of all threads of the server; what softirq threads did is shown apart",
         "latency": "from the publisher's send to the kernel's receive time at the subscriber, of decrypted samples",

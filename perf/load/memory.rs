@@ -21,7 +21,7 @@ const SPEECH_NS: u64 = 1_500_000_000;
 pub fn memory(options: &Options) -> Result<Vec<Row>, Fault> {
     let mut stage = Stage::new()?;
     let mut rows = Vec::new();
-    for server in stage.servers(options)? {
+    for server in stage.servers(options, &[0])? {
         let resident = || resident_kib(server.pid()) as f64;
         let fixed = resident();
         let mut base = Scene::fanout(FIRST);

@@ -32,7 +32,7 @@ pub fn saturation(options: &Options) -> Result<Vec<Row>, Fault> {
     let scene = Scene::fanout(SUBSCRIBERS as usize);
     let mut floor = FloorRig::new(&mut stage, scene.subscribers.len())?;
     let mut rows = Vec::new();
-    for server in stage.servers(options)? {
+    for server in stage.servers(options, &[0])? {
         let cast = stage.assemble(&server, &scene)?;
         for (name, gro) in [("GRO", true), ("no GRO", false)] {
             stage.world.set_gro(gro).map_err(|error| error.to_string())?;
@@ -115,7 +115,8 @@ fn line(name: &str, server: &Server, found: Found, floor: Option<Sample>) -> Row
     let Some((_, best)) = found.best else {
         return Row::absent(&[("case", name), ("server", server.name)], "failed at the lowest rate");
     };
-    let mut line = row(name, server.name, std::slice::from_ref(&best), floor.map(|floor| floor.cpu_ns));
+    let mut line =
+        row(name, server.name, server.coalesce_us, std::slice::from_ref(&best), floor.map(|floor| floor.cpu_ns));
     line.figure("core %", 0, false, [best.rate * best.cpu_ns / 1e7]);
     if let (Some((rate, failed)), Some(cpu_ns)) = (found.failed, line.median(CPU)) {
         let p99 = failed.latency.map_or(0, |latency| latency[1] / 1000);

@@ -36,8 +36,8 @@ pub fn scale(options: &Options) -> Result<Vec<Row>, Fault> {
             samples.push(window::on_server(&mut stage.world, &server, SERVER_CPU, &voices, millis, SAMPLE_EVERY)?);
             floors.push(floor.window(&mut stage.world, &scene, PROFILE, &parts, options.window_ms, None)?);
         }
-        let least = row("", "floor", &floors, None).median(CPU);
-        let mut line = row(&format!("{shards} shards"), server.name, &samples, least);
+        let least = row("", "floor", None, &floors, None).median(CPU);
+        let mut line = row(&format!("{shards} shards"), server.name, server.coalesce_us, &samples, least);
         let health = server.health();
         line.figure("shards with media", 0, false, [health.shards_with("packets_sent") as f64]);
         line.figure("bytes crossing", 0, false, [health.counter("bytes_crossed") as f64]);

@@ -115,6 +115,7 @@ fn candidate(at: SocketAddr) -> Candidate {
 
 fn describe(kind: DescriptionKind, media: Vec<MediaSection>) -> Value {
     let description = Description {
+        e2ee: false,
         kind,
         origin_id: 1,
         origin_version: 1,

@@ -60,13 +60,13 @@ pub struct Server {
     pub name: &'static str,
     /// Where clients connect.
     pub signalling: SocketAddr,
-    /// It counts its own messages and turns.
-    pub has_health: bool,
+    /// Least microseconds between its turns, when it is ours: then it counts its own messages and turns, too.
+    pub coalesce_us: Option<u32>,
     configuration: Option<PathBuf>,
 }
 
 impl Server {
-    /// Our own, with as many media shards, all on one CPU, which wait so many microseconds for more video.
+    /// Our own, with as many media shards, all on one CPU, with so many microseconds between turns at least.
     pub fn portunus(
         program: &str,
         network: Network,
@@ -83,7 +83,7 @@ impl Server {
             .args(["--listen", &signalling.to_string(), "--media-ip", &network.ip.to_string()])
             .args(["--media-port", &(24_000 + 64 * started).to_string(), "--shards", &shards.to_string()])
             .args(["--cpus", &cpu.to_string(), "--coalesce", &coalesce_us.to_string(), "--log", "warn"]);
-        Server::start("portunus", command, cpu, signalling, None)
+        Server::start("portunus", command, cpu, signalling, None, Some(coalesce_us))
     }
 
     /// Debian's, with its defaults where they do not matter to VideoRoom; none when it is not installed.
@@ -115,7 +115,7 @@ impl Server {
         let mut command = Command::new(JANUS);
         command.arg("-F").arg(&folder).arg("-C").arg(folder.join("janus.jcfg"));
         let signalling = SocketAddr::new(LOOPBACK, 18_188);
-        Server::start("janus", command, cpu, signalling, Some(folder)).map(Some)
+        Server::start("janus", command, cpu, signalling, Some(folder), None).map(Some)
     }
 
     fn start(
@@ -124,13 +124,14 @@ impl Server {
         cpu: usize,
         signalling: SocketAddr,
         configuration: Option<PathBuf>,
+        coalesce_us: Option<u32>,
     ) -> io::Result<Server> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         // SAFETY: both calls are system calls, which may be made between fork and exec.
         unsafe { command.pre_exec(move || die_with_parent().and_then(|()| pin(cpu))) };
         let child =
             command.spawn().map_err(|error| io::Error::other(format!("{:?}: {error}", command.get_program())))?;
-        let mut server = Server { child, name, signalling, has_health: name == "portunus", configuration };
+        let mut server = Server { child, name, signalling, coalesce_us, configuration };
         let end = Instant::now() + Duration::from_secs(15);
         while TcpStream::connect(signalling).is_err() {
             if let Some(status) = server.child.try_wait()? {
@@ -151,7 +152,7 @@ impl Server {
 
     /// What it says of itself.
     pub fn health(&self) -> Health {
-        if !self.has_health {
+        if self.coalesce_us.is_none() {
             return Health(Value::Null);
         }
         let asked = || -> io::Result<Value> {

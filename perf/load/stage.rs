@@ -24,10 +24,11 @@ impl Stage {
         Ok(Stage { world, network, context: peer::context(Profile::AeadAes128Gcm) })
     }
 
-    /// Our server, and Janus where it can be and is asked for.
-    pub fn servers(&self, options: &Options) -> Result<Vec<Server>, Fault> {
+    /// Our server with each of these least times between turns, and Janus where it can be and is asked for.
+    pub fn servers(&self, options: &Options, coalesce_us: &[u32]) -> Result<Vec<Server>, Fault> {
         let say = |error: std::io::Error| error.to_string();
-        let mut servers = vec![Server::portunus(&options.server, self.network, SERVER_CPU, 1, 0).map_err(say)?];
+        let ours = |us: &u32| Server::portunus(&options.server, self.network, SERVER_CPU, 1, *us).map_err(say);
+        let mut servers = coalesce_us.iter().map(ours).collect::<Result<Vec<_>, _>>()?;
         if !options.smoke {
             servers.extend(Server::janus(self.network, SERVER_CPU).map_err(say)?);
         }

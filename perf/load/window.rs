@@ -128,7 +128,7 @@ pub fn on_server(
     let after = Before::look(world, server.pid(), cpu)?;
     let (elapsed, now) = ((after.at - before.at) as f64 / 1e9, server.health());
     let mut sample = before.sample(world, after, millis as f64 / 1000.0);
-    if server.has_health {
+    if server.coalesce_us.is_some() {
         let more = |name: &str| (now.counter(name) - health.counter(name)) as f64;
         // Media only: a report is a message of its own.
         let controls = more("datagrams_out") - more("packets_sent");

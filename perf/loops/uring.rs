@@ -60,7 +60,7 @@ impl Uring {
     pub fn receive(&mut self, work: &mut Work) -> io::Result<()> {
         let reading = self.clock.read();
         for look in 0..self.looks {
-            self.udp.ring.wait(1, Some(if look == 0 { WAIT } else { Duration::ZERO }))?;
+            self.udp.ring.wait(Duration::ZERO, Some(if look == 0 { WAIT } else { Duration::ZERO }))?;
             self.udp.ring.reap(&mut self.batch, 256);
             if self.batch.is_empty() {
                 break;

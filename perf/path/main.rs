@@ -2,6 +2,7 @@
 //! subscribers, video in bursts and audio one by one. Beside it, in the same run, the floor that no forwarder with one
 //! key per receiver can go below: sealing those bytes once for each of them.
 
+mod api;
 mod cpu;
 mod floor;
 #[path = "../machine.rs"]
@@ -26,10 +27,13 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (date, commit, file) = match words[..] {
+        ["count", "api", runs] => return println!("{}", api::run(runs.parse().expect("a number of runs"))),
         ["count", media, subscribers, runs] => return count(media, subscribers, runs),
         [date, commit, file] => (date, commit, file),
         _ => {
-            eprintln!("usage: path DATE COMMIT RECORD (perf/run.sh knows them), or path count MEDIA SUBSCRIBERS RUNS");
+            eprintln!(
+                "usage: path DATE COMMIT RECORD (perf/run.sh knows them), or path count MEDIA SUBSCRIBERS RUNS, or path count api RUNS"
+            );
             std::process::exit(2);
         }
     };

@@ -129,6 +129,8 @@ impl World {
             shard: ShardId(0),
             shards: 1,
             signals: 1,
+            sockets: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
+            remote_ports: vec![],
             advertised: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
             handshakes: Box::new(Scripted { profile }),
             // Nobody renews its consent here.

@@ -19,6 +19,9 @@ const _: () = assert!(SUBMISSIONS as usize > portunus::limits::SEND_MESSAGES_MAX
 /// How often a submission is tried again when the kernel is out of memory for it.
 const SUBMIT_RETRIES: usize = 1000;
 
+/// Completions that end a wait for more of them: by then messages are as full as they get.
+const GATHERED: usize = 64;
+
 /// What a submission is called until it completes: its `user_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
@@ -117,15 +120,25 @@ impl Ring {
         Ok(())
     }
 
-    /// Submits what is queued and sleeps until `wanted` things have completed or `timeout` has passed; none means no limit.
-    /// With completions unread, or a zero timeout, it only lets the kernel do its work.
-    pub fn wait(&mut self, wanted: u32, timeout: Option<Duration>) -> io::Result<()> {
+    /// Whether `least` of [`wait`](Self::wait) is heeded (Linux 6.12).
+    pub fn can_gather(&self) -> bool {
+        self.uring.params().is_feature_min_timeout()
+    }
+
+    /// Submits what is queued and sleeps until something has completed or `timeout` has passed; none means no limit. It
+    /// sleeps for `least` though less than [`GATHERED`] things complete meanwhile. With completions unread, or a zero
+    /// timeout, it only lets the kernel do its work.
+    pub fn wait(&mut self, least: Duration, timeout: Option<Duration>) -> io::Result<()> {
         let idle = self.kept.is_empty() && self.uring.completion().is_empty();
+        let least = timeout.map_or(least, |timeout| least.min(timeout));
+        let wanted = if least.is_zero() { 1 } else { GATHERED };
+        let args = types::SubmitArgs::new().min_wait_usec(u32::try_from(least.as_micros()).unwrap_or(u32::MAX));
         let entered = match timeout {
-            None if idle => self.uring.submit_and_wait(wanted as usize),
+            None if idle && least.is_zero() => self.uring.submit_and_wait(1),
+            None if idle => self.uring.submitter().submit_with_args(wanted, &args),
             Some(timeout) if idle && !timeout.is_zero() => {
                 let timespec = types::Timespec::from(timeout);
-                self.uring.submitter().submit_with_args(wanted as usize, &types::SubmitArgs::new().timespec(&timespec))
+                self.uring.submitter().submit_with_args(wanted, &args.timespec(&timespec))
             }
             _ => {
                 let queued = u32::try_from(self.uring.submission().len()).unwrap_or(u32::MAX);

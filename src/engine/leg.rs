@@ -9,6 +9,7 @@ use super::history::Entry;
 use super::sent::SentPackets;
 use crate::id::{MemberId, StreamId};
 use crate::proto::srtp::OutboundStream;
+use crate::room::command::Counts;
 use crate::room::effect::LegSpec;
 use crate::room::media::{AcceptedMedia, ExtensionIds};
 use crate::room::rewrite::{Rewrite, Rewritten};
@@ -45,10 +46,8 @@ pub struct Leg {
     pub loss: ReportedLoss,
     /// Jitter as its receiver reports it, in timestamp units.
     pub remote_jitter: u32,
-    /// Packets that its receiver has asked for again.
-    pub nacks: u64,
-    /// What has been sent, as of the last look for event handlers.
-    pub tally: Tally,
+    /// Payload octets that event handlers have been told of.
+    pub octets_told: u64,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
     /// The playout-delay to say in the place of the publisher's.
@@ -57,6 +56,10 @@ pub struct Leg {
     rtx_pt: Option<u8>,
     nack: bool,
     extensions: ExtensionIds,
+    /// For operators and event handlers: what was counted until the last report, with what was asked for and sent again.
+    counted: Counts,
+    /// `sent` at the last report.
+    sent_before: Sent,
 }
 
 /// The SRTP streams of a leg.
@@ -119,27 +122,6 @@ pub struct Sent {
     pub octets: u32,
 }
 
-/// A sender's counts that do not wrap, as long as somebody looks before [`Sent`] does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Packets.
-    pub packets: u64,
-    /// Payload octets.
-    pub octets: u64,
-    seen: Sent,
-}
-
-impl Tally {
-    /// Takes note of what has been sent, and says how many octets of it are new.
-    pub fn count(&mut self, sent: Sent) -> u64 {
-        let before = std::mem::replace(&mut self.seen, sent);
-        let octets = u64::from(sent.octets.wrapping_sub(before.octets));
-        self.packets += u64::from(sent.packets.wrapping_sub(before.packets));
-        self.octets += octets;
-        octets
-    }
-}
-
 impl Leg {
     /// A leg without a source. `first` and `timestamp` are random starting points.
     pub fn new(member: MemberId, spec: LegSpec, first: u64, timestamp: u32) -> Leg {
@@ -156,12 +138,13 @@ impl Leg {
             resendable: None,
             loss: ReportedLoss::default(),
             remote_jitter: 0,
-            nacks: 0,
-            tally: Tally::default(),
+            octets_told: 0,
             pt: spec.pt,
             rtx_pt: None,
             nack: false,
             extensions: spec.extensions,
+            counted: Counts::default(),
+            sent_before: Sent::default(),
             spec,
         }
     }
@@ -209,6 +192,34 @@ impl Leg {
     /// The RTX payload type and SRTP stream, when the answer kept them.
     pub fn rtx(&self) -> Option<(u8, OutboundStream)> {
         self.rtx_pt.zip(self.outbound?.rtx)
+    }
+
+    /// Notes packets that were asked for again, and how many of them were sent again.
+    pub fn count_resends(&mut self, asked: u64, resent: u64) {
+        self.counted.nacks += asked;
+        self.counted.retransmissions += resent;
+    }
+
+    /// What it has sent in all: the counts of reports are 32-bit and wrap.
+    pub fn counts(&self) -> Counts {
+        let newly = |now: u32, before: u32| u64::from(now.wrapping_sub(before));
+        Counts {
+            packets: self.counted.packets + newly(self.sent.packets, self.sent_before.packets),
+            bytes: self.counted.bytes + newly(self.sent.octets, self.sent_before.octets),
+            ..self.counted
+        }
+    }
+
+    /// A second has gone by.
+    pub fn count_second(&mut self) {
+        let counts = self.counts();
+        self.counted = Counts { bytes_last_second: counts.bytes - self.counted.bytes, ..counts };
+        self.sent_before = self.sent;
+    }
+
+    /// The RTX payload type that the answer kept.
+    pub fn rtx_pt(&self) -> Option<u8> {
+        self.rtx_pt
     }
 
     /// The payload type that the answer chose.

@@ -12,16 +12,18 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slab::Slab;
 
 use super::arena::{SendArena, Transmit};
+use super::forwarder::Receivers;
 use super::hosted::HostedRoom;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
-use super::timer::Wheel;
+use super::remote::RemotePorts;
+use super::timer::{Look, Patience, Timers};
 use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
-use crate::limits::{DATAGRAM_MAX, ROOMS_PER_SHARD_MAX};
+use crate::limits::{DATAGRAM_MAX, NO_MEDIA_TIMEOUT, ROOMS_PER_SHARD_MAX};
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
 use crate::room::error::RoomError;
 use crate::room::observation::Watch;
@@ -40,6 +42,10 @@ pub struct MediaConfig {
     pub shards: u8,
     /// How many signalling shards there are.
     pub signals: u8,
+    /// Where the shard's sockets are bound, in the order of their ids.
+    pub sockets: Vec<SocketAddr>,
+    /// Ports of further sockets, whose ids follow: one for each publisher of another server.
+    pub remote_ports: Vec<u16>,
     /// Addresses that descriptions offer as candidates.
     pub advertised: Vec<SocketAddr>,
     /// DTLS of all peers.
@@ -65,7 +71,7 @@ pub struct MediaEngine {
     by_id: HashMap<RoomId, usize, SeedableRandomState>,
     registrar: Registrar,
     desk: Desk,
-    due: Vec<PeerKey>,
+    due: Vec<(PeerKey, (Patience, Look))>,
     /// When the shard began.
     began: Now,
 }
@@ -81,8 +87,11 @@ impl MediaEngine {
             registrar: Registrar::new(config.shard, config.shards),
             desk: Desk {
                 shard: config.shard,
+                receivers: Receivers::new(index.hasher()),
+                remote_ports: RemotePorts::new(config.sockets.len(), &config.remote_ports),
+                sockets: config.sockets,
                 index,
-                wheel: Wheel::new(config.now.mono),
+                timers: Timers::new(config.now.mono),
                 arena: SendArena::new(),
                 drops: Drops::default(),
                 counters: Counters::default(),
@@ -91,12 +100,12 @@ impl MediaEngine {
                 rng,
                 region: HistoryRegion::new(),
                 candidates: candidates(&config.advertised),
+                no_media_timer: NO_MEDIA_TIMEOUT,
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
                 slowlink_threshold: config.slowlink_threshold,
                 watch: config.watch,
                 touched_rooms: Vec::new(),
-                touched_audio: false,
             },
             due: Vec::with_capacity(DUE),
             began: config.now,
@@ -131,13 +140,16 @@ impl MediaEngine {
             return Verdict::Drop(DropReason::Oversize);
         }
         let protocol = classify(datagram);
+        if usize::from(at.socket.0) >= self.desk.sockets.len() {
+            return self.handle_remote(now, at, received, protocol, datagram, tx);
+        }
         match protocol {
             Protocol::Stun => return self.handle_check(now, at, datagram, tx),
             Protocol::Unknown => return Verdict::Drop(DropReason::Unclassified),
             Protocol::Dtls | Protocol::Rtp | Protocol::Rtcp => {}
         }
         let Some(PeerKey { room, member }) = self.desk.index.by_tuple(at) else {
-            return Verdict::Drop(DropReason::UnknownSource);
+            return self.handle_receiver(now, at, protocol, datagram, tx);
         };
         self.in_room(now, tx, room, |room, turn| match protocol {
             Protocol::Dtls => room.accept_dtls(turn, member, datagram),
@@ -157,6 +169,45 @@ impl MediaEngine {
         let Some((verdict, displaced)) = outcome else { return Verdict::Drop(DropReason::RoomFailed) };
         if let Some(before) = displaced {
             self.in_room(now, tx, before.room, |room, _| room.forget_path(before.member, at));
+        }
+        verdict
+    }
+
+    /// A datagram at a port that is no peers'.
+    fn handle_remote(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        received: Mono,
+        protocol: Protocol,
+        datagram: &mut [u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        let Some(PeerKey { room, member }) = self.desk.remote_ports.of(at.socket) else {
+            return Verdict::Drop(DropReason::UnknownSource);
+        };
+        let accept = |room: &mut HostedRoom, turn: &mut Turn<'_>| {
+            room.accept_remote(turn, member, at, received, protocol, datagram)
+        };
+        self.in_room(now, tx, room, accept).unwrap_or(Verdict::Drop(DropReason::RoomFailed))
+    }
+
+    /// What no peer sends may be RTCP of a forwarder's receiver.
+    fn handle_receiver(
+        &mut self,
+        now: Now,
+        at: FourTuple,
+        protocol: Protocol,
+        datagram: &[u8],
+        tx: &mut dyn Transmit,
+    ) -> Verdict {
+        let mut verdict = Verdict::Drop(DropReason::UnknownSource);
+        if protocol == Protocol::Rtcp {
+            for key in self.desk.receivers.of(at) {
+                let heard =
+                    self.in_room(now, tx, key.room, |room, turn| room.accept_receiver(turn, key.forwarder, datagram));
+                verdict = heard.unwrap_or(Verdict::Drop(DropReason::RoomFailed));
+            }
         }
         verdict
     }
@@ -211,8 +262,8 @@ impl MediaEngine {
                 let exists = self.by_id.contains_key(&room);
                 Reply::Exists(room, exists)
             }
-            Command::Knock { room, pin } => match self.by_id.get(&room) {
-                Some(&slot) => match self.rooms[slot].rules().check_pin(pin.as_deref()) {
+            Command::Knock { room, pin, is_signed } => match self.by_id.get(&room) {
+                Some(&slot) => match self.rooms[slot].rules().check_entry(is_signed, pin.as_deref()) {
                     Ok(()) => Reply::Admitted(room),
                     Err(error) => Reply::Refused(error),
                 },
@@ -252,6 +303,16 @@ impl MediaEngine {
                 Reply::TornDown(handle)
             }
             Command::Survey => Reply::Surveyed(Box::new(self.survey())),
+            Command::Adjust(settings) => {
+                self.desk.slowlink_threshold = settings.slowlink_threshold;
+                self.desk.no_media_timer = settings.no_media_timer;
+                Reply::Adjusted
+            }
+            Command::Inspect { room, handle } => {
+                let slot = self.by_id.get(&room).and_then(|slot| u32::try_from(*slot).ok());
+                let found = slot.and_then(|slot| self.in_room(now, tx, slot, |room, turn| room.inspect(turn, handle)));
+                Reply::Inspected(found.flatten().map(Box::new))
+            }
         };
         answer(&mut self.desk, reply);
     }
@@ -259,22 +320,15 @@ impl MediaEngine {
     /// Whatever the clock brings.
     pub fn handle_timeout(&mut self, now: Now, tx: &mut dyn Transmit) {
         let mut due = std::mem::take(&mut self.due);
-        self.desk.wheel.due(now.mono, &mut due);
-        for PeerKey { room, member } in due.drain(..) {
-            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member));
+        self.desk.timers.due(now.mono, &mut due);
+        for (PeerKey { room, member }, look) in due.drain(..) {
+            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member, look));
         }
         self.due = due;
     }
 
-    /// Whether nothing but new video waits for its [`release`](Self::release), which may then come a little later, so that
-    /// more of it leaves in one message.
-    pub fn may_linger(&self) -> bool {
-        !self.desk.touched_rooms.is_empty() && !self.desk.touched_audio && self.desk.arena.is_empty()
-    }
-
     /// The end of a turn: what it has brought goes out, peer by peer.
     pub fn release(&mut self, now: Now, tx: &mut dyn Transmit) {
-        self.desk.touched_audio = false;
         let mut touched = std::mem::take(&mut self.desk.touched_rooms);
         for room in touched.drain(..) {
             self.in_room(now, tx, room, |room, turn| room.release(turn));
@@ -283,14 +337,14 @@ impl MediaEngine {
         Turn { now, desk: &mut self.desk, tx }.flush();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest; it may have something to do in any turn.
     pub fn deadline(&self) -> Mono {
-        self.desk.wheel.next()
+        self.desk.timers.next()
     }
 
-    /// How many looks at peers the wheel holds; for tests.
+    /// How many looks at peers are planned; for tests.
     pub fn timers(&self) -> usize {
-        self.desk.wheel.len()
+        self.desk.timers.len()
     }
 
     /// The next reply or event for a signalling shard.
@@ -328,7 +382,7 @@ impl MediaEngine {
             ("ufrags", ufrags as u64),
             ("history_bytes", self.desk.region.used() as u64),
         ];
-        let (mut members, mut finished, mut peers, mut streams, mut legs) = (0, 0, 0, 0, 0);
+        let (mut members, mut finished, mut peers, mut streams, mut legs, mut forwarders) = (0, 0, 0, 0, 0, 0);
         for (_, room) in &self.rooms {
             let held = room.held();
             let rules = room.rules().gauges();
@@ -337,6 +391,7 @@ impl MediaEngine {
             peers += held.peers as u64;
             streams += held.streams as u64;
             legs += held.legs as u64;
+            forwarders += held.forwarders as u64;
         }
         gauges.extend([
             ("members", members),
@@ -344,11 +399,14 @@ impl MediaEngine {
             ("peers", peers),
             ("streams", streams),
             ("legs", legs),
+            ("forwarders", forwarders),
+            ("remote_publishers", self.desk.remote_ports.used() as u64),
         ]);
         let of = &self.desk.counters;
         let mut counters = vec![
             ("packets_received", of.packets_received),
             ("packets_sent", of.packets_sent),
+            ("packets_forwarded", of.packets_forwarded),
             ("probes_received", of.probes_received),
             ("checks_answered", of.checks_answered),
             ("dtls_received", of.dtls_received),
@@ -424,6 +482,8 @@ impl MediaEngine {
         let room = self.rooms.remove(slot as usize);
         self.desk.counters.rooms_failed += 1;
         self.desk.index.remove_room(slot);
+        self.desk.receivers.remove_room(slot);
+        self.desk.remote_ports.release_room(slot);
         self.desk.touched_rooms.retain(|&touched| touched != slot);
         let id = room.id().clone();
         self.by_id.remove(&id);

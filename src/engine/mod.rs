@@ -1,6 +1,7 @@
 //! One shard's mind: protocols and rooms composed, still without I/O.
 
 pub mod arena;
+pub mod forwarder;
 pub mod history;
 pub mod hosted;
 pub mod index;
@@ -10,6 +11,7 @@ pub mod media;
 pub mod memory;
 pub mod outgoing;
 pub mod peer;
+pub mod remote;
 pub mod sent;
 pub mod signal;
 pub mod stream;

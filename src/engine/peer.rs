@@ -8,6 +8,7 @@ use foldhash::quality::SeedableRandomState;
 
 use super::arena::Lane;
 use super::index::PeerKey;
+use super::timer::Looks;
 use super::turn::Turn;
 use crate::id::{FourTuple, LegId, StreamId};
 use crate::proto::congestion::{BitrateCap, FeedbackRecorder};
@@ -56,8 +57,12 @@ pub struct Peer {
     pub statistics_at: Mono,
     /// When the peer is given up unless ICE and DTLS are done.
     pub connect_by: Mono,
-    /// When the wheel looks at the peer next.
-    pub armed: Mono,
+    /// The looks that are planned at the peer.
+    pub looks: Looks,
+    /// When the handshake was done.
+    pub connected_at: Mono,
+    /// What the peer's certificate must hash to, once it has said so.
+    pub remote_fingerprint: Option<Fingerprint>,
     remote_ufrag: Option<Box<str>>,
 }
 
@@ -142,7 +147,9 @@ impl Peer {
             report_at: Mono::NEVER,
             statistics_at: Mono(0),
             connect_by: Mono::NEVER,
-            armed: Mono::NEVER,
+            looks: Looks::default(),
+            connected_at: Mono::NEVER,
+            remote_fingerprint: None,
             remote_ufrag: None,
         };
         if let Some(remote) = remote {
@@ -164,7 +171,9 @@ impl Peer {
         if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
             self.ice.set_remote(&credentials);
         }
-        self.dtls.set_remote_fingerprint(Fingerprint(remote.fingerprint));
+        let fingerprint = Fingerprint(remote.fingerprint);
+        self.dtls.set_remote_fingerprint(fingerprint);
+        self.remote_fingerprint = Some(fingerprint);
         if self.remote_ufrag.is_none() {
             self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
         }

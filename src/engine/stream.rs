@@ -6,10 +6,11 @@ use arrayvec::ArrayVec;
 
 use super::history::History;
 use super::memory::HistoryRegion;
-use crate::id::{LegId, MemberId};
+use crate::id::{ForwarderId, LegId, MemberId};
 use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
 use crate::proto::rtp::{Arrival, Losses, SenderClock};
 use crate::room::codec::Codec;
+use crate::room::command::Counts;
 use crate::room::keyframe::KeyframeRequests;
 use crate::room::media::PublishedMedia;
 use crate::room::talking::TalkDetector;
@@ -27,6 +28,8 @@ pub struct Stream {
     pub layers: ArrayVec<Layer, LAYERS_MAX>,
     /// The open legs, dense: read once per turn and layer, changed only by commands.
     pub route: Vec<LegId>,
+    /// The forwarders that it feeds now.
+    pub forwarders: Vec<ForwarderId>,
     /// Wishes for a keyframe.
     pub keyframes: KeyframeRequests,
     /// Its RTP clock against NTP, as its publisher reports it.
@@ -35,8 +38,6 @@ pub struct Stream {
     pub receiving: bool,
     /// Whether its publisher is talking, where the room wants to know.
     pub talk: TalkDetector,
-    /// Packets that its publisher was asked for again.
-    pub nacks: u64,
     /// Payload octets that event handlers have been told of.
     pub octets_told: u64,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
@@ -53,12 +54,13 @@ pub struct Layer {
     pub losses: Losses,
     /// Its packets.
     pub history: History,
-    /// Payload octets of its packets, since it is there.
-    pub octets: u64,
     /// Where in the history the source began (again): numbers from before it are not to be compared with those behind it.
     pub began: u64,
     /// When the last packet came.
     pub received: Mono,
+    /// For operators and event handlers: payload bytes, packets asked for, packets that came after that; and the last second's bytes.
+    pub counted: Counts,
+    bytes_before: u64,
     /// The first position of this turn, when the turn has brought packets.
     turn_from: Option<u64>,
 }
@@ -69,17 +71,26 @@ impl Stream {
         let clock_rate = media.codec.map_or(90_000, Codec::clock_rate);
         let mut layers = ArrayVec::new();
         let (losses, history) = (losses(&media), region.take(media.kind));
-        layers.push(Layer { arrival: None, losses, history, octets: 0, began: 0, received: Mono(0), turn_from: None });
+        layers.push(Layer {
+            arrival: None,
+            losses,
+            history,
+            began: 0,
+            received: Mono(0),
+            counted: Counts::default(),
+            bytes_before: 0,
+            turn_from: None,
+        });
         Stream {
             member,
             media,
             layers,
             route: Vec::new(),
+            forwarders: Vec::new(),
             keyframes: KeyframeRequests::default(),
             clock: SenderClock::new(clock_rate),
             receiving: false,
             talk: TalkDetector::default(),
-            nacks: 0,
             octets_told: 0,
             parameter_sets: None,
             lost: 0,
@@ -110,6 +121,26 @@ impl Stream {
         let lost = arrivals.map(|arrival| i64::from(arrival.cumulative_lost())).sum();
         let newly = lost - std::mem::replace(&mut self.lost, lost);
         u32::try_from(newly).unwrap_or(0)
+    }
+
+    /// What has come in all.
+    pub fn counts(&self) -> Counts {
+        let add = |sum: Counts, of: &Counts| Counts {
+            packets: sum.packets + of.packets,
+            bytes: sum.bytes + of.bytes,
+            bytes_last_second: sum.bytes_last_second + of.bytes_last_second,
+            nacks: sum.nacks + of.nacks,
+            retransmissions: sum.retransmissions + of.retransmissions,
+        };
+        self.layers.iter().map(|layer| &layer.counted).fold(Counts::default(), add)
+    }
+
+    /// A second has gone by.
+    pub fn count_second(&mut self) {
+        for layer in &mut self.layers {
+            let before = std::mem::replace(&mut layer.bytes_before, layer.counted.bytes);
+            layer.counted.bytes_last_second = layer.counted.bytes - before;
+        }
     }
 
     /// When what is missing is to be asked for.

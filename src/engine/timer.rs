@@ -1,17 +1,20 @@
-//! The timer wheel of a shard: buckets of a few milliseconds over a horizon of seconds. An entry is only a hint that a
-//! key may have something to do; the owner knows its real deadline, so nothing is ever removed and late hints are harmless.
+//! The timers of a shard: wheels with buckets of a few milliseconds over a horizon of seconds. A key has at most one look
+//! planned in each, which its owner keeps and may bring forward; putting it off is the owner's business, when the look has
+//! come. Most of what peers wait for may wait for a turn that happens anyway: waking up costs as much as sealing fifty packets.
 
 use std::time::Duration;
 
 use crate::time::Mono;
 
+/// How long what has time waits for a turn that something else brings about.
+pub const SLACK: Duration = Duration::from_millis(25);
 /// Width of a bucket.
 pub const TICK: Duration = Duration::from_millis(4);
 const BUCKETS: usize = 1024;
 const WORDS: usize = BUCKETS / 64;
 const TICK_NS: u64 = 4_000_000;
 
-/// Keys to be looked at, by time. Its memory grows to the largest number of keys that ever waited, and stays.
+/// One wheel: keys to be looked at, by time. Its memory grows to the largest number of keys that ever waited, and stays.
 pub struct Wheel<K> {
     /// The first entry of each bucket.
     buckets: Box<[u32; BUCKETS]>,
@@ -26,7 +29,96 @@ pub struct Wheel<K> {
 
 struct Entry<K> {
     key: K,
+    /// When it comes out; NEVER while the entry is free.
+    at: Mono,
     next: u32,
+    /// Of a waiting entry that is not the first of its bucket.
+    previous: u32,
+}
+
+/// The wheels of a shard.
+pub struct Timers<K> {
+    prompt: Wheel<K>,
+    lax: Wheel<K>,
+}
+
+/// How long something may wait behind its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Repairs and handshakes: not at all.
+    Prompt,
+    /// Reports and time limits: [`SLACK`].
+    Lax,
+}
+
+/// What its owner knows of the looks that are planned at a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    prompt: Option<Look>,
+    lax: Option<Look>,
+}
+
+impl Looks {
+    fn of(&mut self, patience: Patience) -> &mut Option<Look> {
+        match patience {
+            Patience::Prompt => &mut self.prompt,
+            Patience::Lax => &mut self.lax,
+        }
+    }
+
+    /// A look has come. Whether it was one of these; otherwise it was planned for somebody who had this key before.
+    pub fn have(&mut self, (patience, look): (Patience, Look)) -> bool {
+        self.of(patience).take_if(|planned| *planned == look).is_some()
+    }
+}
+
+impl<K: Copy + PartialEq> Timers<K> {
+    /// Wheels that stand at `now`.
+    pub fn new(now: Mono) -> Timers<K> {
+        Timers { prompt: Wheel::new(now), lax: Wheel::new(now) }
+    }
+
+    /// Has a key come out by `at`, see [`Wheel::arm`]. NEVER plans nothing.
+    pub fn arm(&mut self, key: K, looks: &mut Looks, patience: Patience, at: Mono) {
+        if at < Mono::NEVER {
+            let wheel = match patience {
+                Patience::Prompt => &mut self.prompt,
+                Patience::Lax => &mut self.lax,
+            };
+            let look = looks.of(patience);
+            *look = Some(wheel.arm(key, *look, at));
+        }
+    }
+
+    /// When to call [`due`](Self::due) at the latest; NEVER when nothing is armed.
+    pub fn next(&self) -> Mono {
+        self.prompt.next().min(self.lax.next() + SLACK)
+    }
+
+    /// Moves every key that is due at `now` into `out`, with the look that has come.
+    pub fn due(&mut self, now: Mono, out: &mut Vec<(K, (Patience, Look))>) {
+        for (patience, wheel) in [(Patience::Prompt, &mut self.prompt), (Patience::Lax, &mut self.lax)] {
+            wheel.due(now, |key, look| out.push((key, (patience, look))));
+        }
+    }
+
+    /// How many looks are planned.
+    pub fn len(&self) -> usize {
+        self.prompt.waiting + self.lax.waiting
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A look that is planned at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    entry: u32,
+    /// When the key will come out.
+    at: Mono,
 }
 
 /// Entries that find room from the beginning.
@@ -34,9 +126,9 @@ const ENTRIES: usize = 1024;
 /// The end of a chain.
 const END: u32 = u32::MAX;
 
-impl<K: Copy> Wheel<K> {
+impl<K: Copy + PartialEq> Wheel<K> {
     /// A wheel that stands at `now`.
-    pub fn new(now: Mono) -> Wheel<K> {
+    fn new(now: Mono) -> Wheel<K> {
         Wheel {
             buckets: Box::new([END; BUCKETS]),
             occupied: [0; WORDS],
@@ -47,17 +139,35 @@ impl<K: Copy> Wheel<K> {
         }
     }
 
-    /// Remembers a key; a deadline beyond the horizon (about 4 s) is looked at early, one in the past at once. Says when
-    /// the key will come out.
-    pub fn arm(&mut self, key: K, at: Mono) -> Mono {
+    /// Has a key come out by `at`: `planned` is the look that its owner knows of (it forgets those that have come), and the
+    /// answer is the one that there is then. A deadline beyond the horizon (about 4 s) is looked at early, one in the past at once.
+    fn arm(&mut self, key: K, planned: Option<Look>, at: Mono) -> Look {
+        if let Some(look) = planned {
+            if look.at <= at {
+                return look;
+            }
+            if self.is_planned(key, look) {
+                self.unlink(look.entry);
+                self.release(look.entry);
+            }
+        }
         // Rounded up: a key never comes out before its deadline, unless the deadline lies beyond the horizon.
         let tick = at.0.div_ceil(TICK_NS).clamp(self.cursor, self.cursor + BUCKETS as u64 - 1);
         let bucket = (tick % BUCKETS as u64) as usize;
-        let entry = self.entry(Entry { key, next: self.buckets[bucket] });
+        let (at, first) = (Mono(tick * TICK_NS), self.buckets[bucket]);
+        let entry = self.entry(Entry { key, at, next: first, previous: END });
+        if let Some(first) = self.entries.get_mut(first as usize) {
+            first.previous = entry;
+        }
         self.buckets[bucket] = entry;
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
         self.waiting += 1;
-        Mono(tick * TICK_NS)
+        Look { entry, at }
+    }
+
+    /// While the keys of one instant are dealt with, the look of one of them may be another's entry already.
+    fn is_planned(&self, key: K, look: Look) -> bool {
+        self.entries.get(look.entry as usize).is_some_and(|entry| entry.key == key && entry.at == look.at)
     }
 
     fn entry(&mut self, entry: Entry<K>) -> u32 {
@@ -74,18 +184,32 @@ impl<K: Copy> Wheel<K> {
         }
     }
 
-    /// How many keys wait, each as often as it was armed.
-    pub fn len(&self) -> usize {
-        self.waiting
+    fn unlink(&mut self, entry: u32) {
+        let Entry { at, next, previous, .. } = self.entries[entry as usize];
+        if let Some(next) = self.entries.get_mut(next as usize) {
+            next.previous = previous;
+        }
+        match self.entries.get_mut(previous as usize) {
+            Some(previous) => previous.next = next,
+            None => {
+                let bucket = (at.0 / TICK_NS % BUCKETS as u64) as usize;
+                self.buckets[bucket] = next;
+                if next == END {
+                    self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+                }
+            }
+        }
     }
 
-    /// Whether no key waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting == 0
+    fn release(&mut self, at: u32) {
+        let entry = &mut self.entries[at as usize];
+        (entry.at, entry.next) = (Mono::NEVER, self.free);
+        self.free = at;
+        self.waiting -= 1;
     }
 
-    /// When to call [`due`](Self::due) next; NEVER when nothing is armed.
-    pub fn next(&self) -> Mono {
+    /// When the next key comes out; NEVER when none waits.
+    fn next(&self) -> Mono {
         let start = (self.cursor % BUCKETS as u64) as usize;
         let ahead = |bucket: usize| (bucket + BUCKETS - start) % BUCKETS;
         let first_word = self.occupied[start / 64] & (u64::MAX << (start % 64));
@@ -104,20 +228,18 @@ impl<K: Copy> Wheel<K> {
         found.map_or(Mono::NEVER, |bucket| Mono((self.cursor + ahead(bucket) as u64) * TICK_NS))
     }
 
-    /// Moves every key that is due at `now` into `out`.
-    pub fn due(&mut self, now: Mono, out: &mut Vec<K>) {
+    /// Takes out every key that is due at `now`, with the look that has come.
+    fn due(&mut self, now: Mono, mut out: impl FnMut(K, Look)) {
         let until = now.0 / TICK_NS;
         let steps = (until + 1).saturating_sub(self.cursor).min(BUCKETS as u64);
         for step in 0..steps {
             let bucket = ((self.cursor + step) % BUCKETS as u64) as usize;
-            let mut at = std::mem::replace(&mut self.buckets[bucket], END);
+            let mut next = std::mem::replace(&mut self.buckets[bucket], END);
             self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-            while let Some(entry) = self.entries.get_mut(at as usize) {
-                out.push(entry.key);
-                let next = std::mem::replace(&mut entry.next, self.free);
-                self.free = at;
-                at = next;
-                self.waiting -= 1;
+            while let Some(entry) = self.entries.get(next as usize) {
+                let at = std::mem::replace(&mut next, entry.next);
+                out(entry.key, Look { entry: at, at: entry.at });
+                self.release(at);
             }
         }
         self.cursor = self.cursor.max(until + 1);
@@ -129,62 +251,107 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn due(wheel: &mut Wheel<u64>, now: Mono) -> Vec<u64> {
+        let mut out = Vec::new();
+        wheel.due(now, |key, _| out.push(key));
+        out
+    }
+
     #[test]
     fn a_key_comes_out_at_its_time_and_not_before() {
         let mut wheel = Wheel::new(Mono(0));
-        let at = wheel.arm('a', Mono(10_000_000));
-        assert_eq!((wheel.next(), wheel.len()), (at, 1));
-        let mut out = Vec::new();
-        wheel.due(Mono(9_999_999), &mut out);
-        assert!(out.is_empty());
-        wheel.due(at, &mut out);
-        assert_eq!(out, ['a']);
-        assert!(wheel.is_empty() && wheel.next() == Mono::NEVER);
+        let look = wheel.arm(7, None, Mono(10_000_000));
+        assert_eq!((wheel.next(), wheel.waiting), (look.at, 1));
+        assert!(due(&mut wheel, Mono(9_999_999)).is_empty());
+        assert_eq!(due(&mut wheel, look.at), [7]);
+        assert!(wheel.waiting == 0 && wheel.next() == Mono::NEVER);
+    }
+
+    #[test]
+    fn a_look_is_brought_forward_but_not_put_off() {
+        let mut wheel = Wheel::new(Mono(0));
+        let mut look = wheel.arm(7, None, Mono(1_000_000_000));
+        for (at, planned) in [(40, 40), (20, 20), (100, 20)] {
+            look = wheel.arm(7, Some(look), Mono(at * 1_000_000));
+            assert_eq!((wheel.waiting, wheel.next()), (1, Mono(planned * 1_000_000)));
+        }
+        assert_eq!(due(&mut wheel, Mono(2_000_000_000)), [7]);
+    }
+
+    #[test]
+    fn a_look_that_has_come_is_nobodys_when_its_entry_serves_another() {
+        let mut wheel = Wheel::new(Mono(0));
+        let first = wheel.arm(7, None, Mono(8_000_000));
+        assert_eq!(due(&mut wheel, Mono(8_000_000)), [7]);
+        let other = wheel.arm(8, None, Mono(500_000_000));
+        assert_eq!(first.entry, other.entry);
+        wheel.arm(7, Some(first), Mono(4_000_000));
+        assert_eq!(wheel.waiting, 2);
+        assert_eq!(due(&mut wheel, Mono(12_000_000)), [7]);
+        assert_eq!(due(&mut wheel, Mono(500_000_000)), [8]);
     }
 
     #[test]
     fn places_that_have_become_free_are_used_again() {
         let mut wheel = Wheel::new(Mono(0));
-        let mut out = Vec::new();
         for second in 0..100 {
             for key in 0..10 {
-                wheel.arm(key, Mono(second * 1_000_000_000 + key * 3_000_000));
+                wheel.arm(key, None, Mono(second * 1_000_000_000 + key * 3_000_000));
             }
-            wheel.due(Mono(second * 1_000_000_000 + 500_000_000), &mut out);
+            let mut out = due(&mut wheel, Mono(second * 1_000_000_000 + 500_000_000));
             out.sort_unstable();
             assert_eq!(out, Vec::from_iter(0..10));
-            out.clear();
         }
         assert_eq!(wheel.entries.len(), 10);
     }
 
+    #[test]
+    fn what_has_time_comes_with_what_has_none_or_a_little_late() {
+        let mut timers = Timers::new(Mono(0));
+        let mut looks = [Looks::default(); 2];
+        let at = |millis: u64| Mono(millis * 1_000_000);
+        timers.arm(0, &mut looks[0], Patience::Lax, at(40));
+        assert_eq!(timers.next(), at(40) + SLACK);
+        timers.arm(1, &mut looks[1], Patience::Prompt, at(48));
+        assert_eq!(timers.next(), at(48));
+        let mut out = Vec::new();
+        timers.due(at(36), &mut out);
+        assert!(out.is_empty(), "nothing comes early");
+        timers.due(at(48), &mut out);
+        for (key, look) in out {
+            assert!(looks[key].have(look) && !looks[key].have(look));
+        }
+        assert!(timers.is_empty() && looks == [Looks::default(); 2]);
+    }
+
     proptest! {
         #[test]
-        fn nothing_is_forgotten_and_nothing_within_the_horizon_comes_early(
-            deadlines in proptest::collection::vec(0u64..8_000, 1..60),
-            jumps in proptest::collection::vec(1u64..3_000, 1..30),
+        fn every_key_comes_out_once_at_its_earliest_deadline_or_early_beyond_the_horizon(
+            steps in proptest::collection::vec((0u64..12, 0u64..8_000, 1u64..3_000), 1..120),
         ) {
             let mut wheel = Wheel::new(Mono(0));
             let mut now = 0;
-            let mut left: Vec<u64> = Vec::new();
-            for (i, ms) in deadlines.iter().enumerate() {
+            let mut planned: std::collections::BTreeMap<u64, (Look, u64)> = Default::default();
+            for (key, ms, jump) in steps {
                 let at = (now + ms) * 1_000_000;
-                wheel.arm(at, Mono(at));
-                left.push(at);
-                now += jumps[i % jumps.len()];
+                let before = planned.get(&key).copied();
+                let look = wheel.arm(key, before.map(|(look, _)| look), Mono(at));
+                planned.insert(key, (look, before.map_or(at, |(_, before)| before.min(at))));
+                prop_assert_eq!(wheel.waiting, planned.len());
+                now += jump;
                 let mut out = Vec::new();
-                wheel.due(Mono(now * 1_000_000), &mut out);
-                for at in out {
-                    let place = left.iter().position(|&l| l == at).unwrap();
-                    left.remove(place);
+                wheel.due(Mono(now * 1_000_000), |key, look| out.push((key, look)));
+                for (key, look) in out {
+                    let (kept, at) = planned.remove(&key).expect("planned");
+                    prop_assert_eq!(kept, look);
                     if at > now * 1_000_000 {
-                        left.push(at);
-                        wheel.arm(at, Mono(at));
+                        planned.insert(key, (wheel.arm(key, None, Mono(at)), at));
                     }
                 }
-                prop_assert!(left.iter().all(|&at| at + TICK_NS >= now * 1_000_000));
-                prop_assert!(left.is_empty() || wheel.next() != Mono::NEVER);
-                prop_assert!(left.iter().all(|&at| wheel.next().0 <= at + TICK_NS));
+                for &(_, at) in planned.values() {
+                    prop_assert!(at + TICK_NS >= now * 1_000_000);
+                    prop_assert!(wheel.next().0 <= at + TICK_NS);
+                }
             }
         }
     }

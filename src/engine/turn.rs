@@ -7,18 +7,20 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::arena::{Lane, SendArena, Transmit};
+use super::forwarder::Receivers;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
 use super::outgoing::Outgoing;
-use super::timer::Wheel;
+use super::remote::RemotePorts;
+use super::timer::Timers;
 use super::verdict::{DropReason, Drops};
 use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
 use crate::limits::SEGMENT_MAX;
 use crate::proto::dtls::{Fingerprint, Handshake, Role};
 use crate::room::command::{Event, Mail};
 use crate::room::observation::{Observation, Watch};
-use crate::time::{Mono, Now};
+use crate::time::Now;
 use crate::wire::sdp::Candidate;
 
 /// Makes the DTLS side of new peers: the real library, or a script in simulations.
@@ -76,6 +78,8 @@ pub struct Counters {
     pub sources_rebound: u64,
     /// Handshakes finished.
     pub peers_connected: u64,
+    /// RTP packets sent by forwarders.
+    pub packets_forwarded: u64,
     /// Rooms dropped after a fault of ours.
     pub rooms_failed: u64,
 }
@@ -86,8 +90,14 @@ pub struct Desk {
     pub shard: ShardId,
     /// Peers by path and ufrag.
     pub index: PeerIndex,
+    /// Forwarders by the path of their receivers' RTCP.
+    pub receivers: Receivers,
+    /// What publishers of other servers send to.
+    pub remote_ports: RemotePorts,
+    /// Where the shard's sockets of peers are bound.
+    pub sockets: Vec<SocketAddr>,
     /// When to look at which peer.
-    pub wheel: Wheel<PeerKey>,
+    pub timers: Timers<PeerKey>,
     /// This turn's datagrams.
     pub arena: SendArena,
     /// Why things were dropped.
@@ -104,6 +114,8 @@ pub struct Desk {
     pub region: HistoryRegion,
     /// Candidates for descriptions.
     pub candidates: Vec<Candidate>,
+    /// An m-line from which nothing came for this long is not receiving; zero is never.
+    pub no_media_timer: Duration,
     /// DTLS endpoints.
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.
@@ -114,8 +126,6 @@ pub struct Desk {
     pub watch: Watch,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
-    /// Whether audio is among those packets.
-    pub touched_audio: bool,
 }
 
 /// One call into one room.
@@ -164,13 +174,6 @@ impl Turn<'_> {
     /// Counts a drop.
     pub fn drop(&mut self, reason: DropReason) {
         self.desk.drops.count(reason);
-    }
-
-    /// Has the peer looked at by `at`; `armed` is the peer's own note of when it will be looked at already.
-    pub fn arm(&mut self, key: PeerKey, armed: &mut Mono, at: Mono) {
-        if at < *armed {
-            *armed = self.desk.wheel.arm(key, at);
-        }
     }
 
     /// Tells handles: one envelope per signalling shard.

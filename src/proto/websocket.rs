@@ -13,8 +13,19 @@ use super::http::{Response, Status, Upgrade};
 use super::memory::Memory;
 use crate::limits::MESSAGE_JSON_MAX;
 
-/// The one subprotocol that is spoken.
+/// The subprotocol of clients.
 pub const JANUS_PROTOCOL: &str = "janus-protocol";
+/// That of operators.
+pub const JANUS_ADMIN_PROTOCOL: &str = "janus-admin-protocol";
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subprotocol {
+    /// The Janus API.
+    Janus,
+    /// The Admin API.
+    Admin,
+}
 
 /// One connection after its handshake.
 pub struct WebSocket {
@@ -74,8 +85,9 @@ impl CloseReason {
     }
 }
 
-/// Judges a handshake and composes the answer. Janus refuses clients that do not ask for its subprotocol with 403.
-pub fn accept(upgrade: &Upgrade, out: &mut Vec<u8>) -> Result<(), Response<'static>> {
+/// Judges a handshake and composes the answer; the first subprotocol that is known is taken, that of operators only
+/// where they are welcome. Janus refuses clients that ask for none of them with 403.
+pub fn accept(upgrade: &Upgrade, operators: bool, out: &mut Vec<u8>) -> Result<Subprotocol, Response<'static>> {
     if &*upgrade.version != "13" {
         // RFC 6455 §4.4
         let fields = &[("Sec-WebSocket-Version", "13")];
@@ -87,18 +99,21 @@ pub fn accept(upgrade: &Upgrade, out: &mut Vec<u8>) -> Result<(), Response<'stat
         [body @ .., b'=', b'='] if body.len() == 22 && body.iter().all(|byte| is_base64(*byte)) => {}
         _ => return Err(Response::plain(Status::BadRequest)),
     }
-    if !upgrade.protocols.iter().any(|protocol| &**protocol == JANUS_PROTOCOL) {
-        return Err(Response::plain(Status::Forbidden));
-    }
+    let known = upgrade.protocols.iter().find_map(|protocol| match &**protocol {
+        JANUS_PROTOCOL => Some((Subprotocol::Janus, JANUS_PROTOCOL)),
+        JANUS_ADMIN_PROTOCOL if operators => Some((Subprotocol::Admin, JANUS_ADMIN_PROTOCOL)),
+        _ => None,
+    });
+    let (subprotocol, name) = known.ok_or(Response::plain(Status::Forbidden))?;
     let accept = tungstenite::handshake::derive_accept_key(upgrade.key.as_bytes());
     out.extend_from_slice(
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {JANUS_PROTOCOL}\r\n\r\n"
+             Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {name}\r\n\r\n"
         )
         .as_bytes(),
     );
-    Ok(())
+    Ok(subprotocol)
 }
 
 impl WebSocket {
@@ -347,14 +362,17 @@ mod tests {
             protocols: vec!["x".into(), JANUS_PROTOCOL.into()],
         };
         let mut out = Vec::new();
-        accept(&good, &mut out).unwrap();
+        assert_eq!(accept(&good, false, &mut out).unwrap(), Subprotocol::Janus);
         // RFC 6455 §1.3
         assert!(String::from_utf8(out).unwrap().contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-        let refused = |upgrade: Upgrade| accept(&upgrade, &mut Vec::new()).unwrap_err().status;
+        let refused = |upgrade: Upgrade| accept(&upgrade, false, &mut Vec::new()).unwrap_err().status;
         let like = || Upgrade { key: good.key.clone(), version: "13".into(), protocols: good.protocols.clone() };
         assert_eq!(refused(Upgrade { version: "8".into(), ..like() }), Status::UpgradeRequired);
         assert_eq!(refused(Upgrade { key: "short".into(), ..like() }), Status::BadRequest);
         assert_eq!(refused(Upgrade { protocols: vec![], ..like() }), Status::Forbidden);
         assert_eq!(refused(Upgrade { protocols: vec!["janus-admin-protocol".into()], ..like() }), Status::Forbidden);
+        let operators = Upgrade { protocols: vec!["janus-admin-protocol".into(), JANUS_PROTOCOL.into()], ..like() };
+        let spoken = |may_administer| accept(&operators, may_administer, &mut Vec::new()).unwrap();
+        assert_eq!((spoken(true), spoken(false)), (Subprotocol::Admin, Subprotocol::Janus));
     }
 }

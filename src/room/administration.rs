@@ -21,16 +21,23 @@ impl Room {
             Administration::Moderate { feed, mid, mute } => self.moderate(feed, mid, mute, effects),
             Administration::Record(false) => Ok(Reply::Recording(false)),
             Administration::Record(true) => Err(RoomError::NotYet("enable_recording")),
-            Administration::ListForwarders => Ok(Reply::Forwarders(self.room())),
-            Administration::Forward(feed) => self.forward(feed, "rtp_forward"),
-            Administration::StopForward(feed) => self.forward(feed, "stop_rtp_forward"),
+            Administration::ListForwarders => Ok(Reply::Forwarders(self.room(), self.forwarded())),
+            Administration::Forward(forward) => self.forward(forward, effects),
+            Administration::StopForward { feed, stream_id } => self.stop_forward(feed, stream_id, effects),
+            Administration::Remotize(wish) => self.remotize(wish, effects),
+            Administration::Unremotize { feed, remote_id } => self.unremotize(feed, &remote_id, effects),
+            Administration::AddRemote(add) => self.add_remote(*add, effects),
+            Administration::UpdateRemote(update) => self.update_remote(*update, effects),
+            Administration::RemoveRemote(feed) => self.remove_remote(&feed, effects),
+            Administration::ListRemotes(feed) => self.remotes(feed),
         });
         reply.unwrap_or_else(Reply::Refused)
     }
 
     fn edit(&mut self, edit: Edit) -> Reply {
         let spec = &mut self.spec;
-        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers } = edit;
+        let Edit { description, secret, pin, is_private, require_pvtid, bitrate, fir_freq, publishers, permanent } =
+            edit;
         spec.description = description.unwrap_or_else(|| spec.description.clone());
         spec.secret = secret.or_else(|| spec.secret.take());
         spec.pin = pin.or_else(|| spec.pin.take());
@@ -39,7 +46,7 @@ impl Room {
         spec.bitrate = bitrate.unwrap_or(spec.bitrate);
         spec.fir_freq = fir_freq.unwrap_or(spec.fir_freq);
         spec.publishers = publishers.unwrap_or(spec.publishers);
-        Reply::Edited(self.room())
+        Reply::Edited(self.room(), permanent.then(|| Box::new(self.whole_spec())))
     }
 
     fn allow(&mut self, allow: Allow) -> Result<Reply, RoomError> {
@@ -59,12 +66,15 @@ impl Room {
     /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
     fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.participant(&feed)?;
+        if self.publisher(member).is_dummy {
+            return Err(RoomError::DummyUser);
+        }
         self.withdraw(member, effects);
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
         self.observe(member, effects, |room| RoomObservation::Kicked(room.publisher(member).who.clone()));
-        tell(effects, vec![self.members[member].address], Event::Expelled(self.room()));
+        tell(effects, self.own(member), Event::Expelled(self.room()));
         tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
         self.finish(member, effects);
         Ok(Reply::Kicked)
@@ -96,6 +106,7 @@ impl Room {
         line.muted = mute;
         let legs: Vec<LegId> = line.stream.map_or(Vec::new(), |stream| self.streams[stream].legs.clone());
         self.settle(&legs, effects);
+        self.route_forwarders(member, effects);
         self.watch_talking(member, effects);
         let moderated = RoomObservation::Moderated { feed: feed.clone(), mid, muted: mute };
         self.observe(member, effects, |_| moderated);
@@ -106,10 +117,5 @@ impl Room {
 
     fn participant(&self, feed: &FeedId) -> Result<MemberId, RoomError> {
         self.feeds.get(feed).copied().ok_or_else(|| RoomError::NoSuchUser(feed.clone(), self.room()))
-    }
-
-    /// Who is there can be told already.
-    fn forward(&self, feed: FeedId, request: &'static str) -> Result<Reply, RoomError> {
-        if self.feeds.contains_key(&feed) { Err(RoomError::NotYet(request)) } else { Err(RoomError::NoSuchFeed(feed)) }
     }
 }

@@ -58,6 +58,11 @@ impl AllowList {
         self.tokens.iter().cloned().collect()
     }
 
+    /// Whether they are looked at.
+    pub fn is_checked(&self) -> bool {
+        self.is_checked
+    }
+
     /// Whether somebody with this token may come in.
     pub fn admits(&self, token: Option<&str>) -> bool {
         // Every token is compared: which one it was does not show in the time.

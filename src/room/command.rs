@@ -4,7 +4,10 @@
 //! shard owns it. A handle is named by its address; all that is said to a handle comes from the one shard where its
 //! room lives, in order.
 
+use std::time::Duration;
+
 use super::error::RoomError;
+pub use super::inspection::*;
 use super::observation::Observation;
 pub use super::request::*;
 use super::spec::RoomSpec;
@@ -109,6 +112,8 @@ pub enum Command {
         room: RoomId,
         /// As given.
         pin: Option<Box<str>>,
+        /// Whether the token was signed for the room.
+        is_signed: bool,
     },
     /// To every shard: your rooms. Private ones only for somebody with the admin key.
     List {
@@ -138,6 +143,15 @@ pub enum Command {
     },
     /// To every shard: how are you?
     Survey,
+    /// To every shard: what an operator has set.
+    Adjust(Settings),
+    /// To the owner: how is this handle doing? For operators.
+    Inspect {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        handle: HandleAddress,
+    },
 }
 
 /// How much of a membership ends.
@@ -145,6 +159,8 @@ pub enum Command {
 pub enum Teardown {
     /// The client's `hangup`: the peer connection only.
     Hangup,
+    /// An operator's: the same.
+    OperatorHangup,
     /// `detach`, `destroy`, session timeout, lost connection: everything.
     Detach,
 }
@@ -169,8 +185,8 @@ pub enum Reply {
     Created(RoomId),
     /// To `Destroy`.
     Destroyed(RoomId),
-    /// To `edit`.
-    Edited(RoomId),
+    /// To `edit`; with the room as it is now where that is to be kept.
+    Edited(RoomId, Option<Box<RoomSpec>>),
     /// To `allowed`: the tokens, unless they are not looked at any more.
     Allowed(RoomId, Option<Vec<Box<str>>>),
     /// To `kick`.
@@ -179,8 +195,29 @@ pub enum Reply {
     Moderated,
     /// To `enable_recording`.
     Recording(bool),
-    /// To `listforwarders`: there are none.
-    Forwarders(RoomId),
+    /// To `listforwarders`: those who have any.
+    Forwarders(RoomId, Vec<PublisherForwarders>),
+    /// To `rtp_forward`.
+    Forwarding(Box<Forwarding>),
+    /// To `publish_remotely`.
+    Remotized(RoomId, FeedId, Box<str>),
+    /// To `unpublish_remotely`.
+    Unremotized(RoomId, FeedId),
+    /// To `add_remote_publisher`.
+    RemoteAdded {
+        /// The room.
+        room: RoomId,
+        /// Its id here.
+        id: FeedId,
+        /// Where its media, and what opens the way for our RTCP, are to come.
+        port: u16,
+    },
+    /// To `update_remote_publisher` and `remove_remote_publisher`.
+    RemoteDone,
+    /// To `listremotes`.
+    Remotes(RoomId, FeedId, Vec<RemoteSummary>),
+    /// To `stop_rtp_forward`.
+    ForwardStopped(RoomId, FeedId, u32),
     /// To `Exists`.
     Exists(RoomId, bool),
     /// To `Knock`: it would.
@@ -195,6 +232,9 @@ pub enum Reply {
     Attached(Box<Attached>),
     /// To either `configure` and to `publish`.
     Configured(Box<Configured>),
+    /// To a subscriber's `configure` with `restart` or `update` while an offer is outstanding: nothing is said now, and
+    /// another offer follows the answer.
+    Postponed,
     /// To `unpublish`.
     Unpublished(RoomId),
     /// To a publisher's `leave` (rendered as `leaving: "ok"`).
@@ -215,6 +255,10 @@ pub enum Reply {
     TornDown(HandleAddress),
     /// To `Survey`.
     Surveyed(Box<ShardReport>),
+    /// To `Adjust`.
+    Adjusted,
+    /// To `Inspect`; none when the room or the handle is not there.
+    Inspected(Option<Box<Inspection>>),
     /// The request is refused; nothing was changed.
     Refused(RoomError),
 }
@@ -276,6 +320,8 @@ pub enum Event {
         kind: MediaKind,
         /// Arriving or not.
         receiving: bool,
+        /// For how long none came, where that is more than one second.
+        seconds: Option<u64>,
     },
     /// Core: an m-line has lost too many packets within a second (`slowlink_threshold`).
     SlowLink {
@@ -308,6 +354,8 @@ pub enum Event {
 pub enum HangupReason {
     /// The client said `hangup`.
     JanusApi,
+    /// An operator said so.
+    AdminApi,
     /// The plugin closed it: `unpublish`, `leave`, `kick`, room destroyed.
     ClosePc,
     /// No valid check in time, or consent lapsed.
@@ -325,6 +373,7 @@ impl HangupReason {
     pub fn text(self) -> &'static str {
         match self {
             HangupReason::JanusApi => "Janus API",
+            HangupReason::AdminApi => "Admin API",
             HangupReason::ClosePc => "Close PC",
             HangupReason::IceFailed => "ICE failed",
             HangupReason::DtlsAlert => "DTLS alert",
@@ -332,6 +381,15 @@ impl HangupReason {
             HangupReason::DtlsError => "DTLS error",
         }
     }
+}
+
+/// What operators may change of every media shard while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Packets of an m-line lost in a second that are told as a slow link; 0 is never.
+    pub slowlink_threshold: u32,
+    /// An m-line from which nothing came for this long is told as not receiving; zero is never.
+    pub no_media_timer: Duration,
 }
 
 /// What one media shard holds and has done; `/healthz` shows it.

@@ -2,10 +2,11 @@
 //! A room pushes effects in the order in which they must happen; the engine carries them out.
 
 use super::command::{Event, HangupReason};
+use super::forward::{ForwarderSpec, SrtpKey};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
 use super::observation::RoomObservation;
 use super::talking::TalkRule;
-use crate::id::{HandleAddress, LegId, MemberId, StreamId};
+use crate::id::{ForwarderId, HandleAddress, LegId, MemberId, StreamId};
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{MediaKind, Mid, Transport};
 
@@ -89,6 +90,31 @@ pub enum Effect {
     },
     /// The leg is gone.
     RemoveLeg(LegId),
+    /// A publisher of another server sends to this port of the shard's. [`Self::ClosePeer`] ends that.
+    OpenRemote {
+        /// Whose.
+        member: MemberId,
+        /// Where.
+        port: u16,
+        /// What it is sealed with.
+        srtp: Option<SrtpKey>,
+    },
+    /// A forwarder exists; nothing flows through it yet.
+    AddForwarder {
+        /// Its id in the room.
+        forwarder: ForwarderId,
+        /// What it is.
+        spec: ForwarderSpec,
+    },
+    /// What flows through the forwarder from now on; none is nothing. Its numbers go on.
+    RouteForwarder {
+        /// Which.
+        forwarder: ForwarderId,
+        /// From where.
+        source: Option<StreamId>,
+    },
+    /// The forwarder is gone.
+    RemoveForwarder(ForwarderId),
     /// Ask the publisher of the stream for a keyframe (coalesced by the engine).
     RequestKeyframe(StreamId),
     /// REMB cap in bit/s for everything the member publishes; 0 is none.

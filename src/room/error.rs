@@ -1,6 +1,7 @@
 //! Why a room refuses, with the VideoRoom error code and Janus' text in one place.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::id::{FeedId, RoomId};
 use crate::wire::sdp::Mid;
@@ -32,12 +33,28 @@ pub enum RoomError {
     NoSuchUser(FeedId, RoomId),
     /// 428
     NoSuchStream(Mid),
+    /// 428
+    NoSuchPublisher(FeedId),
+    /// 428
+    NoSuchRemotePublisher(FeedId),
+    /// 430: a publisher of another server is not shown to a third.
+    OnlyLocal,
+    /// 428: nothing is called so.
+    NoSuchRemotization(Box<str>),
+    /// 428: no forwarder has this number.
+    NoSuchForwarder(u64),
+    /// 428: a dummy cannot be thrown out.
+    DummyUser,
     /// 429: the room has a pin or secret and none was given; carries the element's name.
     Missing(&'static str),
     /// 430: several stream entries, one of them without `mid`.
     MidNeeded,
     /// 430: a list with something in it that is no string; carries the element's name.
     NotAString(&'static str),
+    /// 430: two streams would be sealed with one key under one SSRC.
+    SharedSsrc,
+    /// 430: no media address of ours is of that address' family.
+    Unreachable(IpAddr),
     /// 430
     AudioCodecUnavailable,
     /// 430
@@ -54,14 +71,20 @@ pub enum RoomError {
     NotAllowed,
     /// 433: the participant that the subscriber belongs to was thrown out.
     Kicked,
+    /// 433: the room takes nothing else.
+    E2eeRequired,
     /// 434
     AlreadyPublished,
     /// 435
     NotPublished,
     /// 436
     IdTaken(FeedId),
+    /// 436: something is called so.
+    RemotizationExists(Box<str>),
     /// 437: an offer with which nothing can be done; carries what is wrong with it.
     InvalidSdp(&'static str),
+    /// 438: some of the feeds are encrypted end to end and some are not.
+    MixedE2ee,
     /// 499: this server will do it one day; carries the request's name.
     NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.
@@ -81,19 +104,32 @@ impl RoomError {
             | RoomError::NoSuchFeedMid(..)
             | RoomError::NoSuchSubscriptionMid(_)
             | RoomError::NoSuchUser(..)
-            | RoomError::NoSuchStream(_) => 428,
+            | RoomError::NoSuchStream(_)
+            | RoomError::NoSuchPublisher(_)
+            | RoomError::NoSuchRemotePublisher(_)
+            | RoomError::NoSuchRemotization(_)
+            | RoomError::NoSuchForwarder(_) => 428,
+            RoomError::DummyUser => 428,
             RoomError::Missing(_) => 429,
             RoomError::MidNeeded
             | RoomError::NotAString(_)
+            | RoomError::SharedSsrc
+            | RoomError::OnlyLocal
+            | RoomError::Unreachable(_)
             | RoomError::AudioCodecUnavailable
             | RoomError::VideoCodecUnavailable => 430,
             RoomError::OnlyPublishersOffer => 431,
             RoomError::PublishersFull(_) => 432,
-            RoomError::Unauthorized(_) | RoomError::PrivateIdNeeded | RoomError::NotAllowed | RoomError::Kicked => 433,
+            RoomError::Unauthorized(_)
+            | RoomError::PrivateIdNeeded
+            | RoomError::NotAllowed
+            | RoomError::Kicked
+            | RoomError::E2eeRequired => 433,
             RoomError::AlreadyPublished => 434,
             RoomError::NotPublished => 435,
-            RoomError::IdTaken(_) => 436,
+            RoomError::IdTaken(_) | RoomError::RemotizationExists(_) => 436,
             RoomError::InvalidSdp(_) => 437,
+            RoomError::MixedE2ee => 438,
             RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
@@ -114,9 +150,16 @@ impl fmt::Display for RoomError {
             RoomError::NoSuchSubscriptionMid(mid) => write!(f, "No such mid '{mid}' in subscription"),
             RoomError::NoSuchUser(feed, room) => write!(f, "No such user {feed} in room {room}"),
             RoomError::NoSuchStream(mid) => write!(f, "No such stream {mid}"),
+            RoomError::NoSuchPublisher(feed) => write!(f, "No such publisher ({feed})"),
+            RoomError::NoSuchRemotePublisher(feed) => write!(f, "No such remote publisher ({feed})"),
+            RoomError::OnlyLocal => f.write_str("Only local publishers can be remotized"),
+            RoomError::NoSuchRemotization(id) => write!(f, "No such remotization ({id})"),
+            RoomError::NoSuchForwarder(id) => write!(f, "No such stream ({id})"),
             RoomError::Missing(element) => write!(f, "Missing mandatory element ({element})"),
             RoomError::MidNeeded => f.write_str("Invalid value (mid can't be null in a streams array)"),
             RoomError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
+            RoomError::SharedSsrc => f.write_str("Invalid element (ssrc: SRTP with one key needs one for each stream)"),
+            RoomError::Unreachable(ip) => write!(f, "Invalid element (host: no media address can reach {ip})"),
             RoomError::AudioCodecUnavailable => f.write_str("Audio codec unavailable in this room"),
             RoomError::VideoCodecUnavailable => f.write_str("Video codec unavailable in this room"),
             RoomError::OnlyPublishersOffer => f.write_str("Only publishers send offers"),
@@ -125,9 +168,13 @@ impl fmt::Display for RoomError {
             RoomError::PrivateIdNeeded => f.write_str("Unauthorized (this room requires a valid private_id)"),
             RoomError::NotAllowed => f.write_str("Unauthorized (not in the allowed list)"),
             RoomError::Kicked => f.write_str("Unauthorized, you have been kicked"),
+            RoomError::DummyUser => f.write_str("Can't kick dummy users"),
+            RoomError::E2eeRequired => f.write_str("Room requires end-to-end encrypted media"),
+            RoomError::MixedE2ee => f.write_str("Can't mix feeds with and without end-to-end encryption"),
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),
+            RoomError::RemotizationExists(id) => write!(f, "Remotization already exists ({id})"),
             RoomError::InvalidSdp(what) => f.write_str(what),
             RoomError::NotYet(name) => write!(f, "Not available yet, a later version of this server will ({name})"),
             RoomError::Exhausted(what) => write!(f, "Out of resources ({what})"),

@@ -32,6 +32,12 @@ pub(super) struct Publisher {
     talk: TalkWish,
     /// REMB cap in bit/s; 0 is none.
     pub(super) bitrate: u64,
+    /// A placeholder.
+    pub(super) is_dummy: bool,
+    /// Of another server.
+    pub(super) is_remote: bool,
+    /// It has said that its media are encrypted end to end, until the peer connection ends.
+    pub(super) e2ee: bool,
     /// Preferred codecs, until the peer connection ends.
     prefer_audio: Option<Codec>,
     prefer_video: Option<Codec>,
@@ -52,6 +58,25 @@ struct Negotiated {
     remote: Option<Transport>,
 }
 
+impl Publisher {
+    /// A participant that does not publish.
+    pub(super) fn new(who: Identity, private_id: u32, talk: TalkWish, bitrate: u64) -> Publisher {
+        let (prefer_audio, prefer_video, lines) = (None, None, Vec::new());
+        Publisher {
+            who,
+            private_id,
+            talk,
+            bitrate,
+            is_dummy: false,
+            is_remote: false,
+            e2ee: false,
+            prefer_audio,
+            prefer_video,
+            lines,
+        }
+    }
+}
+
 impl Room {
     pub(super) fn join_publisher(
         &mut self,
@@ -59,7 +84,7 @@ impl Room {
         join: JoinPublisher,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        self.check_pin(join.pin.as_deref())?;
+        self.check_entry(join.is_signed, join.pin.as_deref())?;
         if !self.allowed.admits(join.token.as_deref()) {
             return Err(RoomError::NotAllowed);
         }
@@ -87,23 +112,15 @@ impl Room {
             None => None,
         };
 
-        let live = self.publishers().filter(|(_, member, _)| member.peer == Peer::Up);
+        let live = self.publishers().filter(|(id, ..)| self.is_live(*id));
         let publishers = live.map(|(id, ..)| self.publisher_summary(id, true)).collect();
-        let waiting = self.publishers().filter(|(_, member, _)| member.peer != Peer::Up);
+        let waiting = self.publishers().filter(|(id, _, publisher)| !self.is_live(*id) && !publisher.is_dummy);
         let attendees = self.spec.notify_joining.then(|| waiting.map(|(.., waiting)| waiting.who.clone()).collect());
         let id = wished.unwrap_or_else(|| self.unused_feed());
         let private_id = self.unused_private_id();
         let who = Identity { id: id.clone(), display: join.display, metadata: join.metadata };
-        let role = Role::Publisher(Publisher {
-            who: who.clone(),
-            private_id,
-            talk: join.talk,
-            bitrate: self.spec.bitrate,
-            prefer_audio: None,
-            prefer_video: None,
-            lines: Vec::new(),
-        });
-        let member = self.members.insert(Member { address: from, peer: Peer::None, role });
+        let role = Role::Publisher(Publisher::new(who.clone(), private_id, join.talk, self.spec.bitrate));
+        let member = self.members.insert(Member { address: Some(from), peer: Peer::None, role });
         self.seats.insert(from, Seat::Member(member));
         self.feeds.insert(id.clone(), member);
         let (token, talk) = (join.token, join.talk);
@@ -151,7 +168,7 @@ impl Room {
         let orphans = self.withdraw(member, effects);
         self.tell_unpublished(member, effects);
         self.close_peer(member, effects);
-        tell(effects, vec![self.members[member].address], Event::Hangup(HangupReason::ClosePc));
+        tell(effects, self.own(member), Event::Hangup(HangupReason::ClosePc));
         self.update_subscribers(orphans, effects);
         Ok(Reply::Unpublished(self.room()))
     }
@@ -171,11 +188,14 @@ impl Room {
         let publisher = self.publisher_mut(member);
         publisher.prefer_audio = None;
         publisher.prefer_video = None;
+        publisher.e2ee = false;
         let lines = std::mem::take(&mut publisher.lines);
         let mut orphans = BTreeSet::new();
         for stream in lines.into_iter().filter_map(|line| line.stream) {
             self.remove_stream(stream, &mut orphans, effects);
         }
+        self.forget_remotizations(member);
+        self.route_forwarders(member, effects);
         orphans
     }
 
@@ -205,7 +225,7 @@ impl Room {
 
     /// The member that publishes `feed`, if its peer connection is up.
     pub(super) fn live_feed(&self, feed: &FeedId) -> Result<MemberId, RoomError> {
-        let member = self.feeds.get(feed).copied().filter(|&member| self.peer(member) == Some(Peer::Up));
+        let member = self.feeds.get(feed).copied().filter(|&member| self.is_live(member));
         member.ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))
     }
 
@@ -242,6 +262,11 @@ impl Room {
                 return Err(RoomError::PublishersFull(self.spec.publishers));
             }
         }
+        let e2ee = publisher.is_some_and(|publisher| publisher.e2ee)
+            || configure.offer.as_deref().is_some_and(|offer| offer.e2ee);
+        if self.spec.require_e2ee && configure.offer.is_some() && !e2ee {
+            return Err(RoomError::E2eeRequired);
+        }
         // Preferences belong to an offer and are not looked at without one, as in Janus.
         let named = |name: &Option<Box<str>>| name.clone().filter(|_| configure.offer.is_some());
         let (audio, video) = (named(&configure.audiocodec), named(&configure.videocodec));
@@ -260,6 +285,7 @@ impl Room {
                 }
                 let (mut answer, media) = negotiate::answer(offer, &self.spec, prefer_audio, prefer_video)?;
                 self.limit(&mut answer);
+                answer.e2ee = e2ee;
                 Some(Negotiated { answer, media, remote })
             }
             None => None,
@@ -298,6 +324,7 @@ impl Room {
         let publisher = self.publisher_mut(member);
         publisher.prefer_audio = plan.prefer_audio;
         publisher.prefer_video = plan.prefer_video;
+        publisher.e2ee = answer.e2ee;
         self.connect(member, remote, effects);
         let (changed, orphans) = self.set_lines(member, media, effects);
         self.watch_talking(member, effects);
@@ -380,7 +407,7 @@ impl Room {
 
     /// Puts the lines of a new offer in the place of the old ones. A line whose tag, kind and codec stay keeps its
     /// stream and its subscribers.
-    fn set_lines(
+    pub(super) fn set_lines(
         &mut self,
         member: MemberId,
         media: Vec<PublishedMedia>,
@@ -428,6 +455,7 @@ impl Room {
             }
         }
         self.publisher_mut(member).lines = lines;
+        self.route_forwarders(member, effects);
         (changed, orphans)
     }
 
@@ -440,6 +468,7 @@ impl Room {
         }
         self.settle(&legs, effects);
         effects.extend(legs.into_iter().map(|leg| Effect::SetSource { leg, source: None }));
+        self.unroute_forwarders(stream);
         effects.push(Effect::RemoveStream(stream));
     }
 
@@ -465,6 +494,7 @@ impl Room {
         }
         let legs: Vec<LegId> = touched.into_iter().flat_map(|stream| self.streams[stream].legs.clone()).collect();
         self.settle(&legs, effects);
+        self.route_forwarders(member, effects);
     }
 
     /// Asks the member itself for keyframes of the video lines that it names, or of all.
@@ -499,6 +529,7 @@ impl Room {
         }
         PublisherSummary {
             who: self.publisher(member).who.clone(),
+            dummy: self.publisher(member).is_dummy,
             talking: self.talking(member).filter(|_| with_talking),
             streams,
         }
@@ -517,7 +548,7 @@ impl Room {
         }
     }
 
-    fn unused_feed(&mut self) -> FeedId {
+    pub(super) fn unused_feed(&mut self) -> FeedId {
         loop {
             let feed = FeedId(mint(self.has_text_ids(), &mut self.rng));
             if !self.feeds.contains_key(&feed) {

@@ -1,6 +1,9 @@
 //! What a handle asks of its room, typed: the requests of members with their elements. JSON has them in
 //! `wire::janus::videoroom`; what becomes of them is in `publisher` and `subscriber`.
 
+use super::forward::Forward;
+use super::remote::{AddRemote, UpdateRemote};
+use super::remotization::Remotize;
 use crate::id::FeedId;
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, Mid};
@@ -22,6 +25,8 @@ pub enum MemberRequest {
     Start(Option<Box<Description>>),
     /// `pause`
     Pause,
+    /// Any other request of a subscriber with the answer to our offer riding on it.
+    Answering(Box<MemberRequest>, Box<Description>),
     /// `configure` of a subscriber.
     ConfigureSubscriber(ConfigureSubscriber),
     /// `subscribe`, `unsubscribe` and `update`.
@@ -41,6 +46,8 @@ pub struct JoinPublisher {
     pub metadata: Option<Metadata>,
     /// The room's pin when it has one.
     pub pin: Option<Box<str>>,
+    /// Whether the token was signed for the room.
+    pub is_signed: bool,
     /// One of the room's `allowed` when it checks them.
     pub token: Option<Box<str>>,
     /// When it counts as talking.
@@ -113,6 +120,8 @@ pub struct ConfigureStream {
 pub struct JoinSubscriber {
     /// The room's pin when it has one.
     pub pin: Option<Box<str>>,
+    /// Whether its token was signed for the room.
+    pub is_signed: bool,
     /// Links the subscriber to its own publisher.
     pub private_id: Option<u32>,
     /// `a=msid:<feed id> <mid>` instead of a generic one.
@@ -235,10 +244,39 @@ pub enum Administration {
     Record(bool),
     /// `listforwarders`
     ListForwarders,
-    /// `rtp_forward` of this feed.
-    Forward(FeedId),
-    /// `stop_rtp_forward` of this feed.
-    StopForward(FeedId),
+    /// `rtp_forward`
+    Forward(Forward),
+    /// `stop_rtp_forward`
+    StopForward {
+        /// Whose.
+        feed: FeedId,
+        /// Which.
+        stream_id: u64,
+    },
+    /// `publish_remotely`
+    Remotize(Remotize),
+    /// `unpublish_remotely`
+    Unremotize {
+        /// Whom.
+        feed: FeedId,
+        /// What it is called.
+        remote_id: Box<str>,
+    },
+    /// `add_remote_publisher`
+    AddRemote(Box<AddRemote>),
+    /// `update_remote_publisher`
+    UpdateRemote(Box<UpdateRemote>),
+    /// `remove_remote_publisher`
+    RemoveRemote(FeedId),
+    /// `listremotes` of this feed.
+    ListRemotes(FeedId),
+}
+
+impl Administration {
+    /// Whether what it leads to is to be kept beyond this run.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Administration::Edit(Edit { permanent: true, .. }))
+    }
 }
 
 /// `edit`: what is not given stays.
@@ -260,6 +298,8 @@ pub struct Edit {
     pub fir_freq: Option<u32>,
     /// Simultaneous publishers.
     pub publishers: Option<usize>,
+    /// Whether the room as it is then is to be kept beyond this run.
+    pub permanent: bool,
 }
 
 /// `allowed`

@@ -11,15 +11,17 @@ use super::allowed::AllowList;
 use super::command::{Event, HangupReason, MemberRequest, ParticipantSummary, Reply, RoomSummary, Teardown};
 use super::effect::Effect;
 use super::error::RoomError;
+use super::forward::Forwarder;
 use super::line::Stream;
 use super::observation::RoomObservation;
 use super::publisher::Publisher;
+use super::remotization::Remotization;
 use super::secret;
 use super::spec::RoomSpec;
 use super::subscriber::{Leg, Subscriber};
 use super::table::Table;
 use super::talking::TalkChange;
-use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
+use crate::id::{FeedId, ForwarderId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
 use crate::limits::MEMBERS_PER_ROOM_MAX;
 use crate::wire::sdp::{MediaKind, Mid};
 
@@ -32,6 +34,9 @@ pub struct Room {
     pub(super) members: Table<MemberId, Member>,
     pub(super) streams: Table<StreamId, Stream>,
     pub(super) legs: Table<LegId, Leg>,
+    pub(super) forwarders: Table<ForwarderId, Forwarder>,
+    pub(super) remotizations: Vec<Remotization>,
+    pub(super) remotizations_made: u64,
     // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
     pub(super) seats: BTreeMap<HandleAddress, Seat>,
     pub(super) feeds: BTreeMap<FeedId, MemberId>,
@@ -54,6 +59,8 @@ pub struct RoomGauges {
     pub streams: usize,
     /// Subscribers' m-lines.
     pub legs: usize,
+    /// RTP forwarders.
+    pub forwarders: usize,
 }
 
 /// What a handle is to the room.
@@ -67,7 +74,8 @@ pub(super) enum Seat {
 
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) address: HandleAddress,
+    /// None for the dummy, which nobody can talk to.
+    pub(super) address: Option<HandleAddress>,
     pub(super) peer: Peer,
     pub(super) role: Role,
 }
@@ -89,7 +97,7 @@ pub(super) enum Role {
 impl Room {
     /// An empty room.
     pub fn new(mut spec: RoomSpec, rng: ChaCha20Rng) -> Room {
-        Room {
+        let mut room = Room {
             // Nobody who asks what the room was made with needs to know these.
             allowed: std::mem::take(&mut spec.allowed),
             spec,
@@ -97,10 +105,15 @@ impl Room {
             members: Table::new(),
             streams: Table::new(),
             legs: Table::new(),
+            forwarders: Table::new(),
+            remotizations: Vec::new(),
+            remotizations_made: 0,
             seats: BTreeMap::new(),
             feeds: BTreeMap::new(),
             watched: false,
-        }
+        };
+        room.seat_dummy();
+        room
     }
 
     /// Has the room observed for event handlers, or not any more.
@@ -136,9 +149,12 @@ impl Room {
     /// Ends the peer connection or the membership of a handle; one that has none is left as it is.
     pub fn teardown(&mut self, from: HandleAddress, kind: Teardown, effects: &mut Vec<Effect>) {
         match (kind, self.seats.get(&from)) {
-            (_, None) | (Teardown::Hangup, Some(Seat::Finished)) => {}
+            (_, None) | (Teardown::Hangup | Teardown::OperatorHangup, Some(Seat::Finished)) => {}
             (Teardown::Hangup, Some(&Seat::Member(member))) => {
                 self.peer_down(member, HangupReason::JanusApi, effects);
+            }
+            (Teardown::OperatorHangup, Some(&Seat::Member(member))) => {
+                self.peer_down(member, HangupReason::AdminApi, effects);
             }
             (Teardown::Detach, Some(&seat)) => {
                 if let Seat::Member(member) = seat {
@@ -158,14 +174,17 @@ impl Room {
         secret::check("secret", self.spec.secret.as_deref(), secret)?;
         tell(effects, self.participants_except(None), Event::Destroyed(self.room()));
         effects.extend(self.legs.ids().into_iter().map(Effect::RemoveLeg));
+        effects.extend(self.forwarders.ids().into_iter().map(Effect::RemoveForwarder));
         effects.extend(self.streams.ids().into_iter().map(Effect::RemoveStream));
         let connected: Vec<MemberId> = self.with_peer().map(|(id, _)| id).collect();
-        let addresses = connected.iter().map(|&id| self.members[id].address).collect();
+        let addresses = connected.iter().filter_map(|&id| self.members[id].address).collect();
         effects.extend(connected.into_iter().map(Effect::ClosePeer));
         tell(effects, addresses, Event::Hangup(HangupReason::ClosePc));
         self.members.clear();
         self.streams.clear();
         self.legs.clear();
+        self.forwarders.clear();
+        self.remotizations.clear();
         self.seats.clear();
         self.feeds.clear();
         Ok(())
@@ -175,7 +194,7 @@ impl Room {
     pub fn peer_up(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let Some(Peer::Connecting) = self.peer(member) else { return };
         self.members[member].peer = Peer::Up;
-        let own = vec![self.members[member].address];
+        let own = self.own(member);
         match &self.members[member].role {
             Role::Publisher(_) => {
                 self.announce(member, RoomObservation::Published, effects);
@@ -207,20 +226,21 @@ impl Room {
                 self.close_peer(member, effects);
             }
         }
-        tell(effects, vec![self.members[member].address], Event::Hangup(reason));
+        tell(effects, self.own(member), Event::Hangup(reason));
     }
 
-    /// The engine says that media of a member's m-line started or stopped arriving.
+    /// The engine says that media of a member's m-line started or stopped arriving, and for how long none came.
     pub fn media_changed(
         &mut self,
         member: MemberId,
         mid: Mid,
         kind: MediaKind,
         receiving: bool,
+        seconds: Option<u64>,
         effects: &mut Vec<Effect>,
     ) {
         if let Some(member) = self.members.get(member) {
-            tell(effects, vec![member.address], Event::Media { mid, kind, receiving });
+            tell(effects, own(member), Event::Media { mid, kind, receiving, seconds });
         }
     }
 
@@ -239,11 +259,14 @@ impl Room {
         tell(effects, self.participants_except(None), event);
     }
 
-    /// Whether the pin opens the room.
+    /// Whether a token that was signed for the room, or not, and a pin open it.
     ///
     /// # Errors
-    /// When the room has a pin and another one or none is given.
-    pub fn check_pin(&self, given: Option<&str>) -> Result<(), RoomError> {
+    /// When the room asks for such a token, or has a pin and another one or none is given.
+    pub fn check_entry(&self, is_signed: bool, given: Option<&str>) -> Result<(), RoomError> {
+        if self.spec.signed_tokens && !is_signed {
+            return Err(RoomError::Unauthorized("token"));
+        }
         secret::check("pin", self.spec.pin.as_deref(), given)
     }
 
@@ -257,17 +280,22 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         let Some(member) = self.members.get(member) else { return };
-        let own = match &member.role {
+        let notice = match &member.role {
             Role::Publisher(publisher) => Event::SlowPublisher { bitrate: publisher.bitrate },
             Role::Subscriber(_) => Event::SlowSubscriber,
         };
-        tell(effects, vec![member.address], Event::SlowLink { mid, kind, uplink, lost });
-        tell(effects, vec![member.address], own);
+        tell(effects, own(member), Event::SlowLink { mid, kind, uplink, lost });
+        tell(effects, own(member), notice);
     }
 
     /// What the room was made with.
     pub fn spec(&self) -> &RoomSpec {
         &self.spec
+    }
+
+    /// What another room would have to be made with to be like this one: the tokens are part of it.
+    pub(super) fn whole_spec(&self) -> RoomSpec {
+        RoomSpec { allowed: self.allowed.clone(), ..self.spec.clone() }
     }
 
     /// For `list`.
@@ -280,7 +308,9 @@ impl Room {
         self.publishers()
             .map(|(id, member, publisher)| ParticipantSummary {
                 who: publisher.who.clone(),
-                publisher: member.peer == Peer::Up,
+                dummy: publisher.is_dummy,
+                remote: publisher.is_remote,
+                publisher: member.peer == Peer::Up || publisher.is_dummy,
                 talking: self.talking(id).filter(|_| member.peer == Peer::Up),
             })
             .collect()
@@ -288,7 +318,7 @@ impl Room {
 
     /// Whose handle the member is.
     pub fn address(&self, member: MemberId) -> Option<HandleAddress> {
-        self.members.get(member).map(|member| member.address)
+        self.members.get(member)?.address
     }
 
     /// Which member the handle is; none before it has joined and after it has left.
@@ -301,7 +331,7 @@ impl Room {
 
     /// The handles of all members.
     pub fn addresses(&self) -> impl Iterator<Item = HandleAddress> {
-        self.members.iter().map(|(_, member)| member.address)
+        self.members.iter().filter_map(|(_, member)| member.address)
     }
 
     /// What the room holds now.
@@ -310,10 +340,11 @@ impl Room {
         RoomGauges {
             publishers,
             subscribers: self.members.len() - publishers,
-            finished: self.seats.len() - self.members.len(),
+            finished: self.seats.values().filter(|seat| matches!(seat, Seat::Finished)).count(),
             peers: self.with_peer().count(),
             streams: self.streams.len(),
             legs: self.legs.len(),
+            forwarders: self.forwarders.len(),
         }
     }
 
@@ -334,7 +365,7 @@ impl Room {
         }
     }
 
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         member: MemberId,
         request: MemberRequest,
@@ -347,6 +378,9 @@ impl Room {
             (Role::Publisher(_), MemberRequest::Unpublish) => self.unpublish(member, effects),
             (Role::Publisher(_), MemberRequest::Leave) => Ok(self.leave_publisher(member, effects)),
             (Role::Subscriber(_), MemberRequest::Start(answer)) => self.start(member, answer.as_deref(), effects),
+            (Role::Subscriber(_), MemberRequest::Answering(request, answer)) => {
+                self.serve_with_answer(member, *request, &answer, effects)
+            }
             (Role::Subscriber(_), MemberRequest::Pause) => Ok(self.pause(member, effects)),
             (Role::Subscriber(_), MemberRequest::ConfigureSubscriber(configure)) => {
                 self.configure_subscriber(member, configure, effects)
@@ -391,10 +425,10 @@ impl Room {
     pub(super) fn finish(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
         let address = self.members[member].address;
         if self.close_peer(member, effects) {
-            tell(effects, vec![address], Event::Hangup(HangupReason::ClosePc));
+            tell(effects, self.own(member), Event::Hangup(HangupReason::ClosePc));
         }
         self.remove_member(member);
-        self.seats.insert(address, Seat::Finished);
+        self.seats.extend(address.map(|address| (address, Seat::Finished)));
     }
 
     /// Closes the peer connection if there is one, and says whether there was.
@@ -428,7 +462,20 @@ impl Room {
 
     /// Everybody who hears of participants: publisher-role handles, attendees included.
     pub(super) fn participants_except(&self, member: Option<MemberId>) -> Vec<HandleAddress> {
-        self.publishers().filter(|(id, ..)| Some(*id) != member).map(|(_, member, _)| member.address).collect()
+        self.publishers().filter(|(id, ..)| Some(*id) != member).filter_map(|(_, member, _)| member.address).collect()
+    }
+
+    /// The member's own handle.
+    pub(super) fn own(&self, member: MemberId) -> Vec<HandleAddress> {
+        self.members.get(member).map_or(Vec::new(), own)
+    }
+
+    /// Whether there is something of the member to subscribe to.
+    pub(super) fn is_live(&self, member: MemberId) -> bool {
+        self.members.get(member).is_some_and(|member| match &member.role {
+            Role::Publisher(publisher) => member.peer == Peer::Up || publisher.is_dummy && !publisher.lines.is_empty(),
+            Role::Subscriber(_) => false,
+        })
     }
 
     pub(super) fn room(&self) -> RoomId {
@@ -450,6 +497,10 @@ pub(super) fn tell(effects: &mut Vec<Effect>, to: Vec<HandleAddress>, event: Eve
     if !to.is_empty() {
         effects.push(Effect::Tell { to, event });
     }
+}
+
+fn own(member: &Member) -> Vec<HandleAddress> {
+    member.address.into_iter().collect()
 }
 
 /// A random number but 0 that is not in use yet, and is from now on.
@@ -475,6 +526,7 @@ fn name(request: &MemberRequest) -> &'static str {
         MemberRequest::Leave => "leave",
         MemberRequest::Start(_) => "start",
         MemberRequest::Pause => "pause",
+        MemberRequest::Answering(request, _) => name(request),
         MemberRequest::Update(_) => "update",
         MemberRequest::Switch(_) => "switch",
     }

@@ -2,6 +2,7 @@
 
 use super::allowed::AllowList;
 use super::codec::Codec;
+pub use super::dummy::DummyStream;
 use crate::id::RoomId;
 
 /// One room's options. Names and defaults are Janus'.
@@ -21,6 +22,8 @@ pub struct RoomSpec {
     pub allowed: AllowList,
     /// Subscribers must present the `private_id` of a participant.
     pub require_pvtid: bool,
+    /// Whoever joins must bring a token that is signed for the room.
+    pub signed_tokens: bool,
     /// Simultaneous publishers; 3 by default.
     pub publishers: usize,
     /// REMB cap in bit/s for every publisher; 0 is none; 1 to 63999 are raised to 64000.
@@ -57,6 +60,14 @@ pub struct RoomSpec {
     pub transport_wide_cc_ext: bool,
     /// Tell participants of those who join, before these publish.
     pub notify_joining: bool,
+    /// Publishers must say that their media are encrypted end to end.
+    pub require_e2ee: bool,
+    /// A placeholder is among the participants.
+    pub dummy_publisher: bool,
+    /// Its streams; none means one for each codec.
+    pub dummy_streams: Vec<DummyStream>,
+    /// Whether it counts as encrypted end to end; as the room requires when nothing is said.
+    pub dummy_e2ee: Option<bool>,
 }
 
 impl RoomSpec {
@@ -70,6 +81,7 @@ impl RoomSpec {
             pin: None,
             allowed: AllowList::default(),
             require_pvtid: false,
+            signed_tokens: false,
             publishers: 3,
             bitrate: 0,
             bitrate_cap: false,
@@ -88,6 +100,10 @@ impl RoomSpec {
             playoutdelay_ext: true,
             transport_wide_cc_ext: true,
             notify_joining: false,
+            require_e2ee: false,
+            dummy_publisher: false,
+            dummy_streams: Vec::new(),
+            dummy_e2ee: None,
         }
     }
 

@@ -6,19 +6,21 @@ use std::collections::BTreeSet;
 use rand_chacha::rand_core::Rng;
 
 use super::command::{
-    Attached, ConfigureSubscriber, Configured, Event, JoinSubscriber, Reply, SourceSummary, SubscriptionSummary,
+    Attached, ConfigureSubscriber, Configured, Event, JoinSubscriber, MemberRequest, Reply, SourceSummary,
+    SubscriptionSummary,
 };
 use super::effect::Effect;
 use super::error::RoomError;
+use super::inspection::SubscriberState;
 use super::line::Line;
-use super::media::OfferedMedia;
+use super::media::{AcceptedMedia, OfferedMedia};
 use super::negotiate;
 use super::observation::RoomObservation;
 use super::publisher::{check_mids, delayed, sent};
 use super::room::{Member, Peer, Role, Room, Seat, tell};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
 use crate::wire::rtp::extension::PlayoutDelay;
-use crate::wire::sdp::{Description, DescriptionKind, MediaKind};
+use crate::wire::sdp::{Description, DescriptionKind, MediaKind, Transport};
 
 /// A handle that receives. It is finished when its peer connection is: the legs are gone, and only `leave` remains.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Subscriber {
     /// Whether that participant was thrown out.
     pub(super) is_silenced: bool,
     pub(super) use_msid: bool,
+    /// Whether its feeds are encrypted end to end: all or none.
+    pub(super) e2ee: bool,
     autoupdate: bool,
     paused: bool,
     /// `o=` of its offers: one id, and a version that grows.
@@ -56,6 +60,12 @@ struct NextOffer {
     restart: bool,
 }
 
+/// What the answer to an offer says.
+struct Answered {
+    media: Vec<AcceptedMedia>,
+    remote: Option<Transport>,
+}
+
 /// A subscriber's m-line.
 #[derive(Debug)]
 pub(super) struct Leg {
@@ -75,6 +85,22 @@ pub(super) struct Leg {
     pub(super) imposed: Option<PlayoutDelay>,
 }
 
+impl Subscriber {
+    /// How it stands, for operators.
+    pub(super) fn state(&self) -> SubscriberState {
+        let next = match self.exchange {
+            Exchange::Settled => None,
+            Exchange::Offered { next } => next,
+        };
+        SubscriberState {
+            answered: matches!(self.exchange, Exchange::Settled),
+            pending_offer: next.is_some(),
+            pending_restart: next.is_some_and(|next| next.restart),
+            paused: self.paused,
+        }
+    }
+}
+
 impl Room {
     pub(super) fn join_subscriber(
         &mut self,
@@ -82,7 +108,7 @@ impl Room {
         join: JoinSubscriber,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        self.check_pin(join.pin.as_deref())?;
+        self.check_entry(join.is_signed, join.pin.as_deref())?;
         let legacy = join.legacy.filter(|_| join.streams.is_empty());
         let wanted = match &legacy {
             Some(legacy) => self.wanted_of_feed(legacy)?,
@@ -90,10 +116,13 @@ impl Room {
             None => self.wanted(join.streams.iter().map(|entry| (entry, true)))?,
         };
         // Janus looks for the feeds first.
-        let known = |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id);
+        let known =
+            |id: u32| self.publishers().any(|(.., publisher)| publisher.private_id == id && !publisher.is_dummy);
         if self.spec.require_pvtid && !join.private_id.is_some_and(known) {
             return Err(RoomError::PrivateIdNeeded);
         }
+        let e2ee = self.spec.require_e2ee || wanted.first().is_some_and(|wanted| self.is_e2ee(wanted.stream));
+        self.check_e2ee(e2ee, wanted.iter().map(|wanted| wanted.stream))?;
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
@@ -103,6 +132,7 @@ impl Room {
             private_id: join.private_id,
             is_silenced: false,
             use_msid: join.use_msid,
+            e2ee,
             autoupdate: join.autoupdate,
             paused: false,
             // RFC 9429 §5.2.1: 64 bits with the highest one 0.
@@ -113,7 +143,7 @@ impl Room {
             offered: Vec::new(),
             legs: Vec::with_capacity(wanted.len()),
         });
-        let member = self.members.insert(Member { address: from, peer: Peer::Connecting, role });
+        let member = self.members.insert(Member { address: Some(from), peer: Peer::Connecting, role });
         self.seats.insert(from, Seat::Member(member));
         effects.push(Effect::OpenPeer { member, remote: None });
         self.occupy(member, wanted, places, effects);
@@ -137,17 +167,9 @@ impl Room {
         answer: Option<&Description>,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        let next = match answer {
-            Some(answer) => self.take_answer(member, answer, effects)?,
-            None => None,
-        };
-        let subscriber = self.subscriber_mut(member);
-        subscriber.paused = false;
-        let legs = subscriber.legs.clone();
-        self.settle(&legs, effects);
-        if let Some(NextOffer { restart }) = next {
-            self.send_offer(member, restart, effects);
-        }
+        let answered = answer.map_or(Ok(None), |answer| self.read_answer(member, answer))?;
+        self.subscriber_mut(member).paused = false;
+        self.take_answer(member, answered, effects);
         Ok(Reply::Started(self.room()))
     }
 
@@ -194,11 +216,15 @@ impl Room {
         }
         self.settle(&legs, effects);
         effects.extend(stale.into_iter().map(Effect::RequestKeyframe));
+        let is_late = self.owes_answer(member);
         let offer = if configure.restart || configure.update {
             self.next_offer(member, configure.restart, effects)
         } else {
             None
         };
+        if is_late && (configure.restart || configure.update) {
+            return Ok(Reply::Postponed);
+        }
         Ok(Reply::Configured(Box::new(Configured { room: self.room(), published: None, offer })))
     }
 
@@ -264,46 +290,76 @@ impl Room {
         effects.extend(sources.into_iter().map(Effect::RequestKeyframe));
     }
 
-    /// Takes the answer to the outstanding offer, if there is one, and says whether another offer has to follow.
-    fn take_answer(
+    /// A request that brings the answer to the outstanding offer along: the request goes first, as in Janus, and finds the
+    /// offer outstanding. When either is refused, nothing happens.
+    pub(super) fn serve_with_answer(
         &mut self,
         member: MemberId,
+        request: MemberRequest,
         answer: &Description,
         effects: &mut Vec<Effect>,
-    ) -> Result<Option<NextOffer>, RoomError> {
+    ) -> Result<Reply, RoomError> {
+        let answered = self.read_answer(member, answer)?;
+        let reply = self.serve(member, request, effects)?;
+        self.take_answer(member, answered, effects);
+        Ok(reply)
+    }
+
+    /// What the answer says to the outstanding offer; none when there is none.
+    fn read_answer(&self, member: MemberId, answer: &Description) -> Result<Option<Answered>, RoomError> {
         if answer.kind == DescriptionKind::Offer {
             return Err(RoomError::OnlyPublishersOffer);
         }
         let subscriber = self.subscriber(member);
-        let (Exchange::Offered { next }, true) = (subscriber.exchange, self.has_peer(member)) else { return Ok(None) };
-        let accepted = negotiate::accept(&subscriber.offered, answer)?;
+        if !self.owes_answer(member) {
+            return Ok(None);
+        }
+        let media = negotiate::accept(&subscriber.offered, answer)?;
         // Later answers may reject every m-line, and say no more of the transport then.
         let remote = answer.transport().cloned();
         if remote.is_none() && !subscriber.located {
             return Err(RoomError::InvalidSdp("No ICE credentials or fingerprint in the answer"));
         }
+        Ok(Some(Answered { media, remote }))
+    }
 
-        let subscriber = self.subscriber_mut(member);
-        subscriber.exchange = Exchange::Settled;
-        subscriber.located = true;
-        let legs = subscriber.legs.clone();
-        effects.extend(remote.map(|remote| Effect::SetRemote { member, remote }));
-        for (leg, media) in legs.into_iter().zip(accepted) {
-            let offered = &self.subscriber(member).offered[media.mindex];
-            // What has come to the m-line since it was offered waits for the answer to the next offer.
-            if self.legs[leg].line.is_sent_as(offered) {
-                self.legs[leg].accepted = media.accepted;
-                effects.push(Effect::AcceptLeg { leg, media });
+    /// Opens what was answered, if anything was, and what else the request has opened; then the next offer, if one has to
+    /// follow.
+    fn take_answer(&mut self, member: MemberId, answered: Option<Answered>, effects: &mut Vec<Effect>) {
+        let legs = self.subscriber(member).legs.clone();
+        let mut follows = None;
+        if let Some(Answered { media, remote }) = answered {
+            let subscriber = self.subscriber_mut(member);
+            if let Exchange::Offered { next } = std::mem::replace(&mut subscriber.exchange, Exchange::Settled) {
+                follows = next;
+            }
+            subscriber.located = true;
+            effects.extend(remote.map(|remote| Effect::SetRemote { member, remote }));
+            for (&leg, media) in legs.iter().zip(media) {
+                let offered = &self.subscriber(member).offered[media.mindex];
+                // What has come to the m-line since it was offered waits for the answer to the next offer.
+                if self.legs[leg].line.is_sent_as(offered) {
+                    self.legs[leg].accepted = media.accepted;
+                    effects.push(Effect::AcceptLeg { leg, media });
+                }
             }
         }
-        Ok(next)
+        self.settle(&legs, effects);
+        if let Some(NextOffer { restart }) = follows {
+            self.send_offer(member, restart, effects);
+        }
+    }
+
+    /// Whether the member has not answered the last offer yet, and still can.
+    fn owes_answer(&self, member: MemberId) -> bool {
+        self.has_peer(member) && matches!(self.subscriber(member).exchange, Exchange::Offered { .. })
     }
 
     /// Sends a new offer as an event, now or after the outstanding answer.
-    fn send_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) {
+    pub(super) fn send_offer(&mut self, member: MemberId, restart: bool, effects: &mut Vec<Effect>) {
         if let Some(offer) = self.next_offer(member, restart, effects) {
             let event = Event::Updated(self.room(), self.subscription(member), Box::new(offer));
-            tell(effects, vec![self.members[member].address], event);
+            tell(effects, self.own(member), event);
         }
     }
 
@@ -333,9 +389,10 @@ impl Room {
         let subscriber = self.subscriber_mut(member);
         subscriber.version += 1;
         subscriber.exchange = Exchange::Offered { next: None };
-        let Subscriber { origin_id, version, .. } = *subscriber;
+        let Subscriber { origin_id, version, e2ee, .. } = *subscriber;
         let lines = self.lines(member);
-        let offer = negotiate::offer(&lines, origin_id, version, &self.spec.room.to_string());
+        let mut offer = negotiate::offer(&lines, origin_id, version, &self.spec.room.to_string());
+        offer.e2ee = e2ee;
         self.subscriber_mut(member).offered = lines;
         offer
     }

@@ -22,7 +22,7 @@ use crate::wire::sdp::{MediaKind, Mid};
 
 /// A stream that is to get an m-line.
 pub(super) struct Wanted {
-    stream: StreamId,
+    pub(super) stream: StreamId,
     crossrefid: Option<Box<str>>,
     delay: Option<PlayoutDelay>,
     send: bool,
@@ -44,6 +44,7 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
         let wanted = self.wanted(update.subscribe.iter().map(|entry| (&entry.stream, entry.send)))?;
+        self.check_e2ee(self.subscriber(member).e2ee, wanted.iter().map(|wanted| wanted.stream))?;
         if !self.has_peer(member) {
             // No offer will ever follow, and Janus says no more than this.
             return Ok(Reply::Updating(self.room()));
@@ -96,6 +97,7 @@ impl Room {
             Switch::Streams(entries) => self.exchanges(member, entries)?,
             Switch::Feed(feed) => self.exchanges_of_feed(member, feed)?,
         };
+        self.check_e2ee(self.subscriber(member).e2ee, exchanges.iter().map(|(_, stream)| *stream))?;
         let (mut changes, mut is_woken) = (0, false);
         for (leg, stream) in exchanges {
             if self.legs[leg].source != Some(stream) && self.fits(leg, stream) {
@@ -108,6 +110,16 @@ impl Room {
         let offer = if is_woken { self.next_offer(member, false, effects) } else { None };
         let (room, streams) = (self.room(), self.subscription(member));
         Ok(Reply::Switched(Box::new(Switched { room, changes, streams, offer })))
+    }
+
+    /// Whether the stream's feed says that it is encrypted end to end.
+    pub(super) fn is_e2ee(&self, stream: StreamId) -> bool {
+        self.publisher(self.streams[stream].publisher).e2ee
+    }
+
+    /// One subscription has feeds of one kind alone.
+    pub(super) fn check_e2ee(&self, e2ee: bool, mut streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
+        if streams.all(|stream| self.is_e2ee(stream) == e2ee) { Ok(()) } else { Err(RoomError::MixedE2ee) }
     }
 
     /// The streams of these entries, in their order; with each, whether it is to be relayed where one line is named.

@@ -1,5 +1,7 @@
 //! What a room shows of itself: to those who ask, and in what it tells unasked.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::codec::Codec;
 use super::request::{Metadata, TalkWish};
 use super::spec::RoomSpec;
@@ -99,6 +101,8 @@ pub struct Identity {
 pub struct PublisherSummary {
     /// Who.
     pub who: Identity,
+    /// A placeholder.
+    pub dummy: bool,
     /// Whether any of its audio is talking; only where it is known and asked for.
     pub talking: Option<bool>,
     /// Its streams; `audio_codec` and `video_codec` are those of the first of each kind that is not disabled.
@@ -182,6 +186,64 @@ pub struct SourceSummary {
     pub delay: Option<PlayoutDelay>,
 }
 
+/// What an `rtp_forward` has made.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// The room.
+    pub room: RoomId,
+    /// Whose streams.
+    pub feed: FeedId,
+    /// One after the other.
+    pub forwarders: Vec<ForwarderSummary>,
+    /// In the form without `streams`: the host.
+    pub legacy: Option<IpAddr>,
+}
+
+/// One entry of `listforwarders`.
+#[derive(Debug)]
+pub struct PublisherForwarders {
+    /// Who.
+    pub who: Identity,
+    /// All of them.
+    pub forwarders: Vec<ForwarderSummary>,
+}
+
+/// One entry of `listremotes`.
+#[derive(Debug)]
+pub struct RemoteSummary {
+    /// What it is called.
+    pub remote_id: Box<str>,
+    /// The other server's port of media.
+    pub to: SocketAddr,
+    /// And of RTCP.
+    pub rtcp_port: Option<u16>,
+}
+
+/// One forwarder.
+#[derive(Debug, Clone)]
+pub struct ForwarderSummary {
+    /// The number by which it is stopped.
+    pub stream_id: u32,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What its m-line carries now.
+    pub codec: Option<Codec>,
+    /// Where to.
+    pub to: SocketAddr,
+    /// Where we take its receiver's RTCP; the engine knows.
+    pub local_rtcp_port: Option<u16>,
+    /// From which of its ports.
+    pub rtcp_port: Option<u16>,
+    /// As wished.
+    pub pt: Option<u8>,
+    /// As wished.
+    pub ssrc: Option<u32>,
+    /// Which encoding.
+    pub substream: u8,
+    /// Whether it is sealed.
+    pub srtp: bool,
+}
+
 /// One entry of `list`.
 #[derive(Debug, Clone)]
 pub struct RoomSummary {
@@ -196,6 +258,10 @@ pub struct RoomSummary {
 pub struct ParticipantSummary {
     /// Who.
     pub who: Identity,
+    /// A placeholder.
+    pub dummy: bool,
+    /// Of another server.
+    pub remote: bool,
     /// Whether its peer connection is up.
     pub publisher: bool,
     /// Whether it is talking; only of publishers whose audio has its level.

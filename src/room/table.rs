@@ -6,7 +6,7 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-use crate::id::{LegId, MemberId, StreamId};
+use crate::id::{ForwarderId, LegId, MemberId, StreamId};
 
 /// An id that is an index.
 pub(super) trait Slot: Copy {
@@ -30,7 +30,7 @@ macro_rules! slot {
     )*};
 }
 
-slot!(MemberId, StreamId, LegId);
+slot!(MemberId, StreamId, LegId, ForwarderId);
 
 /// Entries of one kind, by their id.
 #[derive(Debug)]

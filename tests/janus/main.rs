@@ -3,6 +3,7 @@
 
 mod client;
 mod limits;
+mod operators;
 mod rest;
 mod shard;
 mod signals;
@@ -35,6 +36,11 @@ fn core_transcripts() {
 #[test]
 fn event_transcripts() {
     run_folder("events");
+}
+
+#[test]
+fn admin_transcripts() {
+    run_folder("admin");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub struct Shard {
     rng: ChaCha20Rng,
     pub rooms: BTreeMap<RoomId, Room>,
     pub teardowns: Vec<Teardown>,
+    pub settings: Option<Settings>,
 }
 
 type Events = Vec<Mail>;
@@ -33,6 +34,7 @@ impl Shard {
             rng: ChaCha20Rng::from_seed([id.0; 32]),
             rooms: BTreeMap::new(),
             teardowns: Vec::new(),
+            settings: None,
         }
     }
 
@@ -100,11 +102,13 @@ impl Shard {
                 let there = self.rooms.contains_key(&room);
                 Reply::Exists(room, there)
             }
-            Command::Knock { room, pin } => match self.rooms.get(&room).map(|room| room.check_pin(pin.as_deref())) {
-                Some(Ok(())) => Reply::Admitted(room),
-                Some(Err(error)) => Reply::Refused(error),
-                None => absent(&room),
-            },
+            Command::Knock { room, pin, is_signed } => {
+                match self.rooms.get(&room).map(|room| room.check_entry(is_signed, pin.as_deref())) {
+                    Some(Ok(())) => Reply::Admitted(room),
+                    Some(Err(error)) => Reply::Refused(error),
+                    None => absent(&room),
+                }
+            }
             Command::List { private } => {
                 let rooms = self.rooms.values().map(Room::summary);
                 Reply::Rooms(rooms.filter(|room| private || !room.spec.is_private).collect())
@@ -129,6 +133,14 @@ impl Shard {
                     events.extend(carry_out(self.id, room, effects));
                 }
                 Reply::TornDown(handle)
+            }
+            Command::Adjust(settings) => {
+                self.settings = Some(settings);
+                Reply::Adjusted
+            }
+            Command::Inspect { room, handle } => {
+                let member = self.rooms.get(&room).and_then(|room| room.inspect(handle));
+                Reply::Inspected(member.map(|member| Box::new(Inspection { member, peer: None })))
             }
             Command::Survey => Reply::Surveyed(Box::new(ShardReport {
                 shard: self.id.0,
@@ -165,7 +177,7 @@ fn carry_out(from: ShardId, room: &mut Room, effects: Vec<Effect>) -> Events {
         room.peer_up(member, &mut consequences);
     }
     for (member, media) in heard {
-        room.media_changed(member, media.mid, media.kind, true, &mut consequences);
+        room.media_changed(member, media.mid, media.kind, true, None, &mut consequences);
     }
     if !consequences.is_empty() {
         events.extend(carry_out(from, room, consequences));

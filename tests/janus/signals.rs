@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::client::Frame;
 use crate::world::World;
 
-struct Pair {
-    worlds: [World; 2],
+pub struct Pair {
+    pub worlds: [World; 2],
     /// The lanes between the two take nothing.
-    is_full: bool,
+    pub is_full: bool,
 }
 
 impl Pair {
-    fn new(adjust: impl Fn(&mut SignalConfig)) -> Pair {
+    pub fn new(adjust: impl Fn(&mut SignalConfig)) -> Pair {
         let world = |id: u8| {
             let mut config = SignalConfig::new([id; 32]);
             (config.id, config.signals) = (SignalId(id), 2);
@@ -53,7 +53,7 @@ impl Pair {
         }
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub fn wait(&mut self, time: Duration) {
         let step = Duration::from_millis(100);
         for _ in 0..time.as_millis() / step.as_millis() {
             for world in &mut self.worlds {
@@ -63,19 +63,19 @@ impl Pair {
         }
     }
 
-    fn say(&mut self, at: usize, name: char, message: Value) {
+    pub fn say(&mut self, at: usize, name: char, message: Value) {
         self.worlds[at].say(name, &message.to_string());
         self.carry();
     }
 
-    fn hear(&mut self, at: usize, name: char) -> Option<Value> {
+    pub fn hear(&mut self, at: usize, name: char) -> Option<Value> {
         match self.worlds[at].hear(name)? {
             Frame::Text(text) => Some(serde_json::from_str(&text).unwrap()),
             other => panic!("{other:?} is no text"),
         }
     }
 
-    fn ask(&mut self, at: usize, name: char, message: Value) -> Value {
+    pub fn ask(&mut self, at: usize, name: char, message: Value) -> Value {
         self.say(at, name, message);
         self.hear(at, name).expect("an answer")
     }
@@ -95,24 +95,24 @@ impl Pair {
         self.carry();
     }
 
-    fn gauge(&self, at: usize, name: &str) -> u64 {
+    pub fn gauge(&self, at: usize, name: &str) -> u64 {
         self.worlds[at].gauge(name)
     }
 }
 
-fn create(id: u64) -> Value {
+pub fn create(id: u64) -> Value {
     json!({"janus":"create","transaction":"c","id":id})
 }
 
-fn attach(session: u64) -> Value {
+pub fn attach(session: u64) -> Value {
     json!({"janus":"attach","transaction":"a","session_id":session,"plugin":"janus.plugin.videoroom"})
 }
 
-fn message(session: u64, handle: &Value, body: Value) -> Value {
+pub fn message(session: u64, handle: &Value, body: Value) -> Value {
     json!({"janus":"message","transaction":"m","session_id":session,"handle_id":handle,"body":body})
 }
 
-fn join() -> Value {
+pub fn join() -> Value {
     json!({"request":"join","room":1,"ptype":"publisher"})
 }
 

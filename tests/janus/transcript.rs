@@ -1,14 +1,15 @@
 //! Transcripts: one line per message. `>` is said by a client, `<` is the next message it hears, `!` is a direction.
 //! Clients are `A` unless a letter stands before the sign. In what is said, `$name` stands for a value heard before; in
-//! what is heard, `"$name"` is that value, remembered when it is new, and `"*"` is anything. `$OFFER` is a browser's,
-//! `$ANSWER` a browser's to the offer heard last. At the end nothing may be left unheard. `@` is an HTTP request, as
-//! `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a connection of its own for each letter; `=` is its response: a
-//! status, then JSON unless there is no content. `%` is the next event for event handlers, without what is the same in all.
+//! what is heard, `"$name"` is that value, remembered when it is new, `"*"` is anything, and `"~this~!that"` is a text
+//! with the one in it and without the other. `$OFFER` is a browser's, `$ANSWER` a browser's to the offer heard last. At
+//! the end nothing may be left unheard. `@` is an HTTP request, as `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a
+//! connection of its own for each letter; `=` is its response: a status, then JSON unless there is no content. `%` is the
+//! next event for event handlers, without what is the same in all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portunus::engine::signal::{Fate, SignalConfig};
+use portunus::engine::signal::{Fate, Permanent, SignalConfig};
 use portunus::id::{Name, RoomId, ShardId, StreamId};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
@@ -31,6 +32,34 @@ const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:
 /// What is put into it to say how loud its audio is.
 const LEVELS: &str = "a=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
 
+/// An offer with several codecs, profiles and extensions on either m-line.
+fn rich() -> String {
+    let audio = "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1;usedtx=1;stereo=1\r\na=rtcp-fb:111 transport-cc\r\n\
+        a=rtpmap:0 PCMU/8000\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
+    let mut video = String::from(
+        "a=extmap:13 urn:3gpp:video-orientation\r\n\
+        a=extmap:12 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n\
+        a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n",
+    );
+    for (pt, codec, fmtp) in [
+        (96, "VP8", ""),
+        (98, "VP9", "profile-id=0"),
+        (100, "VP9", "profile-id=2"),
+        (102, "H264", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"),
+        (104, "H264", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f"),
+    ] {
+        video += &format!("a=rtpmap:{pt} {codec}/90000\r\na=rtcp-fb:{pt} nack pli\r\na=rtcp-fb:{pt} transport-cc\r\n");
+        if !fmtp.is_empty() {
+            video += &format!("a=fmtp:{pt} {fmtp}\r\n");
+        }
+    }
+    let (head, last) = OFFER.split_at(OFFER.find("m=video").expect("a video line"));
+    let head = head
+        .replace("SAVPF 111", "SAVPF 111 0")
+        .replace("a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n", audio);
+    head + &last.replace("SAVPF 96", "SAVPF 96 98 100 102 104").replace("a=rtpmap:96 VP8/90000\r\n", &video)
+}
+
 struct Transcript {
     world: Option<World>,
     config: SignalConfig,
@@ -42,6 +71,14 @@ pub fn run(text: &str) -> Result<(), String> {
     let mut transcript = Transcript { world: None, config: SignalConfig::new([7; 32]), known: BTreeMap::new() };
     transcript.known.insert("OFFER".into(), Value::from(OFFER));
     transcript.known.insert("LEVELS".into(), Value::from(OFFER.replace("a=mid:0\r\n", LEVELS)));
+    transcript.known.insert("RICH".into(), Value::from(rich()));
+    // Renegotiated: another video line, the video given up, and ICE begun again.
+    let video = OFFER.find("m=video").map(|at| &OFFER[at..]).unwrap();
+    let more = video.replace("a=mid:1", "a=mid:2");
+    transcript.known.insert("MORE".into(), Value::from(format!("{OFFER}{more}").replace("BUNDLE 0 1", "BUNDLE 0 1 2")));
+    let less = video.replace("a=sendonly", "a=inactive");
+    transcript.known.insert("LESS".into(), Value::from(OFFER.replace(video, &less)));
+    transcript.known.insert("RESTARTED".into(), Value::from(OFFER.replace("a=ice-ufrag:abcd", "a=ice-ufrag:efgh")));
     transcript.known.insert("LONG".into(), Value::from("x".repeat(1 << 19)));
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -161,6 +198,12 @@ impl Transcript {
             (Value::String(text), _) if text.starts_with('$') => {
                 self.known.entry(text[1..].to_owned()).or_insert_with(|| heard.clone()) == heard
             }
+            (Value::String(parts), Value::String(heard)) if parts.starts_with('~') => {
+                parts.split('~').all(|part| match part.strip_prefix('!') {
+                    Some(absent) => !heard.contains(absent),
+                    None => heard.contains(part),
+                })
+            }
             (Value::Object(expected), Value::Object(heard)) => {
                 expected.len() == heard.len()
                     && expected
@@ -204,6 +247,17 @@ impl Transcript {
                 let fate = self.world().clients[&name].fate;
                 if fate != Fate::Drop {
                     return Err(format!("{name}'s connection is {fate:?}"));
+                }
+            }
+            ["disk", state @ ("works" | "fails")] => self.world().disk_works = *state == "works",
+            ["written", wanted @ ..] => {
+                let name = |what: &Permanent| match what {
+                    Permanent::Keep(spec) => format!("+{}:{}", spec.room, spec.description.replace(' ', "_")),
+                    Permanent::Forget(room) => format!("-{room}"),
+                };
+                let written: Vec<String> = self.world().written.drain(..).map(|what| name(&what)).collect();
+                if wanted != ["*"] && written != wanted {
+                    return Err(format!("written: {written:?}"));
                 }
             }
             ["connect"] => self.world().upgrade(name),
@@ -264,8 +318,18 @@ impl Transcript {
         let number = || value.parse::<u64>().map_err(|_| String::from("not a number"));
         match key {
             "api_secret" => self.config.api_secret = Some(value.into()),
+            "admin_secret" => self.config.admin_secret = Some(value.into()),
+            "admin_allow" => self.config.admin_allow = vec![value.parse().map_err(|_| "not a network")?],
+            "admin_apart" => self.config.admin_apart = value == "true",
+            "token_auth" => self.config.token_auth = value == "true",
+            "token_auth_secret" => self.config.token_auth_secret = Some(value.into()),
             "events" => self.config.events = Mask::parse(value).map_err(|error| error.to_string())?,
             "admin_key" => self.config.admin_key = Some(value.into()),
+            "lock_rtp_forward" => self.config.lock_rtp_forward = value == "true",
+            "forward_allow" => {
+                let network = value.parse().map_err(|_| String::from("not a network"))?;
+                self.config.targets.allowed.push(network);
+            }
             "string_ids" => self.config.string_ids = value == "true",
             "reclaim_session_timeout" => {
                 self.config.reclaim_session_timeout = Duration::from_secs(number()?);
@@ -273,6 +337,7 @@ impl Transcript {
             "session_timeout" => self.config.session_timeout = Duration::from_secs(number()?),
             "handles_max" => self.config.handles_max = usize::try_from(number()?).unwrap(),
             "sessions_max" => self.config.sessions_max = usize::try_from(number()?).unwrap(),
+            "rooms_file" => self.config.rooms_file = value == "true",
             "shards" => self.config.shards = u8::try_from(number()?).unwrap(),
             "room" if self.config.string_ids => {
                 self.config.rooms.push(RoomSpec::new(RoomId(Name::Text(value.into()))));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use portunus::engine::signal::{ConnectionId, Fate, SignalConfig, SignalEngine};
+use portunus::engine::signal::{ConnectionId, Fate, Permanent, SignalConfig, SignalEngine};
 use portunus::id::ShardId;
 use portunus::room::command::{Command, CommandEnvelope, Mail};
 use portunus::time::{Mono, Now};
@@ -31,6 +31,9 @@ pub struct World {
     pub held: Vec<(ShardId, CommandEnvelope)>,
     pub clients: BTreeMap<char, Client>,
     pub now: Now,
+    /// Whether what is to be permanent can be written, and what was.
+    pub disk_works: bool,
+    pub written: Vec<Permanent>,
 }
 
 impl World {
@@ -38,7 +41,8 @@ impl World {
         let now = Now { mono: Mono(1_000_000_000), unix_us: 0 };
         let shards = (0..config.shards).map(|shard| Shard::new(ShardId(shard), config.shards)).collect();
         let engine = SignalEngine::new(config, now);
-        let mut world = World { engine, shards, lanes: Lanes::Open, held: Vec::new(), clients: BTreeMap::new(), now };
+        let (lanes, held, clients) = (Lanes::Open, Vec::new(), BTreeMap::new());
+        let mut world = World { engine, shards, lanes, held, clients, now, disk_works: true, written: Vec::new() };
         world.pump();
         world
     }
@@ -108,6 +112,7 @@ impl World {
             self.pump();
         }
         self.now.mono = end;
+        self.now.unix_us += u64::try_from(time.as_micros()).unwrap();
     }
 
     pub fn set_lanes(&mut self, lanes: Lanes) {
@@ -133,7 +138,14 @@ impl World {
 
     /// Carries commands to the shards and output to the clients until nothing moves.
     pub fn pump(&mut self) {
-        while let Some((to, envelope)) = self.engine.poll_command() {
+        loop {
+            while let Some((ticket, what)) = self.engine.poll_permanent() {
+                if self.disk_works {
+                    self.written.push(what);
+                }
+                self.engine.handle_permanent(self.now, ticket, self.disk_works);
+            }
+            let Some((to, envelope)) = self.engine.poll_command() else { break };
             match self.lanes {
                 Lanes::Open => self.deliver(to, envelope),
                 Lanes::SilentToMembers if !matches!(envelope.command, Command::Member { .. }) => {

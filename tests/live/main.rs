@@ -1,6 +1,6 @@
 //! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
 //! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
-//! Needs node 18, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
+//! Needs node 18, ffmpeg, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
 //! /usr/bin/firefox-esr); `tests/run` installs them.
 
 mod hook;
@@ -122,7 +122,7 @@ fn packages() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
-        if !folder.join("node_modules/puppeteer-core").exists() {
+        if !folder.join("node_modules/janode").exists() {
             let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output();
             let npm = npm.expect("npm is installed (tests/run installs it)");
             assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
@@ -280,6 +280,21 @@ fn one_connection_shows_whatever_it_is_switched_and_updated_to() {
 #[test]
 fn media_go_on_through_ice_restarts_and_m_lines_that_come_and_go() {
     Server::start("restart", &[]).plays("restart", &[]);
+}
+
+#[test]
+fn ffmpeg_decodes_what_is_forwarded_to_it_in_the_clear_and_sealed() {
+    Server::start("forward", &["--forward-allow", "127.0.0.1"]).plays("forward", &[]);
+}
+
+#[test]
+fn janode_manages_rooms_and_carries_a_call() {
+    Server::start("janode", &[]).plays("janode", &[]);
+}
+
+#[test]
+fn two_feeds_on_one_connection_play_on_through_every_renegotiation() {
+    Server::start("renegotiate", &[]).plays("renegotiate", &[]);
 }
 
 #[test]

@@ -148,6 +148,8 @@ impl World {
                 shard: ShardId(id),
                 shards,
                 signals: SIGNALS,
+                sockets: vec![shard_address(id)],
+                remote_ports: vec![],
                 advertised: vec![shard_address(id)],
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,
@@ -259,10 +261,8 @@ impl World {
             }
         }
         for shard in &mut self.shards {
-            if shard.engine.deadline() <= now.mono {
-                self.wakes += 1;
-                shard.engine.handle_timeout(now, &mut shard.outgoing);
-            }
+            self.wakes += u64::from(shard.engine.deadline() <= now.mono);
+            shard.engine.handle_timeout(now, &mut shard.outgoing);
         }
         self.collect_mail();
         for (label, timestamp, marker) in accepted {

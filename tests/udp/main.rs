@@ -5,11 +5,13 @@
 mod agent;
 mod bad_input;
 mod call;
+mod cascade;
 mod churn;
 mod client;
 mod clock;
 mod crew;
 mod ending;
+mod forward;
 mod inputs;
 mod laggards;
 mod link;

@@ -96,6 +96,7 @@ pub fn answer(local: &Transport, offer: &Value) -> Value {
 
 fn describe(kind: DescriptionKind, media: Vec<MediaSection>) -> Value {
     let description = Description {
+        e2ee: false,
         kind,
         origin_id: 1,
         origin_version: 1,

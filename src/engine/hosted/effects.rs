@@ -1,5 +1,6 @@
 //! Carrying out what the room decided, in its order.
 
+use super::super::forwarder::Forwarder;
 use super::super::leg::Leg;
 use super::super::peer::{MediaState, Peer, Source};
 use super::super::stream::Stream;
@@ -80,7 +81,9 @@ impl HostedRoom {
                     if let Some(peer) = self.peers.take(member.0) {
                         peer.close(turn);
                     }
+                    self.close_remote(turn, member);
                 }
+                Effect::OpenRemote { member, port, srtp } => self.open_remote(turn, member, port, srtp.as_ref()),
                 Effect::SetStream { stream, member, media } => self.set_stream(turn, stream, member, media),
                 Effect::WatchTalking { stream, rule } => {
                     if let Some(stream) = self.streams.get_mut(stream.0) {
@@ -108,6 +111,9 @@ impl HostedRoom {
                         peer.legs.retain(|&of| of != leg);
                     }
                 }
+                Effect::AddForwarder { forwarder, spec } => self.add_forwarder(turn, forwarder, &spec),
+                Effect::RouteForwarder { forwarder, source } => self.route_forwarder(forwarder, source),
+                Effect::RemoveForwarder(forwarder) => self.remove_forwarder(turn, forwarder),
                 Effect::RequestKeyframe(stream) => self.request_keyframe(turn, stream),
                 Effect::CapBitrate { member, bps } => {
                     if let Some(peer) = self.peers.get_mut(member.0) {
@@ -165,8 +171,10 @@ impl HostedRoom {
             Some(stream) => stream.agree(media),
             None => {
                 // A peer that could not be opened is lost already, and its m-lines with it.
-                let Some(peer) = self.peers.get_mut(member.0) else { return };
-                peer.streams.push(id);
+                let remote = self.remotes.get_mut(member.0).map(|remote| &mut remote.streams);
+                let peer = self.peers.get_mut(member.0).map(|peer| &mut peer.streams);
+                let Some(streams) = peer.or(remote) else { return };
+                streams.push(id);
                 self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
             }
         }
@@ -189,10 +197,15 @@ impl HostedRoom {
         for layer in &stream.layers {
             turn.desk.region.give_back(&layer.history);
         }
+        let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
+        forwarders.for_each(Forwarder::orphan);
         for leg in stream.route {
             if let Some(leg) = self.legs.get_mut(leg.0) {
                 leg.set_source(None);
             }
+        }
+        if let Some(remote) = self.remotes.get_mut(stream.member.0) {
+            remote.streams.retain(|&of| of != id);
         }
         if let Some(peer) = self.peers.get_mut(stream.member.0) {
             peer.streams.retain(|&of| of != id);
@@ -237,6 +250,9 @@ impl HostedRoom {
         let Some(stream) = self.streams.get_mut(id.0) else { return };
         stream.keyframes.want();
         let member = stream.member;
+        if self.ask_remote(turn, id) {
+            return;
+        }
         self.send_keyframe_request(turn, id);
         self.rearm(turn, member);
     }

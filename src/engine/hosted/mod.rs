@@ -2,11 +2,16 @@
 //! decides, this carries out. A fault in here is caught at the one place that calls in, and buries this room alone.
 
 mod effects;
+mod forwarders;
+mod inspect;
 mod observe;
 mod receive;
 mod release;
+mod remote;
 mod repair;
 mod reports;
+
+use std::ops::Range;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
 use crate::room::command::{Administration, Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
@@ -14,10 +19,13 @@ use crate::room::error::RoomError;
 use crate::room::room::Room;
 use crate::time::Mono;
 
+use super::forwarder::Forwarder;
 use super::index::PeerKey;
 use super::leg::Leg;
 use super::peer::Peer;
+use super::remote::Remote;
 use super::stream::Stream;
+use super::timer::Patience;
 use super::turn::Turn;
 
 /// A room with everything that its packets need.
@@ -27,10 +35,14 @@ pub struct HostedRoom {
     peers: Table<Peer>,
     streams: Table<Stream>,
     legs: Table<Leg>,
+    forwarders: Table<Forwarder>,
+    remotes: Table<Remote>,
     /// Streams that got packets in this turn.
     touched_streams: Vec<StreamId>,
     /// Peers with something in their outbox.
     touched_peers: Vec<MemberId>,
+    /// What of the turn goes to forwarders: streams, encodings and ranges of their packets.
+    forwarding: Vec<(StreamId, usize, Range<u64>)>,
     /// Releases so far.
     releases: usize,
 }
@@ -44,8 +56,11 @@ impl HostedRoom {
             peers: Table::default(),
             streams: Table::default(),
             legs: Table::default(),
+            forwarders: Table::default(),
+            remotes: Table::default(),
             touched_streams: Vec::new(),
             touched_peers: Vec::new(),
+            forwarding: Vec::new(),
             releases: 0,
         }
     }
@@ -91,11 +106,18 @@ impl HostedRoom {
         &mut self,
         turn: &mut Turn<'_>,
         secret: Option<&str>,
-        request: Administration,
+        mut request: Administration,
         reply: impl FnOnce(&mut Turn<'_>, Reply),
     ) {
+        if let Err(refusal) = HostedRoom::find_port(turn, &mut request) {
+            return reply(turn, Reply::Refused(refusal));
+        }
+        if let Some(refusal) = self.unreachable(turn, &request) {
+            return reply(turn, Reply::Refused(refusal));
+        }
         let mut effects = Vec::new();
-        let answer = self.room.administer(secret, request, &mut effects);
+        let mut answer = self.room.administer(secret, request, &mut effects);
+        self.complete_forwarders(turn, &mut answer);
         reply(turn, answer);
         self.apply(turn, effects);
     }
@@ -142,7 +164,12 @@ impl HostedRoom {
 
     /// Peers, streams and legs held.
     pub fn held(&self) -> Held {
-        Held { peers: self.peers.len(), streams: self.streams.len(), legs: self.legs.len() }
+        Held {
+            peers: self.peers.len(),
+            streams: self.streams.len(),
+            legs: self.legs.len(),
+            forwarders: self.forwarders.len(),
+        }
     }
 
     /// Whom to tell when the room has failed.
@@ -173,18 +200,10 @@ impl HostedRoom {
         PeerKey { room: self.slot, member }
     }
 
-    /// Has the wheel look at a peer no later than its own deadline.
+    /// Has a peer looked at no later than there is something to be done for it.
     fn rearm(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let at = self.deadline(turn, member);
-        if let Some(peer) = self.peers.get_mut(member.0) {
-            turn.arm(peer.key, &mut peer.armed, at);
-        }
-    }
-
-    /// When something is to be done for a peer.
-    fn deadline(&self, turn: &Turn<'_>, member: MemberId) -> Mono {
-        let Some(peer) = self.peers.get(member.0) else { return Mono::NEVER };
-        let next = if peer.is_connected() {
+        let Some(peer) = self.peers.get(member.0) else { return };
+        let (prompt, lax) = if peer.is_connected() {
             // What names an SSRC waits until one is known; the next report looks again.
             let streams = peer.streams.iter().filter_map(|id| self.streams.get(id.0));
             let nameable = streams.filter(|stream| stream.ssrc().is_some());
@@ -192,11 +211,15 @@ impl HostedRoom {
             let wishes = wishes.min().unwrap_or(Mono::NEVER);
             let feedback = self.published_ssrc(member).map_or(Mono::NEVER, |_| peer.feedback.deadline());
             let cap = self.video_ssrc(member).map_or(Mono::NEVER, |_| peer.cap.deadline());
-            peer.report_at.min(feedback).min(cap).min(wishes)
+            (wishes, peer.report_at.min(feedback).min(cap))
         } else {
-            peer.connect_by
+            (Mono::NEVER, peer.connect_by)
         };
-        next.min(peer.dtls.deadline()).min(peer.ice.deadline(turn.desk.peer_timeout))
+        let prompt = prompt.min(peer.dtls.deadline());
+        let lax = lax.min(peer.ice.deadline(turn.desk.peer_timeout));
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, prompt);
+        turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, lax);
     }
 }
 
@@ -209,6 +232,8 @@ pub struct Held {
     pub streams: usize,
     /// Subscribed m-lines.
     pub legs: usize,
+    /// RTP forwarders.
+    pub forwarders: usize,
 }
 
 /// A table beside one of the room's own: the room mints the indexes.

@@ -60,7 +60,7 @@ impl HostedRoom {
             HangupReason::DtlsTimeout | HangupReason::DtlsError => {
                 self.observe(turn, member, Observation::Dtls(DtlsState::Failed));
             }
-            HangupReason::JanusApi | HangupReason::ClosePc | HangupReason::DtlsAlert => {}
+            HangupReason::JanusApi | HangupReason::AdminApi | HangupReason::ClosePc | HangupReason::DtlsAlert => {}
         }
     }
 
@@ -127,29 +127,29 @@ impl HostedRoom {
 }
 
 fn received(stream: &mut Stream, since: Duration) -> Flow {
-    let octets = stream.layers.iter().map(|layer| layer.octets).sum();
-    let newly = octets - std::mem::replace(&mut stream.octets_told, octets);
+    let counts = stream.counts();
+    let newly = counts.bytes - std::mem::replace(&mut stream.octets_told, counts.bytes);
     let arrivals = || stream.layers.iter().filter_map(|layer| layer.arrival.as_ref());
     Flow {
-        // Positions are counted from 0, and never twice.
-        packets: stream.layers.iter().map(|layer| layer.history.next()).sum(),
-        octets,
+        packets: counts.packets,
+        octets: counts.bytes,
         octets_per_second: per_second(newly, since),
         lost: arrivals().map(|arrival| i64::from(arrival.cumulative_lost())).sum(),
         jitter: arrivals().map(Arrival::jitter).max().unwrap_or_default(),
-        nacks: stream.nacks,
+        nacks: counts.nacks,
     }
 }
 
 fn sent(leg: &mut Leg, since: Duration) -> Flow {
-    let newly = leg.tally.count(leg.sent);
+    let counts = leg.counts();
+    let newly = counts.bytes - std::mem::replace(&mut leg.octets_told, counts.bytes);
     Flow {
-        packets: leg.tally.packets,
-        octets: leg.tally.octets,
+        packets: counts.packets,
+        octets: counts.bytes,
         octets_per_second: per_second(newly, since),
         lost: leg.loss.cumulative().into(),
         jitter: leg.remote_jitter,
-        nacks: leg.nacks,
+        nacks: counts.nacks,
     }
 }
 

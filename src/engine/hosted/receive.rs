@@ -1,9 +1,11 @@
 //! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
 
+use super::super::forwarder::Forwarder;
 use super::super::history::Entry;
 use super::super::leg::{Leg, LegStreams};
 use super::super::peer::{Keys, MediaState, Peer, Source};
 use super::super::stream::{Layer, Stream};
+use super::super::timer::Patience;
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
@@ -60,14 +62,15 @@ impl HostedRoom {
         if let Some(retired) = change.retired {
             turn.desk.index.remove_ufrag(&retired);
         }
-        let rearm = peer.ice.deadline(turn.desk.peer_timeout) < peer.armed;
+        if !change.validated {
+            let at = peer.ice.deadline(turn.desk.peer_timeout);
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
+        }
         if change.selected {
             self.observe_path(turn, member, at, first);
         }
         if change.validated {
             self.after_dtls(turn, member);
-        } else if rearm {
-            self.rearm(turn, member);
         }
         (verdict, displaced)
     }
@@ -98,6 +101,7 @@ impl HostedRoom {
             match event {
                 DtlsEvent::Connected { profile, keying_material, role } => {
                     let Some(peer) = self.peers.get_mut(member.0) else { return };
+                    peer.connected_at = turn.now.mono;
                     if peer.connect(profile, &keying_material, role).is_err() {
                         return self.peer_lost(turn, member, HangupReason::DtlsError);
                     }
@@ -119,7 +123,7 @@ impl HostedRoom {
     fn peer_connected(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         turn.desk.counters.peers_connected += 1;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        peer.report_at = turn.now.mono + super::reports::first_report(turn.random_u32());
+        peer.report_at = super::reports::first_report(turn.now.mono, turn.random_u32());
         if let MediaState::Connected(keys) = &mut peer.media {
             for leg in &peer.legs {
                 if let Some(leg) = self.legs.get_mut(leg.0) {
@@ -169,7 +173,7 @@ impl HostedRoom {
         if let Some(sequence) = extension(&packet, stream.media.extensions.transport_cc).and_then(transport_sequence) {
             peer.feedback.record(sequence, received);
             let at = peer.feedback.deadline();
-            turn.arm(peer.key, &mut peer.armed, at);
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
         }
         // RTX that no FID group announced is known by its payload type.
         let is_repair = matches!(source, Source::Repair(..)) || Some(packet.header.payload_type) == stream.media.rtx_pt;
@@ -181,7 +185,7 @@ impl HostedRoom {
     }
 
     /// Admits a packet of a layer by its own number.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         turn: &mut Turn<'_>,
         (id, layer): (StreamId, usize),
@@ -233,6 +237,8 @@ impl HostedRoom {
             self.release(turn);
         }
         self.legs.iter_mut().filter(|leg| leg.source == Some(id)).for_each(Leg::switch);
+        let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
+        forwarders.filter(|forwarder| forwarder.layer == layer).for_each(Forwarder::switch);
         if let Some(stream) = self.streams.get_mut(id.0) {
             let layer = &mut stream.layers[layer];
             layer.began = layer.history.next();
@@ -259,7 +265,10 @@ impl HostedRoom {
         let receipt = stream.layers[layer].losses.receive(number, received);
         match receipt {
             Receipt::Duplicate => return Verdict::Drop(DropReason::RtpSequence),
-            Receipt::Recovered => turn.desk.counters.packets_recovered += 1,
+            Receipt::Recovered => {
+                turn.desk.counters.packets_recovered += 1;
+                stream.layers[layer].counted.retransmissions += 1;
+            }
             Receipt::InPlace | Receipt::Gap => {}
         }
         let keyframe = stream.begins_keyframe(header.timestamp, packet.payload);
@@ -299,20 +308,20 @@ impl HostedRoom {
         let first_of_stream = stream.layers.iter().all(|layer| !layer.is_touched());
         let layer = &mut stream.layers[layer];
         layer.received = received;
+        layer.counted.packets += 1;
+        layer.counted.bytes += packet.payload.len() as u64;
         layer.touch();
-        layer.octets += packet.payload.len() as u64;
         layer.history.push(entry, packet.payload);
         if first_of_stream {
             if self.touched_streams.is_empty() {
                 turn.desk.touched_rooms.push(self.slot);
             }
             self.touched_streams.push(id);
-            turn.desk.touched_audio |= stream.media.kind == MediaKind::Audio;
         }
         if nack_at < Mono::NEVER
             && let Some(peer) = self.peers.get_mut(member.0)
         {
-            turn.arm(peer.key, &mut peer.armed, nack_at);
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, nack_at);
         }
         if !stream.receiving {
             stream.receiving = true;
@@ -332,7 +341,9 @@ impl HostedRoom {
         let Some(stream) = self.streams.get(id.0) else { return };
         let (member, mid, kind) = (stream.member, stream.media.mid, stream.media.kind);
         let mut effects = Vec::new();
-        self.room.media_changed(member, mid, kind, receiving, &mut effects);
+        let silence = turn.desk.no_media_timer.as_secs();
+        let seconds = (!receiving && silence > 1).then_some(silence);
+        self.room.media_changed(member, mid, kind, receiving, seconds, &mut effects);
         self.apply(turn, effects);
     }
 
@@ -485,7 +496,7 @@ fn extension<'a>(packet: &Packet<'a>, id: Option<u8>) -> Option<&'a [u8]> {
     packet.extensions().find(|(ext, _)| *ext == id).map(|(_, value)| value)
 }
 
-fn unopened(error: SrtpError) -> DropReason {
+pub(super) fn unopened(error: SrtpError) -> DropReason {
     match error {
         SrtpError::Replay => DropReason::SrtpReplay,
         SrtpError::TooManyStreams => DropReason::SrtpTooManySources,

@@ -33,14 +33,18 @@ impl HostedRoom {
             }
         }
         self.touched_peers = peers;
+        self.release_forwarders(turn);
     }
 
     /// Gives each open leg the range of packets that its stream got in this turn.
     fn route(&mut self) {
         for id in self.touched_streams.drain(..) {
             let Some(stream) = self.streams.get_mut(id.0) else { continue };
-            for layer in &mut stream.layers {
+            for (index, layer) in stream.layers.iter_mut().enumerate() {
                 let Some(range) = layer.take_turn() else { continue };
+                if !stream.forwarders.is_empty() {
+                    self.forwarding.push((id, index, range.clone()));
+                }
                 for &leg_id in &stream.route {
                     let Some(leg) = self.legs.get_mut(leg_id.0) else { continue };
                     if leg.outbound.is_none() {

@@ -69,7 +69,7 @@ impl HostedRoom {
                     });
                 let asked = if sent { asked } else { 0 };
                 turn.desk.counters.nacks_sent += asked;
-                stream.nacks += asked;
+                layer.counted.nacks += asked;
             }
         }
     }
@@ -85,10 +85,7 @@ impl HostedRoom {
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         let mut legs = peer.legs.iter().copied();
         let found = legs.find(|leg| self.legs.get(leg.0).is_some_and(|leg| leg.spec.ssrc == nack.media_ssrc));
-        let mut leg = found.and_then(|leg| self.legs.get_mut(leg.0)).filter(|leg| leg.open);
-        if let Some(leg) = &mut leg {
-            leg.nacks += asked;
-        }
+        let leg = found.and_then(|leg| self.legs.get_mut(leg.0)).filter(|leg| leg.open);
         let stream = leg.as_ref().and_then(|leg| leg.source).and_then(|id| self.streams.get(id.0));
         let (mut transport_sequence, spacing) = (peer.transport_sequence, peer.round_trip.max(RESEND_INTERVAL));
         let (Some(leg), Some(stream), Some((keys, path))) = (leg, stream, peer.sender()) else {
@@ -96,6 +93,7 @@ impl HostedRoom {
             return;
         };
         let history = &stream.layers[0].history;
+        let resent_before = turn.desk.counters.packets_resent;
         let mut resend = Resend { leg, keys, path, history, spacing, transport_sequence: &mut transport_sequence };
         for sequence in lost {
             match resend.send(turn, sequence) {
@@ -104,6 +102,7 @@ impl HostedRoom {
                 Err(Unserved::Throttled) => turn.desk.counters.nack_throttled += 1,
             }
         }
+        resend.leg.count_resends(asked, turn.desk.counters.packets_resent - resent_before);
         peer.transport_sequence = transport_sequence;
     }
 }

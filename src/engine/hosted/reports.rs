@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use super::super::leg::Leg;
 use super::super::stream::Stream;
+use super::super::timer::{Look, Patience};
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
-use crate::limits::{NO_MEDIA_TIMEOUT, REPORT_INTERVAL, SEGMENT_MAX};
+use crate::limits::{REPORT_INTERVAL, REPORT_SLOT, SEGMENT_MAX};
 use crate::room::command::HangupReason;
 use crate::time::Mono;
 use crate::wire::error::WireError;
@@ -20,21 +22,29 @@ const BLOCKS_MAX: usize = 31;
 /// RTCP name of everything we send (RFC 3550 §6.5.1).
 const CNAME: &[u8] = b"portunus";
 
-/// When a new peer reports first: somewhere within the interval, so that peers that came together report apart.
-pub(super) fn first_report(random: u32) -> Duration {
-    REPORT_INTERVAL.mul_f64(f64::from(random) / f64::from(u32::MAX))
+/// When a new peer reports first: in some slot of the interval, so that peers that came together do not all share one.
+pub(super) fn first_report(now: Mono, random: u32) -> Mono {
+    slot_before(now + REPORT_INTERVAL.mul_f64(f64::from(random) / f64::from(u32::MAX))) + REPORT_SLOT
+}
+
+/// When a peer that reports now does so again.
+fn next_report(now: Mono) -> Mono {
+    slot_before(now + REPORT_INTERVAL)
+}
+
+fn slot_before(at: Mono) -> Mono {
+    let since = at.0 % u64::try_from(REPORT_SLOT.as_nanos()).expect("a moment");
+    at - Duration::from_nanos(since)
 }
 
 impl HostedRoom {
-    /// The wheel has come to a peer.
-    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+    /// A look at a peer has come.
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId, look: (Patience, Look)) {
         let now = turn.now.mono;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        if now < peer.armed {
-            // A hint from before the peer was armed for an earlier time: another one stands in the wheel.
+        if !peer.looks.have(look) {
             return;
         }
-        peer.armed = Mono::NEVER;
         let unanswered = !peer.is_connected() && peer.connect_by <= now;
         if unanswered || peer.ice.expired(now, turn.desk.peer_timeout) {
             return self.peer_lost(turn, member, HangupReason::IceFailed);
@@ -46,7 +56,8 @@ impl HostedRoom {
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         if peer.is_connected() {
             if peer.report_at <= now {
-                peer.report_at = now + REPORT_INTERVAL;
+                peer.report_at = next_report(now);
+                self.count_second(member);
                 self.watch_media(turn, member);
                 self.refresh_keyframes(turn, member);
                 self.watch_links(turn, member);
@@ -73,12 +84,27 @@ impl HostedRoom {
         self.streams.get(id.0).is_some_and(|stream| stream.keyframes.due() <= now)
     }
 
+    /// Closes the second that operators are shown.
+    fn count_second(&mut self, member: MemberId) {
+        let Some(peer) = self.peers.get(member.0) else { return };
+        for id in &peer.streams {
+            self.streams.get_mut(id.0).into_iter().for_each(Stream::count_second);
+        }
+        for id in &peer.legs {
+            self.legs.get_mut(id.0).into_iter().for_each(Leg::count_second);
+        }
+    }
+
     /// Notices m-lines from which nothing comes any more.
     fn watch_media(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let patience = turn.desk.no_media_timer;
+        if patience.is_zero() {
+            return;
+        }
         let silent = |id: &StreamId| {
             self.streams
                 .get(id.0)
-                .is_some_and(|stream| stream.receiving && turn.now.mono.since(stream.received()) >= NO_MEDIA_TIMEOUT)
+                .is_some_and(|stream| stream.receiving && turn.now.mono.since(stream.received()) >= patience)
         };
         let silent: Vec<StreamId> = self.streams_of(member).filter(silent).collect();
         for id in silent {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::network::Network;
+use super::target::TargetRule;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
@@ -30,8 +32,26 @@ pub struct SignalConfig {
     pub enforce_cors: bool,
     /// `apisecret` of every request.
     pub api_secret: Option<String>,
+    /// Requests need one of the tokens that operators store, or the API secret.
+    pub token_auth: bool,
+    /// What tokens are signed with; with `token_auth` none are stored then.
+    pub token_auth_secret: Option<String>,
+    /// `admin_secret` of every operator's request; without it there is no Admin API.
+    pub admin_secret: Option<String>,
+    /// Operators come by connections of their own.
+    pub admin_apart: bool,
+    /// From where operators may come; none is anywhere.
+    pub admin_allow: Vec<Network>,
+    /// What is logged, as Janus counts it: 0 is nothing, 4 what is ordinary, 7 everything. Shown and changed alone.
+    pub log_level: u8,
+    /// What media shards have been told, for the same.
+    pub slowlink_threshold: u32,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
     pub admin_key: Option<String>,
+    /// Whether `rtp_forward` and `stop_rtp_forward` need the `admin_key` too, where there is one.
+    pub lock_rtp_forward: bool,
+    /// Where clients may have us send.
+    pub targets: TargetRule,
     /// What event handlers want to know.
     pub events: Mask,
     /// Shown by `info`.
@@ -40,6 +60,8 @@ pub struct SignalConfig {
     pub string_ids: bool,
     /// Rooms made at start; given to one signalling shard only.
     pub rooms: Vec<RoomSpec>,
+    /// Whether the machine writes rooms down, so that `permanent` can be asked for.
+    pub rooms_file: bool,
     /// Served at `/`: HTML.
     pub page: &'static [u8],
     /// Connections at a time.
@@ -68,11 +90,21 @@ impl SignalConfig {
             allow_origin: None,
             enforce_cors: false,
             api_secret: None,
+            token_auth: false,
+            token_auth_secret: None,
+            admin_secret: None,
+            admin_apart: false,
+            admin_allow: Vec::new(),
+            log_level: 4,
+            slowlink_threshold: 0,
             admin_key: None,
+            lock_rtp_forward: false,
+            targets: TargetRule::default(),
             events: Mask::NONE,
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),
+            rooms_file: false,
             page: b"",
             connections_max: 16_384,
             sessions_max: 65_536,

@@ -30,6 +30,10 @@ pub(super) struct Connection {
     pub protocol: Protocol,
     /// Sessions whose events it hears; they die with it.
     pub sessions: BTreeSet<SessionId>,
+    /// It came to where operators are served apart.
+    pub is_operators: bool,
+    /// The WebSocket speaks the Admin API.
+    pub is_administration: bool,
     /// How it will end, once it will.
     pub fate: Fate,
     touched: bool,
@@ -119,8 +123,16 @@ impl Connections {
         });
         let protocol = Protocol::Http(HttpConnection { http, output: Vec::new(), pending: None, requests: 0 });
         let entry = &mut self.slots[slot as usize];
-        entry.connection =
-            Some(Connection { peer, tls, protocol, sessions: BTreeSet::new(), fate: Fate::Open, touched: false });
+        entry.connection = Some(Connection {
+            peer,
+            tls,
+            protocol,
+            sessions: BTreeSet::new(),
+            is_operators: false,
+            is_administration: false,
+            fate: Fate::Open,
+            touched: false,
+        });
         ConnectionId { slot, generation: entry.generation }
     }
 
@@ -171,6 +183,11 @@ impl Connections {
             slot.connection.as_ref().map(|_| ConnectionId { slot: index, generation: slot.generation })
         };
         self.slots.iter().enumerate().filter_map(id).collect()
+    }
+
+    /// How many speak what `is_it` looks for.
+    pub fn count(&self, is_it: impl Fn(&Protocol) -> bool) -> usize {
+        self.slots.iter().filter(|slot| slot.connection.as_ref().is_some_and(|it| is_it(&it.protocol))).count()
     }
 
     /// How many there are.

@@ -4,16 +4,19 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use simd_json::borrowed::Value;
 
+use super::admin::Door;
 use super::connection::{Fate, Protocol};
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId};
-use crate::proto::session::handle::Role;
+use crate::proto::session::handle::{Origin, Role};
+use crate::proto::session::token::Tokens;
 use crate::proto::session::{Asker, Outlet};
+use crate::room::command::Teardown;
 use crate::time::Now;
 use crate::wire::janus::document;
 use crate::wire::janus::envelope::{self, Request, ServerInfo, Verb};
 use crate::wire::janus::error::CoreError;
-use crate::wire::janus::message::{Message, check_trickle, parse_attach};
+use crate::wire::janus::message::{Attach, Message, check_trickle};
 use crate::wire::janus::videoroom::PACKAGE;
 use crate::wire::sdp::{self, Description, DescriptionKind, SdpError};
 
@@ -26,7 +29,10 @@ impl SignalEngine {
                 return;
             }
             match socket.poll() {
-                Some(text) => self.handle_text(now, Asker { place: self.place(id), request: 0 }, text.as_bytes()),
+                Some(text) => {
+                    let door = if connection.is_administration { Door::Operators } else { self.clients_door(id) };
+                    self.handle_text(now, Asker { place: self.place(id), request: 0 }, door, text.as_bytes());
+                }
                 None => {
                     let closed = socket.is_closed();
                     self.drops.websocket_violation += u64::from(socket.is_violated());
@@ -43,7 +49,7 @@ impl SignalEngine {
         }
     }
 
-    fn handle_text(&mut self, now: Now, asker: Asker, text: &[u8]) {
+    fn handle_text(&mut self, now: Now, asker: Asker, door: Door, text: &[u8]) {
         self.counters.messages_received += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -52,7 +58,7 @@ impl SignalEngine {
         match document::parse(&mut scratch, &mut buffers) {
             Ok(documents) => {
                 for document in &documents {
-                    self.handle_document(now, asker, (None, None), document);
+                    self.handle_document(now, asker, door, (None, None), document);
                 }
             }
             Err(error) => {
@@ -69,6 +75,7 @@ impl SignalEngine {
         &mut self,
         now: Now,
         asker: Asker,
+        door: Door,
         (session, handle): (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {
@@ -77,12 +84,19 @@ impl SignalEngine {
             Ok(request) => {
                 let (session, handle) = (request.session.or(session), request.handle.or(handle));
                 let request = Request { session, handle, ..request };
-                let home = self.home_of(&request);
+                let is_administration = door.is_administration(&request);
+                let home =
+                    if is_administration { self.home_of_administration(&request) } else { self.home_of(&request) };
                 if home != self.config.id {
-                    return self.forward(home, asker, (session, handle), document);
+                    return self.forward(home, asker, door, (session, handle), document);
                 }
                 self.counters.requests += 1;
-                if let Err(error) = self.execute(now, asker, &request) {
+                let done = if is_administration {
+                    self.administer(now, asker, &request)
+                } else {
+                    self.execute(now, asker, &request)
+                };
+                if let Err(error) = done {
                     // The session that was wished for stands for the one that there is not.
                     let session = if error == CoreError::SessionTaken { request.id } else { request.session };
                     self.refuse(asker, session, Some(request.transaction), &error);
@@ -115,12 +129,12 @@ impl SignalEngine {
             return match request.handle.filter(|handle| handle.0 != 0) {
                 None => self.execute_without_session(now, asker, request),
                 Some(_) => {
-                    self.authorise(request)?;
+                    self.authorise(now, request.secret, request.token)?;
                     Err(CoreError::NoSuchSession(SessionId(0)))
                 }
             };
         };
-        self.authorise(request)?;
+        self.authorise(now, request.secret, request.token)?;
         if self.sessions.get(session).is_none() {
             return Err(CoreError::NoSuchSession(session));
         }
@@ -136,11 +150,15 @@ impl SignalEngine {
         }
     }
 
-    fn authorise(&self, request: &Request<'_>) -> Result<(), CoreError> {
-        match (&self.config.api_secret, request.secret) {
-            (None, _) => Ok(()),
-            (Some(secret), Some(given)) if is_equal(secret, given) => Ok(()),
-            _ => Err(CoreError::Unauthorized),
+    /// Whoever is asked for a secret or a token may bring either.
+    pub(super) fn authorise(&self, now: Now, secret: Option<&str>, token: Option<&str>) -> Result<(), CoreError> {
+        let is_open = self.config.api_secret.is_none() && matches!(self.tokens, Tokens::Off);
+        let knows = |wanted: &String| secret.is_some_and(|given| is_equal(wanted, given));
+        let has_token = || token.is_some_and(|token| self.tokens.open_api(unix_seconds(now), token));
+        if is_open || self.config.api_secret.as_ref().is_some_and(knows) || has_token() {
+            Ok(())
+        } else {
+            Err(CoreError::Unauthorized)
         }
     }
 
@@ -152,12 +170,12 @@ impl SignalEngine {
                 self.say(asker, text);
             }
             Verb::Create => {
-                self.authorise(request)?;
+                self.authorise(now, request.secret, request.token)?;
                 let session = self.create_session(now, asker, request.id)?;
                 self.say(asker, envelope::created(session, request.transaction));
             }
             _ => {
-                self.authorise(request)?;
+                self.authorise(now, request.secret, request.token)?;
                 return Err(CoreError::Unhandled(request.name.into()));
             }
         }
@@ -166,11 +184,12 @@ impl SignalEngine {
 
     pub(super) fn server_info(&self, transaction: &str) -> String {
         let info = ServerInfo {
-            session_timeout: self.config.session_timeout.as_secs(),
+            session_timeout: self.sessions.patience().as_secs(),
             reclaim_session_timeout: self.config.reclaim_session_timeout.as_secs(),
             server_name: &self.config.server_name,
-            accepting_new_sessions: self.drain.is_none(),
+            accepting_new_sessions: self.drain.is_none() && self.is_accepting,
             api_secret: self.config.api_secret.is_some(),
+            auth_token: !matches!(self.tokens, Tokens::Off),
             event_handlers: !self.config.events.is_none(),
         };
         envelope::server_info(transaction, &info)
@@ -179,6 +198,9 @@ impl SignalEngine {
     fn create_session(&mut self, now: Now, asker: Asker, wished: Option<SessionId>) -> Result<SessionId, CoreError> {
         if self.drain.is_some() {
             return Err(CoreError::Draining);
+        }
+        if !self.is_accepting {
+            return Err(CoreError::NotAccepting);
         }
         if self.sessions.len() >= self.config.sessions_max {
             return Err(CoreError::Exhausted("sessions_max"));
@@ -205,16 +227,22 @@ impl SignalEngine {
             Verb::Keepalive => self.say(asker, envelope::ack(session, transaction)),
             Verb::Claim => self.claim(asker, session, envelope::success(session, transaction)),
             Verb::Attach => {
-                let plugin = parse_attach(request.fields)?;
+                let Attach { plugin, opaque_id } = Attach::parse(request.fields)?;
                 if plugin != PACKAGE {
                     return Err(CoreError::NoSuchPlugin(plugin.into()));
+                }
+                // One that is shown must fit, even beside the right secret.
+                let token = request.token.filter(|_| !matches!(self.tokens, Tokens::Off));
+                if token.is_some_and(|token| !self.tokens.open_plugin(unix_seconds(now), token, plugin)) {
+                    return Err(CoreError::TokenDenied(plugin.into()));
                 }
                 if self.sessions.get(session).is_some_and(|session| session.handles.len() >= self.config.handles_max) {
                     return Err(CoreError::Exhausted("handles_max"));
                 }
                 let handle = self.sessions.attach(session, &mut self.rng).ok_or(CoreError::NoSuchSession(session))?;
-                if let Some(state) = self.sessions.handle_mut(session, handle) {
-                    state.opaque_id = request.fields.text("opaque_id").map(Box::from);
+                if let Some(handle) = self.sessions.handle_mut(session, handle) {
+                    let (opaque_id, token) = (opaque_id.map(Box::from), token.map(Box::from));
+                    handle.origin = Origin { created: now.mono, opaque_id, token };
                 }
                 self.emit_attached(now, session, handle);
                 self.say(asker, envelope::attached(session, handle, transaction));
@@ -226,7 +254,7 @@ impl SignalEngine {
             Verb::Detach | Verb::Hangup | Verb::Message | Verb::Trickle => {
                 return Err(CoreError::Unhandled(request.name.into()));
             }
-            Verb::Info | Verb::Ping | Verb::Create | Verb::Unknown => {
+            Verb::Info | Verb::Ping | Verb::Create | Verb::Admin(_) | Verb::Unknown => {
                 return Err(CoreError::UnknownVerb(request.name.into()));
             }
         }
@@ -252,7 +280,7 @@ impl SignalEngine {
             }
             Verb::Hangup => {
                 self.say(asker, envelope::success(session, transaction));
-                self.hang_up(now.mono, session, handle);
+                self.hang_up(now.mono, session, handle, Teardown::Hangup);
             }
             Verb::Detach => {
                 self.say(asker, envelope::success(session, transaction));
@@ -263,7 +291,7 @@ impl SignalEngine {
             // Janus takes it here, too.
             Verb::Claim => self.claim(asker, session, envelope::success(session, transaction)),
             Verb::Attach | Verb::Destroy => return Err(CoreError::Unhandled(request.name.into())),
-            Verb::Info | Verb::Ping | Verb::Create | Verb::Unknown => {
+            Verb::Info | Verb::Ping | Verb::Create | Verb::Admin(_) | Verb::Unknown => {
                 return Err(CoreError::UnknownVerb(request.name.into()));
             }
         }
@@ -287,7 +315,8 @@ impl SignalEngine {
                 if jsep.kind == DescriptionKind::Answer && role != Some(Role::Subscriber) {
                     return Err(CoreError::UnexpectedAnswer);
                 }
-                let description = read_description(jsep.kind, jsep.sdp)?;
+                let mut description = read_description(jsep.kind, jsep.sdp)?;
+                description.e2ee = jsep.e2ee;
                 self.emit_remote(now, session, handle, jsep);
                 Some(Box::new(description))
             }
@@ -302,6 +331,11 @@ fn read_description(kind: DescriptionKind, text: &str) -> Result<Description, Co
     let description = sdp::parse(kind, text).map_err(refusal)?;
     // RFC 8866 §5 takes it, Janus does not.
     if description.media.is_empty() { Err(refusal(SdpError::Missing('m'))) } else { Ok(description) }
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(now: Now) -> u64 {
+    now.unix_us / 1_000_000
 }
 
 /// Secrets are compared without telling how much of them was right.

@@ -107,9 +107,13 @@ pub mod drops {
         answer_missing,
         /// A request in the name of a page that may not ask.
         origin_refused,
+        /// A request on the operators' path from where no operator may come.
+        operator_refused,
         /// A request beyond the waiting ones of its handle.
         handle_queue_full,
         /// A configured room that was refused.
         static_room_refused,
+        /// A room that was to be permanent, or no more, and is not: the rooms file was not written.
+        room_not_written,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{SignalEngine, Waiting, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, Ticket};
 use crate::proto::session::deadline::Deadlines;
-use crate::proto::session::handle::{Handle, Seat};
+use crate::proto::session::handle::{Handle, Origin, Seat};
 use crate::room::command::{Command, CommandEnvelope, Event, Reply, Teardown};
 use crate::room::placement::registrar;
 use crate::room::spec::RoomSpec;
@@ -155,7 +155,7 @@ impl SignalEngine {
 
     /// A handle is gone: its place in a room is torn down, and with `announce` its session hears `detached`.
     pub(super) fn vacate(&mut self, now: Now, session: SessionId, handle: HandleId, state: Handle, announce: bool) {
-        let Handle { seat, opaque_id, .. } = state;
+        let Handle { seat, origin: Origin { opaque_id, .. }, .. } = state;
         let handle = self.address(session, handle);
         // A hangup on its way is part of what comes now.
         if let Some(id) = self.duties.by_handle.get(&handle).copied()
@@ -177,14 +177,13 @@ impl SignalEngine {
         }
     }
 
-    /// The client's `hangup`.
-    pub(super) fn hang_up(&mut self, now: Mono, session: SessionId, handle: HandleId) {
+    /// The client's or an operator's hangup.
+    pub(super) fn hang_up(&mut self, now: Mono, session: SessionId, handle: HandleId, kind: Teardown) {
         let address = self.address(session, handle);
         let seat = self.sessions.handle(session, handle).and_then(|handle| handle.seat.clone());
         if let Some(Seat { room, owner, .. }) = seat
             && !self.duties.by_handle.contains_key(&address)
         {
-            let kind = Teardown::Hangup;
             self.take_on(now, What::Teardown { handle: address, room, owner, kind, announce: false, opaque_id: None });
         }
     }

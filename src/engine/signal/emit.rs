@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::plugin::Exchange;
 use super::{ConnectionId, SignalEngine, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignalId};
 use crate::proto::session::Asker;
@@ -112,17 +113,17 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_websocket(&mut self, now: Now, id: ConnectionId, is_there: bool) {
-        let Some(ip) = self.peer(id).filter(|_| self.wants(Kind::Transport)) else { return };
+        let Some(connection) = self.connections.get(id).filter(|_| self.wants(Kind::Transport)) else { return };
         let data = match is_there {
-            true => TransportData::Connected { admin_api: false, ip },
+            true => TransportData::Connected { admin_api: connection.is_administration, ip: connection.peer },
             false => TransportData::Disconnected,
         };
         self.emit_transport(now, WEBSOCKETS, id, data);
     }
 
-    pub(super) fn emit_http_request(&mut self, now: Now, id: ConnectionId) {
+    pub(super) fn emit_http_request(&mut self, now: Now, id: ConnectionId, admin_api: bool) {
         let Some(ip) = self.peer(id).filter(|_| self.wants(Kind::Transport)) else { return };
-        self.emit_transport(now, HTTP, id, TransportData::Request { admin_api: false, ip });
+        self.emit_transport(now, HTTP, id, TransportData::Request { admin_api, ip });
     }
 
     fn emit_transport(&mut self, now: Now, transport: &'static str, id: ConnectionId, data: TransportData) {
@@ -134,7 +135,7 @@ impl SignalEngine {
     pub(super) fn emit_remote(&mut self, now: Now, session: SessionId, handle: HandleId, jsep: RemoteJsep<'_>) {
         self.emit(now, Some(session), Some(handle), || Description {
             owner: "remote",
-            jsep: Jsep { kind: message::jsep_kind(jsep.kind), sdp: jsep.sdp },
+            jsep: Jsep { kind: message::jsep_kind(jsep.kind), sdp: jsep.sdp, e2ee: jsep.e2ee },
         });
         if self.wants(Kind::WebRtc) {
             for candidate in jsep.sdp.lines().filter_map(|line| line.strip_prefix("a=candidate:")) {
@@ -158,17 +159,37 @@ impl SignalEngine {
     }
 
     /// What a reply says: our description, and what has become of a room. Members' own doings are observed by their room.
-    pub(super) fn emit_reply(&mut self, now: Now, session: SessionId, handle: HandleId, reply: &Reply) {
+    pub(super) fn emit_reply(&mut self, now: Now, exchange: &Exchange, reply: &Reply) {
         if let Some(description) = message::description(reply) {
-            self.emit_local(now, session, handle, description);
+            self.emit_local(now, exchange.session, exchange.handle, description);
         }
-        let event = match reply {
-            Reply::Created(room) => RoomEvent::Created { room: Id(&room.0) },
-            Reply::Edited(room) => RoomEvent::Edited { room: Id(&room.0) },
-            Reply::Destroyed(room) => RoomEvent::Destroyed { room: Id(&room.0) },
-            _ => return,
-        };
-        self.emit(now, Some(session), Some(handle), || Plugin { plugin: PACKAGE, data: event });
+        match reply {
+            Reply::Created(room) => self.emit_deed(now, exchange, RoomEvent::Created { room: Id(&room.0) }),
+            Reply::Edited(room, _) => self.emit_deed(now, exchange, RoomEvent::Edited { room: Id(&room.0) }),
+            Reply::Destroyed(room) => self.emit_deed(now, exchange, RoomEvent::Destroyed { room: Id(&room.0) }),
+            Reply::Forwarding(new) => {
+                let (room, publisher_id) = (Id(&new.room.0), Id(&new.feed.0));
+                for of in &new.forwarders {
+                    let (media, codec) = (message::kind_name(of.kind), of.codec.map(|codec| codec.janus()));
+                    let forwarder = message::forwarder(of);
+                    let video_substream = forwarder.substream;
+                    let event = RoomEvent::Forwarded { room, publisher_id, media, codec, video_substream, forwarder };
+                    self.emit_deed(now, exchange, event);
+                }
+            }
+            Reply::ForwardStopped(room, feed, stream_id) => {
+                let (room, publisher_id, stream_id) = (Id(&room.0), Id(&feed.0), *stream_id);
+                self.emit_deed(now, exchange, RoomEvent::ForwardStopped { room, publisher_id, stream_id });
+            }
+            _ => {}
+        }
+    }
+
+    /// What was asked for by a handle, or by an operator without one.
+    fn emit_deed(&mut self, now: Now, exchange: &Exchange, data: RoomEvent<'_>) {
+        let asker = Some((exchange.session, exchange.handle)).filter(|_| !exchange.is_administration);
+        let (session, handle) = asker.unzip();
+        self.emit(now, session, handle, || Plugin { plugin: PACKAGE, data });
     }
 
     fn emit_local(&mut self, now: Now, session: SessionId, handle: HandleId, description: &sdp::Description) {
@@ -176,7 +197,7 @@ impl SignalEngine {
             let text = sdp::compose(description);
             self.emit(now, Some(session), Some(handle), || Description {
                 owner: "local",
-                jsep: Jsep { kind: message::jsep_kind(description.kind), sdp: &text },
+                jsep: Jsep { kind: message::jsep_kind(description.kind), sdp: &text, e2ee: description.e2ee },
             });
         }
     }
@@ -196,7 +217,7 @@ impl SignalEngine {
                 let (connection, reason) = ("hangup", Some(reason.text()));
                 self.emit(now, session, handle, || WebRtc::Connection { connection, reason });
             }
-            Event::Media { mid, kind, receiving } => {
+            Event::Media { mid, kind, receiving, .. } => {
                 let (media, receiving) = (message::kind_name(*kind), *receiving);
                 self.emit(now, session, handle, || Media::Receiving { media, mid, receiving });
             }
@@ -317,7 +338,7 @@ impl SignalEngine {
     /// What its client calls a handle; of one that is gone, until its room has heard of that.
     fn opaque_id(&self, session: SessionId, handle: HandleId) -> Option<Box<str>> {
         match self.sessions.handle(session, handle) {
-            Some(state) => state.opaque_id.clone(),
+            Some(state) => state.origin.opaque_id.clone(),
             None => self.duties.opaque_id(&self.address(session, handle)).map(Box::from),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::target::TargetError;
 use crate::room::error::RoomError;
 use crate::wire::janus::field::FieldError;
 use crate::wire::janus::videoroom::error::RequestError;
@@ -13,8 +14,12 @@ pub(super) enum PluginError {
     Request(RequestError),
     /// The room's rules.
     Room(RoomError),
+    /// Where it is to be sent.
+    Target(TargetError),
     /// 424
     JoinFirst,
+    /// 499: `permanent` without a rooms file; carries what cannot be done.
+    NoRoomsFile(&'static str),
     /// 499: the lane to the media shard is full.
     Busy,
     /// 499: no reply within the ticket's deadline.
@@ -30,8 +35,13 @@ impl PluginError {
         match self {
             PluginError::Request(error) => error.code(),
             PluginError::Room(error) => error.code(),
+            PluginError::Target(error) => error.code(),
             PluginError::JoinFirst => 424,
-            PluginError::Busy | PluginError::Late | PluginError::Unexpected | PluginError::QueueFull => 499,
+            PluginError::NoRoomsFile(_)
+            | PluginError::Busy
+            | PluginError::Late
+            | PluginError::Unexpected
+            | PluginError::QueueFull => 499,
         }
     }
 }
@@ -41,7 +51,9 @@ impl fmt::Display for PluginError {
         match self {
             PluginError::Request(error) => error.fmt(f),
             PluginError::Room(error) => error.fmt(f),
+            PluginError::Target(error) => error.fmt(f),
             PluginError::JoinFirst => f.write_str("Invalid request on unconfigured participant"),
+            PluginError::NoRoomsFile(what) => write!(f, "No rooms file (--rooms-file), can't {what}"),
             PluginError::Busy => f.write_str("The media shard is busy, try again"),
             PluginError::Late => f.write_str("The media shard did not answer in time"),
             PluginError::Unexpected => f.write_str("The media shard gave an answer to another question"),
@@ -59,6 +71,12 @@ impl From<RequestError> for PluginError {
 impl From<FieldError> for PluginError {
     fn from(error: FieldError) -> PluginError {
         PluginError::Request(error.into())
+    }
+}
+
+impl From<TargetError> for PluginError {
+    fn from(error: TargetError) -> PluginError {
+        PluginError::Target(error)
     }
 }
 

@@ -42,7 +42,7 @@ impl SignalEngine {
             }
             Event::Detached => {
                 if let Some(state) = self.sessions.detach(address.session, address.handle) {
-                    self.emit_detached(now, address.session, address.handle, state.opaque_id.as_deref());
+                    self.emit_detached(now, address.session, address.handle, state.origin.opaque_id.as_deref());
                 }
             }
             _ => {}

@@ -10,7 +10,7 @@ use super::scatter::Gathered;
 use super::{ConnectionId, SignalEngine, SignalReport};
 use crate::proto::http::{Method, Request, Response, Status, Upgrade};
 use crate::proto::session::{Asker, Place};
-use crate::proto::websocket::{self, WebSocket};
+use crate::proto::websocket::{self, Subprotocol, WebSocket};
 use crate::time::{Mono, Now};
 use crate::wire::janus::envelope;
 use crate::wire::janus::error::CoreError;
@@ -115,16 +115,20 @@ impl SignalEngine {
             return self.respond(id, Method::Get, false, &Response::plain(Status::Forbidden));
         }
         let mut answer = Vec::new();
-        if let Err(response) = websocket::accept(upgrade, &mut answer) {
-            self.drops.websocket_refused += 1;
-            return self.respond(id, Method::Get, false, &response);
-        }
+        let subprotocol = match websocket::accept(upgrade, self.may_administer(id), &mut answer) {
+            Ok(subprotocol) => subprotocol,
+            Err(response) => {
+                self.drops.websocket_refused += 1;
+                return self.respond(id, Method::Get, false, &response);
+            }
+        };
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Protocol::Http(http) = &mut connection.protocol else { return };
         let mut output = std::mem::take(&mut http.output);
         output.append(&mut answer);
         let rest = std::mem::replace(&mut http.http, crate::proto::http::Http::new(now.mono)).into_rest();
         connection.protocol = Protocol::WebSocket(Box::new(WebSocket::new(rest, output)));
+        connection.is_administration = subprotocol == Subprotocol::Admin;
         self.counters.websockets_opened += 1;
         self.emit_websocket(now, id, true);
         self.connection_deadlines.set(id, self.next_pulse(now.mono));

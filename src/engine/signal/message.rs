@@ -3,20 +3,23 @@
 use serde::Serialize;
 
 use super::error::PluginError;
-use crate::id::RoomId;
+use crate::id::{FeedId, RoomId};
 use crate::room::codec::Codec;
 use crate::room::command::{
-    self, Event, ParticipantSummary, Published, PublisherSummary, Reply, RoomSummary, StreamSummary,
-    SubscriptionSummary,
+    self, Event, ForwarderSummary, ParticipantSummary, Published, PublisherSummary, RemoteSummary, Reply, RoomSummary,
+    StreamSummary, SubscriptionSummary,
 };
 use crate::wire::janus::envelope::{Jsep, Notice};
-use crate::wire::janus::videoroom::administration::{Allowed, Done, Forwarders, Recording};
+use crate::wire::janus::videoroom::administration::{Allowed, Done, Recording};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
     self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Kicked, Media,
     Moderated, Publishers, SlowLink, SlowLinkNotice, Talking, Updated,
 };
+use crate::wire::janus::videoroom::forward::Legacy as Rtp;
+use crate::wire::janus::videoroom::forward::{Forwarded, Forwarder, Forwarders, Forwarding, Made as New, Stopped};
 use crate::wire::janus::videoroom::publisher::{self, Configured, Identity, Joined, Publisher, Stream};
+use crate::wire::janus::videoroom::remote::{Remote, RemoteAdded, Remotized};
 use crate::wire::janus::videoroom::room::{Exists, List, Listed, Made, Participant, Participants};
 use crate::wire::janus::videoroom::subscriber::{Attached, Legacy, PlayoutDelay, Source, Subscription, Switched};
 use crate::wire::janus::videoroom::{Id, Object, PACKAGE};
@@ -32,7 +35,7 @@ fn described(name: &'static str, data: &impl Serialize, description: Option<&Des
     let Some(description) = description else { return plain(name, data) };
     let kind = jsep_kind(description.kind);
     let sdp = compose(description);
-    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp }))
+    Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp, e2ee: description.e2ee }))
 }
 
 /// As `jsep` has it.
@@ -51,6 +54,17 @@ pub(super) fn error(name: &'static str, error: &PluginError) -> Notice {
 /// The answer to `exists`.
 pub(super) fn exists(name: &'static str, room: &RoomId, exists: bool) -> Notice {
     plain(name, &Exists { videoroom: "success", room: Id(&room.0), exists })
+}
+
+/// The answer to `create`, `edit` and `destroy`, and whether what they did is written down.
+pub(super) fn made(name: &'static str, reply: &Reply, permanent: bool) -> Option<Notice> {
+    let (videoroom, room) = match reply {
+        Reply::Created(room) => ("created", room),
+        Reply::Edited(room, _) => ("edited", room),
+        Reply::Destroyed(room) => ("destroyed", room),
+        _ => return None,
+    };
+    Some(plain(name, &Made { videoroom, room: Id(&room.0), permanent }))
 }
 
 /// The answer to `list`.
@@ -90,17 +104,32 @@ pub(super) fn description(reply: &Reply) -> Option<&Description> {
 pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
     let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
     Some(match reply {
-        Reply::Created(room) => plain(name, &Made { videoroom: "created", room: Id(&room.0), permanent: false }),
-        Reply::Edited(room) => plain(name, &Made { videoroom: "edited", room: Id(&room.0), permanent: false }),
+        Reply::Created(_) | Reply::Edited(..) | Reply::Destroyed(_) => return made(name, reply, false),
         Reply::Allowed(room, allowed) => {
             plain(name, &Allowed { videoroom: "success", room: Id(&room.0), allowed: allowed.as_deref() })
         }
         Reply::Kicked | Reply::Moderated => plain(name, &Done { videoroom: "success" }),
         Reply::Recording(record) => plain(name, &Recording { videoroom: "success", record: *record }),
-        Reply::Forwarders(room) => {
-            plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers: [] })
+        Reply::Forwarders(room, publishers) => {
+            let publishers = publishers.iter().map(forwarded).collect();
+            plain(name, &Forwarders { videoroom: "forwarders", room: Id(&room.0), publishers })
         }
-        Reply::Destroyed(room) => plain(name, &Made { videoroom: "destroyed", room: Id(&room.0), permanent: false }),
+        Reply::Forwarding(new) => {
+            let (room, publisher_id, made) = (Id(&new.room.0), Id(&new.feed.0), new_forwarders(new));
+            plain(name, &Forwarding { videoroom: "rtp_forward", room, publisher_id, made })
+        }
+        Reply::Remotized(room, feed, remote_id) => remotized(name, room, feed, Some(remote_id), None),
+        Reply::Unremotized(room, feed) => remotized(name, room, feed, None, None),
+        Reply::RemoteAdded { room, id, port } => {
+            let (room, id) = (Id(&room.0), Id(&id.0));
+            plain(name, &RemoteAdded { videoroom: "success", room, id, port: *port, rtcp_port: *port })
+        }
+        Reply::RemoteDone => plain(name, &Done { videoroom: "success" }),
+        Reply::Remotes(room, feed, remotes) => remotized(name, room, feed, None, Some(remotes)),
+        Reply::ForwardStopped(room, feed, stream_id) => {
+            let (room, publisher_id) = (Id(&room.0), Id(&feed.0));
+            plain(name, &Stopped { videoroom: "stop_rtp_forward", room, publisher_id, stream_id: *stream_id })
+        }
         Reply::Exists(room, there) => exists(name, room, *there),
         Reply::Participants(room, participants) => {
             let participants = participants.iter().map(participant).collect();
@@ -163,10 +192,13 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         Reply::Claimed { .. }
         | Reply::Located(_)
         | Reply::Released
+        | Reply::Postponed
         | Reply::Admitted(_)
         | Reply::Rooms(_)
         | Reply::TornDown(_)
         | Reply::Surveyed(_)
+        | Reply::Adjusted
+        | Reply::Inspected(_)
         | Reply::Refused(_) => return None,
     })
 }
@@ -211,8 +243,8 @@ pub(super) fn event(event: &Event) -> Notice {
         }
         Event::Updated(room, streams, offer) => updated("event", room, streams, offer),
         Event::WebrtcUp => Notice::new("webrtcup", &Bare {}),
-        Event::Media { mid, kind, receiving } => {
-            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving })
+        Event::Media { mid, kind, receiving, seconds } => {
+            Notice::new("media", &Media { mid, kind: kind_name(*kind), receiving: *receiving, seconds: *seconds })
         }
         Event::SlowLink { mid, kind, uplink, lost } => {
             Notice::new("slowlink", &SlowLink { mid, media: kind_name(*kind), uplink: *uplink, lost: *lost })
@@ -231,6 +263,16 @@ fn departure<'a>(room: &'a RoomId, who: &'a command::Identity, gone: impl FnOnce
     plain("event", &Departure { videoroom: "event", room: Id(&room.0), display, metadata, gone: gone(id) })
 }
 
+/// A published m-line, for operators.
+pub(super) fn stream_json(summary: &StreamSummary) -> serde_json::Value {
+    serde_json::to_value(stream(summary)).expect("our messages are serialisable")
+}
+
+/// A subscriber's m-line, for operators.
+pub(super) fn subscription_json(summary: &SubscriptionSummary) -> serde_json::Value {
+    serde_json::to_value(subscription(summary)).expect("our messages are serialisable")
+}
+
 pub(super) fn kind_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
@@ -240,7 +282,8 @@ pub(super) fn kind_name(kind: MediaKind) -> &'static str {
 }
 
 fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
-    Publisher { who: identity(&publisher.who), published: streams_of(&publisher.streams), talking: publisher.talking }
+    let PublisherSummary { who, dummy, talking, streams } = publisher;
+    Publisher { who: identity(who), dummy: *dummy, published: streams_of(streams), talking: *talking }
 }
 
 pub(super) fn identity(who: &command::Identity) -> Identity<'_> {
@@ -310,8 +353,65 @@ pub(super) fn subscription(subscription: &SubscriptionSummary) -> Subscription<'
     }
 }
 
+fn remotized(
+    name: &'static str,
+    room: &RoomId,
+    feed: &FeedId,
+    remote_id: Option<&str>,
+    remotes: Option<&[RemoteSummary]>,
+) -> Notice {
+    let list = remotes.map(|remotes| remotes.iter().map(remote).collect());
+    plain(name, &Remotized { videoroom: "success", room: Id(&room.0), id: Id(&feed.0), remote_id, list })
+}
+
+fn remote(of: &RemoteSummary) -> Remote<'_> {
+    Remote { remote_id: &of.remote_id, host: of.to.ip().to_string(), port: of.to.port(), rtcp_port: of.rtcp_port }
+}
+
+fn forwarded(publisher: &command::PublisherForwarders) -> Forwarded<'_> {
+    Forwarded::new(identity(&publisher.who), publisher.forwarders.iter().map(forwarder).collect())
+}
+
+pub(super) fn forwarder(of: &ForwarderSummary) -> Forwarder {
+    Forwarder {
+        stream_id: of.stream_id,
+        kind: kind_name(of.kind),
+        host: of.to.ip().to_string(),
+        port: of.to.port(),
+        local_rtcp_port: of.local_rtcp_port,
+        remote_rtcp_port: of.rtcp_port,
+        ssrc: of.ssrc,
+        pt: of.pt,
+        substream: Some(of.substream).filter(|substream| *substream > 0),
+        srtp: of.srtp,
+    }
+}
+
+fn new_forwarders(new: &command::Forwarding) -> New<'static> {
+    let Some(host) = new.legacy else { return New::Forwarders(new.forwarders.iter().map(forwarder).collect()) };
+    let of = |kind, substream| new.forwarders.iter().find(|of| (of.kind, of.substream) == (kind, substream));
+    let audio = of(MediaKind::Audio, 0);
+    let [video, video_2, video_3] = [0, 1, 2].map(|substream| of(MediaKind::Video, substream));
+    let id = |of: Option<&ForwarderSummary>| of.map(|of| of.stream_id);
+    let port = |of: Option<&ForwarderSummary>| of.map(|of| of.to.port());
+    New::RtpStream(Box::new(Rtp {
+        audio_stream_id: id(audio),
+        audio: port(audio),
+        video_stream_id: id(video),
+        video: port(video),
+        video_rtcp: video.and_then(|of| of.rtcp_port),
+        video_stream_id_2: id(video_2),
+        video_2: port(video_2),
+        video_stream_id_3: id(video_3),
+        video_3: port(video_3),
+        warning: "deprecated_api",
+        host: host.to_string(),
+    }))
+}
+
 fn participant(participant: &ParticipantSummary) -> Participant<'_> {
-    Participant { who: identity(&participant.who), publisher: participant.publisher, talking: participant.talking }
+    let ParticipantSummary { who, dummy, remote, publisher, talking } = participant;
+    Participant { who: identity(who), dummy: *dummy, remote: *remote, publisher: *publisher, talking: *talking }
 }
 
 fn listed(summary: &RoomSummary) -> Listed<'_> {
@@ -328,8 +428,8 @@ fn listed(summary: &RoomSummary) -> Listed<'_> {
         bitrate_cap: spec.bitrate_cap,
         fir_freq: spec.fir_freq,
         require_pvtid: spec.require_pvtid,
-        require_e2ee: false,
-        dummy_publisher: false,
+        require_e2ee: spec.require_e2ee,
+        dummy_publisher: spec.dummy_publisher,
         notify_joining: spec.notify_joining,
         audiocodec: names(&spec.audio_codecs),
         videocodec: names(&spec.video_codecs),

@@ -5,17 +5,22 @@
 //! and output ([`SignalEngine::poll_touched`], [`SignalEngine::take_output`]). It takes a connection's output only when
 //! what it took before is written: what stays here is counted against `outbox_bytes`.
 
+mod admin;
 mod config;
 mod connection;
 mod core;
+mod council;
 mod counters;
 mod duty;
 mod emit;
 mod error;
 mod event;
 mod http;
+mod inspection;
 mod message;
+mod network;
 mod outlet;
+mod permanent;
 mod plugin;
 mod relay;
 mod reply;
@@ -23,39 +28,47 @@ mod request;
 mod rest;
 mod scatter;
 mod secure;
+pub mod target;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use simd_json::Buffers;
 
+pub use admin::{Door, Order};
 pub use config::SignalConfig;
 pub use connection::Fate;
+pub use council::{Change, Connected, Question, Told};
 pub use counters::{Counters, drops};
 pub use emit::{Delivery, HandlerEvent};
+pub use network::{Network, NotANetwork};
+pub use permanent::Permanent;
 pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;
 
 use connection::{Connections, Protocol, Purpose};
+use council::{Council, CouncilId};
 use duty::{Duties, DutyId};
 use emit::Emitter;
+use inspection::Inquiry;
 use plugin::{Exchange, Step};
 use relay::Lane;
 use scatter::{Scatter, ScatterId};
 
-use crate::id::{SessionId, ShardId, SignalId};
+use crate::id::{SessionId, ShardId, SignalId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::ticket::Tickets;
+use crate::proto::session::token::{SigningKey, StoredTokens, Tokens};
 use crate::proto::session::{Due, Patience, Place, Sessions};
 use crate::proto::tls::Tls;
 use crate::proto::websocket::CloseReason;
-use crate::room::command::{Command, CommandEnvelope, Mail};
+use crate::room::command::{Command, CommandEnvelope, Mail, Settings};
 use crate::time::{Mono, Now};
 use crate::wire::janus::field::Ids;
 
@@ -86,9 +99,21 @@ pub struct SignalEngine {
     tickets: Tickets<Waiting>,
     scatters: BTreeMap<ScatterId, Scatter>,
     scatters_made: u64,
+    councils: BTreeMap<CouncilId, Council>,
+    councils_held: u64,
+    /// Who may use the API without its secret.
+    tokens: Tokens,
+    /// Whether operators let new sessions in.
+    is_accepting: bool,
+    /// What media shards have been told last; known where changes start.
+    media_settings: Settings,
+    /// What operators want of the machine.
+    orders: VecDeque<Order>,
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
+    /// What the machine is to write down; no more than there are handles.
+    permanents: VecDeque<(Ticket, Permanent)>,
     /// Peers carried by each media shard, as last heard.
     loads: Vec<u32>,
     drain: Option<Drain>,
@@ -108,6 +133,10 @@ enum Waiting {
     Scatter(ScatterId, ShardId),
     /// A signalling shard's.
     Report(ScatterId, SignalId),
+    /// One shard's part in an operator's question.
+    Council(CouncilId),
+    /// What an operator wants to know of a handle.
+    Inquiry(Box<Inquiry>),
     /// Something that is repeated until it is acknowledged.
     Duty(DutyId),
 }
@@ -123,9 +152,19 @@ impl SignalEngine {
     /// Starts without connections, and asks for the configured rooms to be made.
     pub fn new(config: SignalConfig, now: Now) -> SignalEngine {
         assert!(config.shards > 0, "rooms need a media shard");
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
+        let tokens = match (&config.token_auth_secret, config.token_auth) {
+            (_, false) => Tokens::Off,
+            (Some(secret), true) => Tokens::Signed(SigningKey::new(secret)),
+            (None, true) => {
+                let mut secret = [0; 32];
+                rng.fill_bytes(&mut secret);
+                Tokens::Stored(StoredTokens::new(&secret))
+            }
+        };
         let mut engine = SignalEngine {
             ids: if config.string_ids { Ids::Texts } else { Ids::Numbers },
-            rng: ChaCha20Rng::from_seed(config.seed),
+            rng,
             connections: Connections::default(),
             connection_deadlines: Deadlines::default(),
             ended: Vec::new(),
@@ -142,9 +181,16 @@ impl SignalEngine {
             tickets: Tickets::default(),
             scatters: BTreeMap::new(),
             scatters_made: 0,
+            councils: BTreeMap::new(),
+            councils_held: 0,
+            tokens,
+            is_accepting: true,
+            media_settings: council::media_settings(config.slowlink_threshold),
+            orders: VecDeque::new(),
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
+            permanents: VecDeque::new(),
             loads: vec![0; usize::from(config.shards)],
             drain: None,
             buffers: Buffers::default(),
@@ -184,6 +230,15 @@ impl SignalEngine {
         let deadline = http.deadline();
         let id = self.connections.insert(peer, tls, http);
         self.connection_deadlines.set(id, deadline);
+        Some(id)
+    }
+
+    /// The same where operators are served apart.
+    pub fn operator_connected(&mut self, now: Now, peer: IpAddr) -> Option<ConnectionId> {
+        let id = self.connected(now, peer)?;
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.is_operators = true;
+        }
         Some(id)
     }
 
@@ -306,6 +361,11 @@ impl SignalEngine {
             self.forget(id);
         }
         fate
+    }
+
+    /// What an operator wants of the machine.
+    pub fn poll_order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
     }
 
     /// A command for a media shard.
@@ -467,6 +527,8 @@ impl SignalEngine {
             Waiting::Plugin(exchange, step) => self.abandon(now, exchange, step, error),
             Waiting::Scatter(id, shard) => self.gather(now, id, shard, Err(error)),
             Waiting::Report(id, signal) => self.miss_report(now, id, signal),
+            Waiting::Council(id) => self.hear_media(id, None, Err(error)),
+            Waiting::Inquiry(inquiry) => self.conclude_inquiry(now, *inquiry, Err(error)),
             // Duties have no deadline and are not refused.
             Waiting::Duty(_) => {}
         }

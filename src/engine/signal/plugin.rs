@@ -3,19 +3,24 @@
 
 use simd_json::borrowed::Value;
 
-use super::core::is_equal;
+use super::core::{is_equal, unix_seconds};
 use super::error::PluginError;
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
-use crate::room::command::{Administration, Command, MemberRequest};
+use crate::proto::session::token::Tokens;
+use crate::room::command::{Administration, Command, MemberRequest, Reply};
 use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
 use crate::time::Now;
+use crate::wire::janus::admin;
 use crate::wire::janus::envelope::{self, Notice};
 use crate::wire::janus::field::Fields;
+use crate::wire::janus::videoroom::PACKAGE;
+use crate::wire::janus::videoroom::error::RequestError;
+use crate::wire::janus::videoroom::forward::is_locked;
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room;
 use crate::wire::sdp::{Description, DescriptionKind};
@@ -30,19 +35,23 @@ pub(super) struct Exchange {
     pub asker: Asker,
     pub transaction: Box<str>,
     pub synchronous: bool,
+    /// An operator's, by `message_plugin`, with neither session nor handle.
+    pub is_administration: bool,
 }
 
 /// What a request waits for.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// An owner for a new room.
-    Claim(Box<RoomSpec>),
-    /// The owner to make it.
-    Create { room: RoomId, owner: ShardId },
+    /// An owner for a new room, perhaps a permanent one.
+    Claim(Box<RoomSpec>, bool),
+    /// The owner to make it; what is to be kept then.
+    Create { room: RoomId, owner: ShardId, keep: Option<Box<RoomSpec>> },
     /// The owner's name, to go on with.
     Locate(Box<Located>),
-    /// The owner to end it.
-    Destroy,
+    /// The owner to end it, for ever or not.
+    Destroy { permanent: bool },
+    /// The machine to write it down; the reply is answered then.
+    Keep(Reply),
     /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin, before the client hears what else is wrong.
@@ -56,19 +65,19 @@ pub(super) enum Step {
 /// What to do once a room's owner is known.
 #[derive(Debug)]
 pub(super) enum Located {
-    Destroy(RoomId, Option<Box<str>>),
+    Destroy(RoomId, Option<Box<str>>, bool),
     Administer(RoomId, Option<Box<str>>, Box<Administration>),
     Exists(RoomId),
     Participants(RoomId),
     Join(RoomId, Box<MemberRequest>),
-    /// A join with this pin that is wrong in itself: Janus tells of a missing room and of the pin first.
-    WrongJoin(RoomId, Option<Box<str>>, PluginError),
+    /// A join with this pin, and with a signed token or none, that is wrong in itself: Janus tells of a missing room and of the pin first.
+    WrongJoin(RoomId, Option<Box<str>>, bool, PluginError),
 }
 
 impl Located {
     pub fn room(&self) -> &RoomId {
         match self {
-            Located::Destroy(room, _)
+            Located::Destroy(room, ..)
             | Located::Administer(room, ..)
             | Located::Exists(room)
             | Located::Participants(room)
@@ -102,7 +111,7 @@ impl SignalEngine {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                let exchange = Exchange { session, handle, asker, transaction, synchronous: true };
+                let exchange = Exchange::new((session, handle), asker, transaction, true);
                 return self.answer(&exchange, Err(error));
             }
         };
@@ -110,7 +119,7 @@ impl SignalEngine {
             self.say(asker, envelope::ack(session, &transaction));
         }
         let Some(state) = self.sessions.handle_mut(session, handle) else { return };
-        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        let exchange = Exchange::new((session, handle), asker, transaction, request.is_synchronous());
         if state.is_idle() {
             state.begin();
             self.start(now, exchange, request, body, description);
@@ -123,6 +132,18 @@ impl SignalEngine {
         }
     }
 
+    /// An operator's request to the plugin; only what is answered at once.
+    pub(super) fn message_plugin(&mut self, now: Now, asker: Asker, transaction: &str, body: &Value<'_>) {
+        let nobody = (SessionId(0), HandleId(0));
+        let exchange = Exchange { is_administration: true, ..Exchange::new(nobody, asker, transaction.into(), true) };
+        let request = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
+        match request.and_then(|fields| Request::parse(fields).map_err(PluginError::from)) {
+            Ok(request) if request.is_synchronous() => self.start(now, exchange, request, body, None),
+            Ok(request) => self.answer(&exchange, Err(RoomError::UnknownRequest(request.name().into()).into())),
+            Err(error) => self.answer(&exchange, Err(error)),
+        }
+    }
+
     /// Starts the next request of a handle.
     fn start_next(&mut self, now: Now, session: SessionId, handle: HandleId) {
         let Some(state) = self.sessions.handle_mut(session, handle) else { return };
@@ -130,7 +151,7 @@ impl SignalEngine {
             return;
         };
         state.begin();
-        let exchange = Exchange { session, handle, asker, transaction, synchronous: request.is_synchronous() };
+        let exchange = Exchange::new((session, handle), asker, transaction, request.is_synchronous());
         self.start(now, exchange, request, &body, description);
     }
 
@@ -143,7 +164,7 @@ impl SignalEngine {
         description: Option<Box<Description>>,
     ) {
         let start = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
-        match start.and_then(|fields| self.translate(&exchange, request, fields, description)) {
+        match start.and_then(|fields| self.translate(now, &exchange, request, fields, description)) {
             Ok(Start::Command(to, command, step)) => {
                 self.ask(now.mono, to, command, Waiting::Plugin(exchange, step));
             }
@@ -155,7 +176,12 @@ impl SignalEngine {
     /// Answers the request that its handle has in flight, and starts the next.
     pub(super) fn finish(&mut self, now: Now, exchange: Exchange, result: Result<Notice, PluginError>) {
         self.answer(&exchange, result);
-        let Exchange { session, handle, .. } = exchange;
+        self.finish_silently(now, &exchange);
+    }
+
+    /// Nothing is said, and the next request starts.
+    pub(super) fn finish_silently(&mut self, now: Now, exchange: &Exchange) {
+        let &Exchange { session, handle, .. } = exchange;
         if let Some(state) = self.sessions.handle_mut(session, handle) {
             state.finish();
             self.start_next(now, session, handle);
@@ -168,6 +194,9 @@ impl SignalEngine {
             self.counters.plugin_errors += 1;
             message::error(exchange.name(), &error)
         });
+        if exchange.is_administration {
+            return self.say(exchange.asker, admin::response(&exchange.transaction, notice.data()));
+        }
         let text = notice.address(exchange.session, exchange.handle, Some(&exchange.transaction));
         if exchange.synchronous {
             self.say(exchange.asker, text);
@@ -178,6 +207,7 @@ impl SignalEngine {
 
     fn translate(
         &mut self,
+        now: Now,
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
@@ -186,11 +216,16 @@ impl SignalEngine {
         match request {
             Request::Create => self.translate_create(body),
             Request::Destroy => {
-                let room::Destroy { room, secret } = room::Destroy::parse(body)?;
-                Ok(self.locate(Located::Destroy(room, secret.map(Box::from))))
+                let room::Destroy { room, secret, permanent } = room::Destroy::parse(body)?;
+                self.check_permanent(permanent, "destroy room permanently")?;
+                Ok(self.locate(Located::Destroy(room, secret.map(Box::from), permanent)))
             }
             request if request.is_administration() => {
-                let (room, secret, administration) = request::administration(request, body)?;
+                let (room, secret, administration) = request::administration(request, body, &self.config.targets)?;
+                if self.config.lock_rtp_forward && is_locked(request) {
+                    self.check_admin_key(body.text("admin_key"))?;
+                }
+                self.check_permanent(administration.is_permanent(), "edit room permanently")?;
                 Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
             }
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
@@ -203,22 +238,31 @@ impl SignalEngine {
                 };
                 Ok(Start::List { private })
             }
-            Request::Join | Request::JoinAndConfigure => self.translate_join(exchange, request, body, description),
+            Request::Join | Request::JoinAndConfigure => self.translate_join(now, exchange, request, body, description),
             _ => self.translate_member(exchange, request, body, description),
         }
     }
 
     fn translate_create(&mut self, body: Fields<'_>) -> Result<Start, PluginError> {
         let create = room::Create::parse(body)?;
-        match (&self.config.admin_key, create.admin_key) {
-            (None, _) => {}
-            (Some(_), None) => return Err(RoomError::Missing("admin_key").into()),
-            (Some(key), Some(given)) if is_equal(key, given) => {}
-            (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
+        if create.signed_tokens && !matches!(self.tokens, Tokens::Signed(_)) {
+            // Janus would open the room to everybody.
+            return Err(RequestError::Unsupported("signed_tokens").into());
         }
+        self.check_admin_key(create.admin_key)?;
         let spec = request::room_spec(&create)?;
+        self.check_permanent(create.permanent, "create permanent room")?;
         let (to, command) = self.claim_command(create.room);
-        Ok(Start::Command(to, command, Step::Claim(Box::new(spec))))
+        Ok(Start::Command(to, command, Step::Claim(Box::new(spec), create.permanent)))
+    }
+
+    fn check_admin_key(&self, given: Option<&str>) -> Result<(), RoomError> {
+        match (&self.config.admin_key, given) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(RoomError::Missing("admin_key")),
+            (Some(key), Some(given)) if is_equal(key, given) => Ok(()),
+            (Some(_), Some(_)) => Err(RoomError::Unauthorized("admin_key")),
+        }
     }
 
     /// Whom to ask for an owner, and how.
@@ -243,8 +287,16 @@ impl SignalEngine {
         Start::Command(to, Command::Locate(room), Step::Locate(Box::new(located)))
     }
 
+    /// Whether a token opens a room that asks for one.
+    fn is_signed_for(&self, now: Now, room: &RoomId, token: &str) -> bool {
+        let Tokens::Signed(key) = &self.tokens else { return false };
+        let rights = key.verify(unix_seconds(now), PACKAGE, token);
+        rights.is_some_and(|rights| rights.contain(&format!("room={room}")))
+    }
+
     fn translate_join(
         &self,
+        now: Now,
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
@@ -257,9 +309,10 @@ impl SignalEngine {
             Some(Role::Joining | Role::Finished) => return Err(RoomError::HandleFinished.into()),
         }
         let room = room::parse_join(body)?;
-        Ok(self.locate(match request::join(request, body, description) {
+        let is_signed = body.text("token").is_some_and(|token| self.is_signed_for(now, &room, token));
+        Ok(self.locate(match request::join(request, body, description, is_signed) {
             Ok(join) => Located::Join(room, Box::new(join)),
-            Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), error),
+            Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), is_signed, error),
         }))
     }
 
@@ -268,7 +321,7 @@ impl SignalEngine {
         exchange: &Exchange,
         request: Request,
         body: Fields<'_>,
-        description: Option<Box<Description>>,
+        mut description: Option<Box<Description>>,
     ) -> Result<Start, PluginError> {
         let handle = self.sessions.handle(exchange.session, exchange.handle);
         let Some(Seat { room, owner, role }) = handle.and_then(|handle| handle.seat.clone()) else {
@@ -279,14 +332,14 @@ impl SignalEngine {
             (Role::Joining | Role::Finished, _) => return Err(RoomError::NoSuchRoom(room).into()),
             (Role::Publisher, Request::Publish | Request::Configure) => {
                 let publish = request == Request::Publish;
-                MemberRequest::Configure(request::configure(publish, body, description)?)
+                MemberRequest::Configure(request::configure(publish, body, description.take())?)
             }
             (Role::Publisher, Request::Unpublish) => MemberRequest::Unpublish,
             (_, Request::Leave) => MemberRequest::Leave,
             (Role::Subscriber, _) if is_offer(description.as_deref()) => {
                 return Err(RoomError::OnlyPublishersOffer.into());
             }
-            (Role::Subscriber, Request::Start) => MemberRequest::Start(description),
+            (Role::Subscriber, Request::Start) => MemberRequest::Start(description.take()),
             (Role::Subscriber, Request::Pause) => MemberRequest::Pause,
             (Role::Subscriber, Request::Configure) => {
                 MemberRequest::ConfigureSubscriber(request::configure_subscriber(body)?)
@@ -296,6 +349,13 @@ impl SignalEngine {
             }
             (Role::Subscriber, Request::Switch) => MemberRequest::Switch(request::switch(body)?),
             _ => return Err(unknown()),
+        };
+        // The answer to our offer may ride on any request.
+        let request = match (role, description) {
+            (Role::Subscriber, Some(answer)) if !matches!(request, MemberRequest::Leave) => {
+                MemberRequest::Answering(Box::new(request), answer)
+            }
+            (_, _) => request,
         };
         let command = self.member_command(exchange, room, Box::new(request));
         Ok(Start::Command(owner, command, Step::Member))
@@ -312,6 +372,16 @@ impl SignalEngine {
 }
 
 impl Exchange {
+    /// A request of a handle.
+    fn new(
+        (session, handle): (SessionId, HandleId),
+        asker: Asker,
+        transaction: Box<str>,
+        synchronous: bool,
+    ) -> Exchange {
+        Exchange { session, handle, asker, transaction, synchronous, is_administration: false }
+    }
+
     /// What the answer is called.
     pub fn name(&self) -> &'static str {
         if self.synchronous { "success" } else { "event" }

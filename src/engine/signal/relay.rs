@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use simd_json::borrowed::Value;
 
+use super::admin::Door;
 use super::connection::Fate;
+use super::council::{Question, Told};
 use super::emit::Delivery;
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId, Ticket};
@@ -29,6 +31,8 @@ pub enum Relay {
     Request {
         /// Who waits for the answer.
         asker: Asker,
+        /// Where it came in.
+        door: Door,
         /// Session and handle of the path.
         path: (Option<SessionId>, Option<HandleId>),
         /// The request.
@@ -54,6 +58,10 @@ pub enum Relay {
     Survey(SignalId, Ticket),
     /// The answer.
     Report(Ticket, SignalReport),
+    /// Asks in an operator's name.
+    Question(SignalId, Ticket, Question),
+    /// The answer.
+    Told(Ticket, Told),
 }
 
 /// How a signalling shard is.
@@ -80,7 +88,7 @@ impl SignalEngine {
     /// A word of another signalling shard.
     pub fn handle_relay(&mut self, now: Now, relay: Relay) {
         match relay {
-            Relay::Request { asker, path, document } => self.handle_document(now, asker, path, &document),
+            Relay::Request { asker, door, path, document } => self.handle_document(now, asker, door, path, &document),
             Relay::Poll(asker, session, shape) => {
                 if self.poll_session(now, session, asker, shape) == Err(NotPolled) {
                     self.relay(asker.place.signal, Relay::NotPolled(asker));
@@ -95,6 +103,11 @@ impl SignalEngine {
             Relay::Disowned(place, session) => self.disown(place, session),
             Relay::Survey(from, ticket) => self.relay(from, Relay::Report(ticket, self.report())),
             Relay::Report(ticket, report) => self.gather_report(now, ticket, report),
+            Relay::Question(from, ticket, question) => {
+                let told = self.answer_question(question);
+                self.relay(from, Relay::Told(ticket, told));
+            }
+            Relay::Told(ticket, told) => self.hear(ticket, told),
         }
         self.settle(now);
     }
@@ -132,7 +145,7 @@ impl SignalEngine {
         let lane = &mut self.lanes[usize::from(to.0)];
         let is_crowded = lane.waiting.len() >= WAITING_MAX;
         match relay {
-            Relay::Request { asker, path, document } if lane.is_full || is_crowded => {
+            Relay::Request { asker, path, document, .. } if lane.is_full || is_crowded => {
                 self.drops.relay_lane_full += 1;
                 let fields = Fields::of(&document, self.ids);
                 let session = fields.and_then(|fields| fields.natural("session_id")).map(SessionId).or(path.0);
@@ -144,6 +157,10 @@ impl SignalEngine {
                 self.refuse_poll(asker, Status::ServiceUnavailable);
             }
             Relay::Answer(..) if is_crowded => self.drops.relay_lane_full += 1,
+            // The operator hears that not all have answered. Changes are never lost: all shards must agree on them.
+            Relay::Question(.., Question::Sessions | Question::Connections) | Relay::Told(..) if is_crowded => {
+                self.drops.relay_lane_full += 1;
+            }
             Relay::Event(_, session, _) if is_crowded => {
                 self.drops.relay_lane_full += 1;
                 self.overflowed.push(session);
@@ -223,9 +240,10 @@ impl SignalEngine {
         &mut self,
         home: SignalId,
         asker: Asker,
+        door: Door,
         path: (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {
-        self.relay(home, Relay::Request { asker, path, document: document.clone_static() });
+        self.relay(home, Relay::Request { asker, door, path, document: document.clone_static() });
     }
 }

@@ -2,6 +2,7 @@
 
 use super::duty::What;
 use super::error::PluginError;
+use super::permanent::Permanent;
 use super::plugin::{Exchange, Located, Step};
 use super::{SignalEngine, Waiting, message, request};
 use crate::id::{RoomId, ShardId, Ticket};
@@ -17,6 +18,8 @@ impl SignalEngine {
             None => self.handle_late_reply(now, from, reply),
             Some(Waiting::Plugin(exchange, step)) => self.advance(now, from, exchange, step, reply),
             Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
+            Some(Waiting::Council(id)) => self.hear_media(id, Some(from), Ok(reply)),
+            Some(Waiting::Inquiry(inquiry)) => self.conclude_inquiry(now, *inquiry, Ok(reply)),
             // Signalling shards do not reply by mail.
             Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
             Some(Waiting::Duty(id)) => self.duty_done(now, id, reply),
@@ -39,23 +42,32 @@ impl SignalEngine {
 
     fn advance(&mut self, now: Now, from: ShardId, exchange: Exchange, step: Step, reply: Reply) {
         match (step, reply) {
-            (Step::Claim(_), Reply::Claimed { room, fresh: false, .. }) => {
+            (Step::Claim(..), Reply::Claimed { room, fresh: false, .. }) => {
                 self.finish(now, exchange, Err(RoomError::RoomExists(room).into()));
             }
-            (Step::Claim(mut spec), Reply::Claimed { room, owner, fresh: true }) => {
+            (Step::Claim(mut spec, permanent), Reply::Claimed { room, owner, fresh: true }) => {
                 request::name_room(&mut spec, room.clone());
-                let step = Step::Create { room, owner };
+                let step = Step::Create { room, owner, keep: permanent.then(|| spec.clone()) };
                 self.ask(now.mono, owner, Command::Create(spec), Waiting::Plugin(exchange, step));
             }
             (Step::Locate(located), Reply::Located(owner)) => self.located(now, exchange, *located, owner),
             (Step::Knock(error), Reply::Admitted(_)) => self.finish(now, exchange, Err(error)),
             (step, Reply::Refused(error)) => self.abandon(now, exchange, step, error.into()),
-            (Step::Destroy, reply @ Reply::Destroyed(_)) => {
-                if let Reply::Destroyed(room) = &reply {
-                    self.release(now, room.clone(), from);
+            (Step::Destroy { permanent }, Reply::Destroyed(room)) => {
+                self.release(now, room.clone(), from);
+                if permanent {
+                    self.keep(now, exchange, Reply::Destroyed(room.clone()), Permanent::Forget(room));
+                } else {
+                    self.finish_with(now, exchange, &Reply::Destroyed(room));
                 }
-                self.finish_with(now, exchange, &reply);
             }
+            (Step::Create { keep: Some(spec), .. }, Reply::Created(room)) => {
+                self.keep(now, exchange, Reply::Created(room), Permanent::Keep(spec));
+            }
+            (Step::Ask, Reply::Edited(room, Some(spec))) => {
+                self.keep(now, exchange, Reply::Edited(room, None), Permanent::Keep(spec));
+            }
+            (Step::Member, Reply::Postponed) => self.finish_silently(now, &exchange),
             (Step::Join, reply @ (Reply::Joined(_) | Reply::Attached(_))) => {
                 let role = if matches!(reply, Reply::Joined(_)) { Role::Publisher } else { Role::Subscriber };
                 self.set_role(&exchange, role);
@@ -80,12 +92,19 @@ impl SignalEngine {
                 Step::Ask,
                 reply @ (Reply::Exists(..)
                 | Reply::Participants(..)
-                | Reply::Edited(_)
+                | Reply::Edited(..)
                 | Reply::Allowed(..)
                 | Reply::Kicked
                 | Reply::Moderated
                 | Reply::Recording(_)
-                | Reply::Forwarders(_)),
+                | Reply::Forwarders(..)
+                | Reply::Forwarding(_)
+                | Reply::ForwardStopped(..)
+                | Reply::Remotized(..)
+                | Reply::Unremotized(..)
+                | Reply::Remotes(..)
+                | Reply::RemoteAdded { .. }
+                | Reply::RemoteDone),
             ) => {
                 self.finish_with(now, exchange, &reply);
             }
@@ -100,7 +119,7 @@ impl SignalEngine {
         if let Some(notice) = message::preface(exchange.name(), reply) {
             self.answer(&exchange, Ok(notice));
         }
-        self.emit_reply(now, exchange.session, exchange.handle, reply);
+        self.emit_reply(now, &exchange, reply);
         let answer: Option<Notice> = message::answer(exchange.name(), reply);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
     }
@@ -115,11 +134,15 @@ impl SignalEngine {
             return self.finish(now, exchange, result);
         };
         let (command, step) = match located {
-            Located::Destroy(room, secret) => (Command::Destroy { room, secret }, Step::Destroy),
+            Located::Destroy(room, secret, permanent) => {
+                (Command::Destroy { room, secret }, Step::Destroy { permanent })
+            }
             Located::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
             Located::Exists(room) => (Command::Exists(room), Step::Ask),
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
-            Located::WrongJoin(room, pin, error) => (Command::Knock { room, pin }, Step::Knock(error)),
+            Located::WrongJoin(room, pin, is_signed, error) => {
+                (Command::Knock { room, pin, is_signed }, Step::Knock(error))
+            }
             Located::Join(room, join) => return self.sit_down(now, exchange, room, owner, join),
         };
         self.ask(now.mono, owner, command, Waiting::Plugin(exchange, step));
@@ -147,7 +170,8 @@ impl SignalEngine {
     pub(super) fn abandon(&mut self, now: Now, exchange: Exchange, step: Step, error: PluginError) {
         let may_have_happened = matches!(error, PluginError::Late | PluginError::Unexpected);
         match step {
-            Step::Create { room, owner } if !may_have_happened => self.release(now, room, owner),
+            Step::Keep(reply) => return self.finish_kept(now, exchange, &reply, false),
+            Step::Create { room, owner, .. } if !may_have_happened => self.release(now, room, owner),
             Step::Join if may_have_happened => self.set_role(&exchange, Role::Finished),
             Step::Join => {
                 if let Some(handle) = self.sessions.handle_mut(exchange.session, exchange.handle) {

@@ -1,16 +1,25 @@
 //! VideoRoom requests as JSON has them, to what a media shard is asked. Translation only: the room decides.
 
+use std::net::SocketAddr;
+
 use super::error::PluginError;
+use super::target::TargetRule;
 use crate::id::RoomId;
 use crate::room::allowed::AllowList;
 use crate::room::codec::Codec;
 use crate::room::command;
+use crate::room::forward;
+use crate::room::media::ExtensionIds;
 use crate::room::playout;
-use crate::room::spec::{RoomSpec, raised};
-use crate::wire::janus::field::Fields;
+use crate::room::remote::{AddRemote, RemoteStream, UpdateRemote};
+use crate::room::remotization::Remotize;
+use crate::room::spec::{DummyStream, RoomSpec, raised};
+use crate::wire::janus::field::{FieldError, Fields};
 use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
 use crate::wire::janus::videoroom::error::RequestError;
+use crate::wire::janus::videoroom::forward::{self as wire, Forward, StopForward};
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
+use crate::wire::janus::videoroom::remote::{PublishRemotely, RemoteLine};
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::janus::videoroom::room::Create;
 use crate::wire::janus::videoroom::subscriber::{self, Feeds, Switch};
@@ -40,6 +49,7 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
             None => AllowList::default(),
         },
         require_pvtid: create.require_pvtid,
+        signed_tokens: create.signed_tokens,
         publishers: create.publishers.unwrap_or(defaults.publishers),
         bitrate: create.bitrate.map_or(defaults.bitrate, raised),
         bitrate_cap: create.bitrate_cap,
@@ -58,8 +68,17 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
         playoutdelay_ext: create.playoutdelay_ext.unwrap_or(defaults.playoutdelay_ext),
         transport_wide_cc_ext: create.transport_wide_cc_ext.unwrap_or(defaults.transport_wide_cc_ext),
         notify_joining: create.notify_joining,
+        require_e2ee: create.require_e2ee,
+        dummy_publisher: create.dummy_publisher,
+        dummy_streams: create.dummy_streams.iter().filter_map(dummy_stream).collect(),
+        dummy_e2ee: create.dummy_e2ee,
         room: defaults.room,
     })
+}
+
+/// A codec that there is not is passed over, as Janus does.
+fn dummy_stream(&(codec, fmtp): &(&str, Option<&str>)) -> Option<DummyStream> {
+    Some(DummyStream { codec: Codec::from_janus(codec)?, fmtp: fmtp.map(Box::from) })
 }
 
 /// Gives a room the id that was minted for it.
@@ -87,6 +106,7 @@ pub(super) fn join(
     request: Request,
     body: Fields<'_>,
     description: Option<Box<Description>>,
+    is_signed: bool,
 ) -> Result<command::MemberRequest, PluginError> {
     match ParticipantType::parse(body)? {
         ParticipantType::Publisher => {
@@ -98,6 +118,7 @@ pub(super) fn join(
                 metadata: join.metadata.map(metadata),
                 talk: command::TalkWish { packets: join.audio_active_packets, threshold: join.audio_level_average },
                 pin: join.pin.map(Box::from),
+                is_signed,
                 token: join.token.map(Box::from),
                 configure: if configures { Some(configure(false, body, description)?) } else { None },
             }))
@@ -107,7 +128,7 @@ pub(super) fn join(
                 return Err(RequestError::UnexpectedJsep.into());
             }
             let join = subscriber::JoinSubscriber::parse(body)?;
-            Ok(command::MemberRequest::JoinSubscriber(join_subscriber(join)))
+            Ok(command::MemberRequest::JoinSubscriber(command::JoinSubscriber { is_signed, ..join_subscriber(join) }))
         }
     }
 }
@@ -119,6 +140,7 @@ fn join_subscriber(join: subscriber::JoinSubscriber<'_>) -> command::JoinSubscri
     };
     command::JoinSubscriber {
         pin: join.pin.map(Box::from),
+        is_signed: false,
         private_id: join.private_id,
         use_msid: join.use_msid,
         autoupdate: join.autoupdate,
@@ -161,6 +183,7 @@ pub(super) fn switch(body: Fields<'_>) -> Result<command::Switch, PluginError> {
 pub(super) fn administration(
     request: Request,
     body: Fields<'_>,
+    targets: &TargetRule,
 ) -> Result<(RoomId, Option<Box<str>>, command::Administration), PluginError> {
     let Administration { room, secret, deed } = Administration::parse(request, body)?;
     let boxed = |tokens: Vec<&str>| tokens.into_iter().map(Box::from).collect();
@@ -174,6 +197,7 @@ pub(super) fn administration(
             bitrate: edit.bitrate.map(raised),
             fir_freq: edit.fir_freq,
             publishers: edit.publishers,
+            permanent: edit.permanent,
         }),
         Deed::Allow(allow) => command::Administration::Allow(match allow {
             administration::Allow::Enable => command::Allow::Enable,
@@ -186,10 +210,89 @@ pub(super) fn administration(
         Deed::Moderate { feed, mid, mute } => command::Administration::Moderate { feed, mid, mute },
         Deed::Record(record) => command::Administration::Record(record),
         Deed::ListForwarders => command::Administration::ListForwarders,
-        Deed::Forward(feed) => command::Administration::Forward(feed),
-        Deed::StopForward(feed) => command::Administration::StopForward(feed),
+        Deed::Forward(wish) => command::Administration::Forward(forward(wish, targets)?),
+        Deed::StopForward(StopForward { feed, stream_id }) => command::Administration::StopForward { feed, stream_id },
+        Deed::Remotize(wish) => command::Administration::Remotize(remotize(&wish, targets)?),
+        Deed::Unremotize(feed, remote_id) => command::Administration::Unremotize { feed, remote_id: remote_id.into() },
+        Deed::AddRemote(wish) => command::Administration::AddRemote(Box::new(AddRemote {
+            streams: wish.streams.iter().map(remote_stream).collect(),
+            id: wish.id,
+            display: wish.display.map(Box::from),
+            metadata: wish.metadata.map(metadata),
+            port: wish.port.unwrap_or_default(),
+            srtp: wish.srtp.as_ref().map(srtp_key),
+        })),
+        Deed::UpdateRemote(wish) => command::Administration::UpdateRemote(Box::new(UpdateRemote {
+            streams: wish.streams.iter().map(remote_stream).collect(),
+            id: wish.id.ok_or(FieldError::Missing("id"))?,
+            display: wish.display.map(Box::from),
+            metadata: wish.metadata.map(metadata),
+        })),
+        Deed::RemoveRemote(feed) => command::Administration::RemoveRemote(feed),
+        Deed::ListRemotes(feed) => command::Administration::ListRemotes(feed),
     };
     Ok((room, secret.map(Box::from), administration))
+}
+
+/// `rtp_forward`, to addresses that the operator allows.
+fn forward(wish: Forward<'_>, rule: &TargetRule) -> Result<forward::Forward, PluginError> {
+    let default = rule.address(wish.host)?;
+    let target = |target: wire::Target<'_>| {
+        Ok(forward::Target {
+            of: match target.of {
+                wire::Of::Mid(mid) => forward::Of::Mid(mid),
+                wire::Of::First(kind) => forward::Of::First(kind),
+            },
+            to: SocketAddr::new(rule.address(target.host)?, target.port),
+            rtcp_port: target.rtcp_port,
+            pt: target.pt,
+            ssrc: target.ssrc,
+            substream: target.substream,
+            simulcast: target.simulcast,
+            srtp: target.srtp.as_ref().map(srtp_key),
+        })
+    };
+    let targets = wish.targets.into_iter().map(target).collect::<Result<_, PluginError>>()?;
+    Ok(forward::Forward { feed: wish.feed, targets, legacy: wish.legacy.then_some(default) })
+}
+
+/// `publish_remotely`, likewise.
+fn remotize(wish: &PublishRemotely<'_>, rule: &TargetRule) -> Result<Remotize, PluginError> {
+    Ok(Remotize {
+        feed: wish.feed.clone(),
+        remote_id: wish.remote_id.into(),
+        to: SocketAddr::new(rule.address(wish.host)?, wish.port),
+        rtcp_port: wish.rtcp_port,
+        srtp: wish.srtp.as_ref().map(srtp_key),
+    })
+}
+
+/// A line of a publisher of another server; a codec that is not known here is none.
+fn remote_stream(line: &RemoteLine<'_>) -> RemoteStream {
+    let is_video = line.kind == "video";
+    let codec = line.codec.and_then(Codec::from_janus).filter(|codec| codec.is_video() == is_video);
+    RemoteStream {
+        mid: Some(line.mid),
+        mindex: line.mindex,
+        codec: codec.filter(|_| !line.disabled && line.kind != "data"),
+        is_video,
+        description: line.description.map(Box::from),
+        stereo: line.stereo,
+        fec: line.fec,
+        dtx: line.dtx,
+        h264_profile: line.h264_profile.map(Box::from),
+        vp9_profile: line.vp9_profile.map(Box::from),
+        extensions: ExtensionIds {
+            audio_level: line.audiolevel_ext_id,
+            orientation: line.videoorient_ext_id,
+            playout_delay: line.playoutdelay_ext_id,
+            ..ExtensionIds::default()
+        },
+    }
+}
+
+fn srtp_key(srtp: &wire::Srtp) -> forward::SrtpKey {
+    forward::SrtpKey { short_tag: srtp.short_tag, master: srtp.master }
 }
 
 /// `publish` and `configure` of a publisher.
@@ -274,7 +377,6 @@ mod tests {
 
     #[test]
     fn options_that_would_be_relied_upon_are_refused() {
-        assert_eq!(spec(r#"{"permanent":true}"#), Err(499));
         assert_eq!(spec(r#"{"record":true}"#), Err(499));
         assert!(spec(r#"{"record":false,"notify_joining":true}"#).is_ok());
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rand_chacha::rand_core::Rng;
 use simd_json::borrowed::Value;
 
+use super::admin::Door;
 use super::connection::{Fate, Pending, Protocol, Purpose};
-use super::core::is_equal;
 use super::relay::Relay;
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId};
@@ -25,10 +25,19 @@ use crate::wire::janus::field::Fields;
 pub(super) const REQUEST_DEADLINE: Duration = TICKET_DEADLINE;
 /// Where the API is.
 const BASE: &str = "/janus";
+/// Where operators ask.
+const ADMIN_BASE: &str = "/admin";
 /// Browsers ask again after a day.
 const PREFLIGHT_SECONDS: &str = "86400";
 
-/// What a path under the base means.
+/// Under which base a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    Api,
+    Admin,
+}
+
+/// What a path under a base means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Info,
@@ -39,9 +48,11 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// None when the path is not under the base.
-    pub fn of(path: &str) -> Option<Route> {
-        let rest = path.strip_prefix(BASE)?;
+    /// None when the path is under no base.
+    pub fn of(path: &str) -> Option<(Base, Route)> {
+        let under = |base: &str| path.strip_prefix(base);
+        let (base, rest) =
+            under(BASE).map(|rest| (Base::Api, rest)).or_else(|| under(ADMIN_BASE).map(|rest| (Base::Admin, rest)))?;
         if !rest.is_empty() && !rest.starts_with('/') {
             return None;
         }
@@ -51,7 +62,7 @@ impl Route {
             let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
             digits.and_then(|digits| digits.parse().ok())
         };
-        Some(match parts {
+        let route = match parts {
             [None, ..] => Route::Api(None, None),
             [Some("info"), None, _] => Route::Info,
             [Some("ping"), None, _] => Route::Ping,
@@ -63,19 +74,27 @@ impl Route {
                 _ => Route::Nowhere,
             },
             [Some(_), Some(_), Some(_)] => Route::Nowhere,
-        })
+        };
+        Some((base, route))
     }
 }
 
 impl SignalEngine {
     /// One request under the base.
-    pub(super) fn answer_rest(&mut self, now: Now, id: ConnectionId, route: Route, request: Request) {
+    pub(super) fn answer_rest(&mut self, now: Now, id: ConnectionId, (base, route): (Base, Route), request: Request) {
         let Request { method, keep_alive, .. } = request;
         if !self.may_ask(request.origin.as_deref()) {
             self.drops.origin_refused += 1;
             return self.respond(id, method, keep_alive, &Response::empty(Status::Forbidden, &[]));
         }
-        self.emit_http_request(now, id);
+        if base == Base::Admin && !self.is_operators_place(id) {
+            return self.respond_empty(id, method, keep_alive, Status::NotFound);
+        }
+        if base == Base::Admin && !self.is_from_operators(id) {
+            self.drops.operator_refused += 1;
+            return self.respond_empty(id, method, keep_alive, Status::Forbidden);
+        }
+        self.emit_http_request(now, id, base == Base::Admin);
         match (route, method) {
             (_, Method::Options) => self.answer_preflight(id, &request),
             (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, Status::NotFound),
@@ -96,7 +115,13 @@ impl SignalEngine {
             (Route::Api(session, handle), Method::Post) => {
                 let asker =
                     self.begin(now.mono + REQUEST_DEADLINE, id, method, keep_alive, Purpose::Answer(session, None));
-                self.handle_content(now, asker, session, handle, &request.content);
+                let door = if base == Base::Admin { Door::Operators } else { self.clients_door(id) };
+                self.handle_content(now, asker, door, (session, handle), &request.content);
+            }
+            (Route::Api(..), Method::Get) if base == Base::Admin => {
+                self.counters.core_errors += 1;
+                let text = envelope::error(None, None, &CoreError::Unhandled("GET".into()));
+                self.respond_json(id, method, keep_alive, &text);
             }
             (Route::Api(Some(session), Some(_)), Method::Get) => {
                 let location = format!("{BASE}/{}", session.0);
@@ -186,12 +211,8 @@ impl SignalEngine {
 
     fn answer_poll(&mut self, now: Now, id: ConnectionId, session: SessionId, request: &Request) {
         let Request { method, keep_alive, .. } = *request;
-        let is_authorised = match (&self.config.api_secret, request.parameter("apisecret")) {
-            (None, _) => true,
-            (Some(secret), Some(given)) => is_equal(secret, &given),
-            (Some(_), None) => false,
-        };
-        if !is_authorised {
+        let (secret, token) = (request.parameter("apisecret"), request.parameter("token"));
+        if self.authorise(now, secret.as_deref(), token.as_deref()).is_err() {
             return self.respond_empty(id, method, keep_alive, Status::Forbidden);
         }
         let shape = Shape::of(request.parameter("maxev").as_deref());
@@ -210,8 +231,8 @@ impl SignalEngine {
         &mut self,
         now: Now,
         asker: Asker,
-        session: Option<SessionId>,
-        handle: Option<HandleId>,
+        door: Door,
+        path: (Option<SessionId>, Option<HandleId>),
         content: &[u8],
     ) {
         self.counters.messages_received += 1;
@@ -221,7 +242,7 @@ impl SignalEngine {
         scratch.extend_from_slice(content);
         let documents = document::parse(&mut scratch, &mut buffers);
         match documents.as_deref() {
-            Ok([document]) => self.handle_path_document(now, asker, (session, handle), document),
+            Ok([document]) => self.handle_path_document(now, asker, door, path, document),
             wrong => {
                 self.drops.message_malformed += 1;
                 let error = wrong.err().copied().unwrap_or(DocumentError::TooMany);
@@ -238,6 +259,7 @@ impl SignalEngine {
         &mut self,
         now: Now,
         asker: Asker,
+        door: Door,
         (session, handle): (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {
@@ -258,7 +280,7 @@ impl SignalEngine {
                 self.counters.requests += 1;
                 self.refuse(asker, session, transaction, &error);
             }
-            None => self.handle_document(now, asker, (session, handle), document),
+            None => self.handle_document(now, asker, door, (session, handle), document),
         }
     }
 
@@ -300,7 +322,9 @@ mod tests {
             ("/januses", None),
             ("/", None),
         ] {
-            assert_eq!(Route::of(path), route, "{path}");
+            assert_eq!(Route::of(path), route.map(|route| (Base::Api, route)), "{path}");
+            let (path, operators) = (path.replace("janus", "admin"), route.map(|route| (Base::Admin, route)));
+            assert_eq!(Route::of(&path), operators, "{path}");
         }
     }
 }

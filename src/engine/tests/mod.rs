@@ -3,9 +3,11 @@
 
 mod attention;
 mod exchange;
+mod forwarding;
 mod link;
 mod observe;
 mod order;
+mod remote;
 mod repair;
 mod sources;
 
@@ -44,6 +46,8 @@ struct World {
     events: Vec<(u64, Event)>,
     /// What event handlers would hear, by handle.
     observed: Vec<(u64, Observation)>,
+    /// What went to others than peers, by port.
+    forwarded: Vec<(u16, Vec<u8>)>,
     /// What was sealed, by peer, SSRC and number: RTP under its sequence number, SRTCP under its index.
     sealed: HashMap<(u16, u32, u64), Vec<u8>>,
 }
@@ -82,6 +86,8 @@ impl World {
             shard: ShardId(0),
             shards: 1,
             signals: 1,
+            sockets: vec![([127, 0, 0, 1], 20_000).into()],
+            remote_ports: vec![21_000],
             advertised: vec![([127, 0, 0, 1], 20_000).into()],
             handshakes: Box::new(Scripted::default()),
             peer_timeout: Duration::from_secs(100_000),
@@ -103,6 +109,7 @@ impl World {
             link: Link::new(seed),
             events: Vec::new(),
             observed: Vec::new(),
+            forwarded: Vec::new(),
             sealed: HashMap::new(),
         };
         let reply = world.ask(Command::Create(Box::new(RoomSpec { publishers: 9, ..RoomSpec::new(room) })));
@@ -199,9 +206,7 @@ impl World {
             self.deliver(member, &mut bytes);
         }
         let mut taken = Taken::default();
-        if self.engine.deadline() <= self.now.mono {
-            self.engine.handle_timeout(self.now, &mut taken);
-        }
+        self.engine.handle_timeout(self.now, &mut taken);
         self.engine.release(self.now, &mut taken);
         self.look_at(taken);
         self.mail();
@@ -230,6 +235,10 @@ impl World {
 
     fn look_at(&mut self, taken: Taken) {
         for (to, bytes) in taken.0 {
+            if to.remote.ip() != path(0).remote.ip() {
+                self.forwarded.push((to.remote.port(), bytes));
+                continue;
+            }
             let member = member_of(to);
             let word = |at: usize| u32::from_be_bytes(*bytes[at..].first_chunk().unwrap());
             let (ssrc, number) = match classify(&bytes) {

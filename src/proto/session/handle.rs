@@ -7,6 +7,7 @@ use simd_json::borrowed::Value;
 
 use super::Asker;
 use crate::id::{RoomId, ShardId};
+use crate::time::Mono;
 use crate::wire::janus::videoroom::request::Request;
 use crate::wire::sdp::Description;
 
@@ -18,10 +19,21 @@ pub const WAITING_MAX: usize = 16;
 pub struct Handle {
     /// Its place in a room; kept after leaving, because the room's shard must hear of the detach.
     pub seat: Option<Seat>,
-    /// What its client calls it.
-    pub opaque_id: Option<Box<str>>,
+    /// How it came to be.
+    pub origin: Origin,
     in_flight: bool,
     waiting: VecDeque<Waiting>,
+}
+
+/// How a handle came to be; told to operators alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// When.
+    pub created: Mono,
+    /// What the client calls it.
+    pub opaque_id: Option<Box<str>>,
+    /// The token that opened it.
+    pub token: Option<Box<str>>,
 }
 
 /// A handle's place in a room.
@@ -64,6 +76,11 @@ pub struct Waiting {
 }
 
 impl Handle {
+    /// Requests that wait behind the one in flight.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether a request may go to the media shards at once.
     pub fn is_idle(&self) -> bool {
         !self.in_flight && self.waiting.is_empty()

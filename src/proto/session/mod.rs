@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod handle;
 pub mod poll;
 pub mod ticket;
+pub mod token;
 
 use deadline::Deadlines;
 use handle::Handle;
@@ -77,6 +78,8 @@ pub struct Session {
     pub outlet: Outlet,
     /// Its handles.
     pub handles: BTreeMap<HandleId, Handle>,
+    /// How long it may be idle, when that is not as for all; zero is for ever.
+    patience: Option<Duration>,
     last_activity: Mono,
 }
 
@@ -140,7 +143,8 @@ impl Sessions {
             Some(id) => id,
             None => self.mint(rng),
         };
-        self.sessions.insert(id, Session { outlet, handles: BTreeMap::new(), last_activity: now });
+        let session = Session { outlet, handles: BTreeMap::new(), patience: None, last_activity: now };
+        self.sessions.insert(id, session);
         self.schedule(id);
         Some(id)
     }
@@ -274,6 +278,27 @@ impl Sessions {
         self.deadlines.next()
     }
 
+    /// How long sessions may be idle; zero is for ever.
+    pub fn patience(&self) -> Duration {
+        self.patience.idle
+    }
+
+    /// Gives all sessions another time to be idle, but those that have one of their own.
+    pub fn set_patience(&mut self, idle: Duration) {
+        self.patience.idle = idle;
+        for id in self.ids() {
+            self.schedule(id);
+        }
+    }
+
+    /// Gives one session a time of its own, or takes it away.
+    pub fn set_patience_of(&mut self, id: SessionId, idle: Option<Duration>) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.patience = idle;
+            self.schedule(id);
+        }
+    }
+
     /// The ids of all.
     pub fn ids(&self) -> Vec<SessionId> {
         self.sessions.keys().copied().collect()
@@ -300,8 +325,19 @@ impl Sessions {
 pub struct NotPolled;
 
 impl Session {
+    /// How long it may be idle where `all` is everybody's time; zero is for ever.
+    pub fn timeout(&self, all: Duration) -> Duration {
+        self.patience.unwrap_or(all)
+    }
+
+    /// When its client asked for something last.
+    pub fn last_activity(&self) -> Mono {
+        self.last_activity
+    }
+
     fn idle_at(&self, patience: Patience) -> Mono {
-        if patience.idle.is_zero() { Mono::NEVER } else { self.last_activity + patience.idle }
+        let idle = self.timeout(patience.idle);
+        if idle.is_zero() { Mono::NEVER } else { self.last_activity + idle }
     }
 }
 
@@ -352,6 +388,21 @@ mod tests {
         assert_eq!(sessions.due(half + MINUTE), Some(Due::Idle(id)));
         sessions.remove(id);
         assert_eq!(sessions.deadline(), Mono::NEVER);
+    }
+
+    #[test]
+    fn a_new_timeout_holds_at_once_and_a_sessions_own_beats_it() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let ids = [1, 2].map(|_| sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap());
+        sessions.set_patience_of(ids[0], Some(Duration::ZERO));
+        sessions.set_patience(MINUTE / 2);
+        assert_eq!(sessions.deadline(), Mono(0) + MINUTE / 2);
+        assert_eq!(sessions.due(Mono(0) + MINUTE / 2), Some(Due::Idle(ids[1])));
+        sessions.remove(ids[1]);
+        assert_eq!(sessions.deadline(), Mono::NEVER);
+        sessions.set_patience_of(ids[0], None);
+        assert_eq!(sessions.deadline(), Mono(0) + MINUTE / 2);
     }
 
     #[test]

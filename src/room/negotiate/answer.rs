@@ -41,6 +41,7 @@ pub fn answer(
         })
         .unzip();
     let answer = Description {
+        e2ee: false,
         kind: DescriptionKind::Answer,
         origin_id: offer.origin_id,
         origin_version: offer.origin_version,

@@ -11,6 +11,7 @@ use crate::wire::sdp::{Description, DescriptionKind, Direction, MediaSection, Ms
 /// one for each offer (RFC 9429 §5.2.2). The description has no transport yet; its role is `actpass`.
 pub fn offer(lines: &[OfferedMedia], origin_id: u64, origin_version: u64, room_name: &str) -> Description {
     Description {
+        e2ee: false,
         kind: DescriptionKind::Offer,
         origin_id,
         origin_version,

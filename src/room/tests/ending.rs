@@ -165,7 +165,7 @@ fn news_of_unknown_members_and_handles_are_nothing() {
     let mut effects = Vec::new();
     scene.room.peer_up(MemberId(3), &mut effects);
     scene.room.peer_down(MemberId(3), super::super::command::HangupReason::DtlsAlert, &mut effects);
-    scene.room.media_changed(MemberId(3), mid("0"), MediaKind::Audio, true, &mut effects);
+    scene.room.media_changed(MemberId(3), mid("0"), MediaKind::Audio, true, None, &mut effects);
     scene.room.teardown(address(1), Teardown::Detach, &mut effects);
     assert!(effects.is_empty());
     assert_eq!(scene.room.address(MemberId(3)), None);

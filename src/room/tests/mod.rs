@@ -4,9 +4,11 @@
 mod administering;
 mod attention;
 mod ending;
+mod forwarding;
 mod model;
 mod multistream;
 mod publishing;
+mod remote;
 mod subscribing;
 
 use rand_chacha::ChaCha20Rng;
@@ -194,6 +196,7 @@ fn offer(lines: &[OfferLine]) -> Description {
         candidates: Vec::new(),
     });
     Description {
+        e2ee: false,
         kind: DescriptionKind::Offer,
         origin_id: 1,
         origin_version: 1,
@@ -278,6 +281,13 @@ fn line(effect: &Effect) -> String {
         }
         Effect::OverrideDelay { leg, delay: None } => format!("leg {} says its publisher's delay", leg.0),
         Effect::RemoveLeg(leg) => format!("remove leg {}", leg.0),
+        Effect::OpenRemote { member, port, .. } => format!("open remote {} at {port}", member.0),
+        Effect::AddForwarder { forwarder, .. } => format!("add forwarder {}", forwarder.0),
+        Effect::RouteForwarder { forwarder, source: Some(stream) } => {
+            format!("forwarder {} from {}", forwarder.0, stream.0)
+        }
+        Effect::RouteForwarder { forwarder, source: None } => format!("forwarder {} from nothing", forwarder.0),
+        Effect::RemoveForwarder(forwarder) => format!("remove forwarder {}", forwarder.0),
         Effect::RequestKeyframe(stream) => format!("keyframe {}", stream.0),
         Effect::CapBitrate { member, bps } => format!("cap {} at {bps}", member.0),
         Effect::Observe { of, what } => format!("observe {} {what:?}", of.handle.0),

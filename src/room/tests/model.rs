@@ -10,8 +10,9 @@ use super::super::command::{
     Update,
 };
 use super::super::room::RoomGauges;
+use super::forwarding::forward_of;
 use super::*;
-use crate::id::{LegId, StreamId};
+use crate::id::{ForwarderId, LegId, StreamId};
 use crate::wire::rtp::extension::PlayoutDelay;
 
 const HANDLES: u64 = 6;
@@ -20,21 +21,48 @@ const HANDLES: u64 = 6;
 enum Op {
     Join,
     JoinAndConfigure(Vec<bool>),
-    Offer { publish: bool, lines: Vec<bool> },
+    Offer {
+        publish: bool,
+        lines: Vec<bool>,
+    },
     Relay(bool),
     Delay(i64),
     Unpublish,
-    Subscribe { feeds: Vec<u64>, autoupdate: bool },
-    Answer { refuse: bool },
+    Subscribe {
+        feeds: Vec<u64>,
+        autoupdate: bool,
+    },
+    Answer {
+        refuse: bool,
+    },
     Start,
     Pause,
+    /// An answer that rides on another request.
+    Ride(Box<Op>),
     Send(bool),
-    Renew { restart: bool },
-    Update { add: Vec<u64>, drop: Option<u64>, own: Option<u8> },
-    Switch { feed: u64, line: u8 },
+    Renew {
+        restart: bool,
+    },
+    Update {
+        add: Vec<u64>,
+        drop: Option<u64>,
+        own: Option<u8>,
+    },
+    Switch {
+        feed: u64,
+        line: u8,
+    },
     SwitchFeed(u64),
     Kick(u64),
-    Moderate { feed: u64, mute: bool },
+    Forward {
+        feed: u64,
+        line: u8,
+    },
+    StopForward(u64),
+    Moderate {
+        feed: u64,
+        mute: bool,
+    },
     Leave,
     Hangup,
     Detach,
@@ -56,6 +84,10 @@ fn ops() -> impl Strategy<Value = Vec<(u64, Op)>> {
         4 => any::<bool>().prop_map(|refuse| Op::Answer { refuse }),
         1 => Just(Op::Start),
         1 => Just(Op::Pause),
+        1 => Just(Op::Ride(Box::new(Op::Pause))),
+        1 => any::<bool>().prop_map(|restart| Op::Ride(Box::new(Op::Renew { restart }))),
+        2 => (1..=HANDLES, prop::option::of(0..3u8))
+            .prop_map(|(add, own)| Op::Ride(Box::new(Op::Update { add: vec![add], drop: None, own }))),
         1 => any::<bool>().prop_map(Op::Send),
         1 => any::<bool>().prop_map(|restart| Op::Renew { restart }),
         4 => (prop::collection::vec(1..=HANDLES, 0..3), prop::option::of(1..=HANDLES), prop::option::of(0..3u8))
@@ -64,6 +96,8 @@ fn ops() -> impl Strategy<Value = Vec<(u64, Op)>> {
         1 => (1..=HANDLES).prop_map(Op::SwitchFeed),
         1 => (1..=HANDLES).prop_map(Op::Kick),
         1 => (1..=HANDLES, any::<bool>()).prop_map(|(feed, mute)| Op::Moderate { feed, mute }),
+        3 => (1..=HANDLES, 0..3u8).prop_map(|(feed, line)| Op::Forward { feed, line }),
+        1 => (1..=HANDLES).prop_map(Op::StopForward),
         1 => Just(Op::Leave),
         1 => Just(Op::Hangup),
         2 => Just(Op::Detach),
@@ -79,6 +113,7 @@ struct Tables {
     peers: BTreeSet<MemberId>,
     streams: BTreeMap<StreamId, MemberId>,
     legs: BTreeMap<LegId, LegState>,
+    forwarders: BTreeMap<ForwarderId, Option<StreamId>>,
 }
 
 struct LegState {
@@ -109,6 +144,7 @@ impl Tables {
                 Effect::RemoveStream(stream) => {
                     assert!(self.streams.remove(stream).is_some());
                     assert!(self.legs.values().all(|leg| leg.source != Some(*stream)), "legs are detached first");
+                    self.forwarders.values_mut().for_each(|source| *source = source.filter(|of| of != stream));
                 }
                 Effect::AddLeg { leg, member, .. } => {
                     assert!(self.peers.contains(member));
@@ -132,6 +168,16 @@ impl Tables {
                 }
                 Effect::RemoveLeg(leg) => assert!(self.legs.remove(leg).is_some()),
                 Effect::RequestKeyframe(stream) => assert!(self.streams.contains_key(stream)),
+                Effect::OpenRemote { member, .. } => assert!(self.peers.insert(*member), "opened twice"),
+                Effect::AddForwarder { forwarder, .. } => {
+                    assert!(self.forwarders.insert(*forwarder, None).is_none(), "added twice");
+                }
+                Effect::RouteForwarder { forwarder, source } => {
+                    assert!(source.is_none_or(|source| self.streams.contains_key(&source)));
+                    let before = self.forwarders.get_mut(forwarder).expect("a forwarder that was added");
+                    assert_ne!(std::mem::replace(before, *source), *source, "said twice");
+                }
+                Effect::RemoveForwarder(forwarder) => assert!(self.forwarders.remove(forwarder).is_some()),
                 Effect::Tell { to, .. } => assert!(!to.is_empty()),
                 Effect::Observe { .. } => panic!("nobody watches"),
             }
@@ -169,6 +215,21 @@ impl History {
                 let request = Administration::Moderate { feed: feed.into(), mid: mid("0"), mute };
                 Some(self.room.administer(None, request, &mut effects))
             }
+            Op::Forward { feed, line } => {
+                let request = Administration::Forward(forward_of(feed, &line.to_string()));
+                Some(self.room.administer(None, request, &mut effects))
+            }
+            Op::StopForward(feed) => {
+                let Reply::Forwarders(_, all) =
+                    self.room.administer(None, Administration::ListForwarders, &mut effects)
+                else {
+                    panic!("no list")
+                };
+                let own = all.iter().find(|publisher| publisher.who.id == FeedId::from(feed));
+                let stream_id = own.map_or(1, |own| own.forwarders[0].stream_id).into();
+                let request = Administration::StopForward { feed: feed.into(), stream_id };
+                Some(self.room.administer(None, request, &mut effects))
+            }
             op => {
                 let Some(request) = self.request(handle, op) else { return };
                 Some(self.room.handle(address(handle), request, &mut effects))
@@ -180,8 +241,9 @@ impl History {
         self.tables.take(&effects);
         self.remember(handle, reply, &effects);
         let gauges = self.room.gauges();
-        let held = (self.tables.peers.len(), self.tables.streams.len(), self.tables.legs.len());
-        assert_eq!((gauges.peers, gauges.streams, gauges.legs), held);
+        let Tables { peers, streams, legs, forwarders } = &self.tables;
+        let held = (peers.len(), streams.len(), legs.len(), forwarders.len());
+        assert_eq!((gauges.peers, gauges.streams, gauges.legs, gauges.forwarders), held);
     }
 
     fn teardown(&mut self, handle: u64, kind: Teardown, effects: &mut Vec<Effect>) -> Option<Reply> {
@@ -263,6 +325,10 @@ impl History {
             }
             Op::Start => MemberRequest::Start(None),
             Op::Pause => MemberRequest::Pause,
+            Op::Ride(request) => {
+                let answer = answer(self.offers.get(&handle)?);
+                MemberRequest::Answering(Box::new(self.request(handle, *request)?), Box::new(answer))
+            }
             Op::Send(send) => MemberRequest::ConfigureSubscriber(ConfigureSubscriber {
                 streams: vec![ConfigureStream { mid: Some(mid("0")), send: Some(send), ..ConfigureStream::default() }],
                 ..ConfigureSubscriber::default()
@@ -292,7 +358,8 @@ impl History {
                 MemberRequest::Switch(Switch::Feed(LegacyFeed { feed: feed.into(), audio: true, video: true }))
             }
             Op::Leave => MemberRequest::Leave,
-            Op::Hangup | Op::Detach | Op::Up | Op::Down | Op::Kick(_) | Op::Moderate { .. } => return None,
+            Op::Hangup | Op::Detach | Op::Up | Op::Down => return None,
+            Op::Kick(_) | Op::Moderate { .. } | Op::Forward { .. } | Op::StopForward(_) => return None,
         })
     }
 }
@@ -318,5 +385,6 @@ proptest! {
         prop_assert!(history.tables.peers.is_empty());
         prop_assert!(history.tables.streams.is_empty());
         prop_assert!(history.tables.legs.is_empty());
+        prop_assert!(history.tables.forwarders.is_empty());
     }
 }

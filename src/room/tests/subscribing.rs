@@ -249,10 +249,45 @@ fn a_restart_while_an_offer_is_outstanding_follows_its_answer() {
     let mut scene = Scene::new();
     scene.publish(1);
     let first = scene.subscribe(5, &[1]).offer;
-    let (offer, effects) = configured(&mut scene, 5, restart());
-    assert!(offer.is_none() && effects.is_empty());
+    for configure in [ConfigureSubscriber { update: true, ..ConfigureSubscriber::default() }, restart()] {
+        let (reply, effects) = scene.ask(5, MemberRequest::ConfigureSubscriber(configure));
+        assert!(matches!(reply, Reply::Postponed) && effects.is_empty(), "nothing is said");
+    }
     let effects = scene.start(5, Some(answer(&first)));
     assert_eq!(effects[effects.len() - 2..], ["restart 1", "tell [5] updated v2 with 2 of 2"]);
+}
+
+#[test]
+fn an_answer_may_ride_on_any_request_and_what_that_asks_for_comes_behind_it() {
+    let riding = |request, offer: &Description| MemberRequest::Answering(Box::new(request), Box::new(answer(offer)));
+    let mut scene = Scene::new();
+    scene.publish(1);
+    let first = scene.subscribe(5, &[1]).offer;
+    let (reply, effects) = scene.ask(5, riding(MemberRequest::Pause, &first));
+    assert!(matches!(reply, Reply::Paused(_)));
+    assert_eq!(effects, ["remote of 1 is efgh", "leg 0 accepted true", "leg 1 accepted true"]);
+    assert_eq!(scene.start(5, None), ["leg 0 opens", "leg 1 opens"]);
+
+    let (offer, _) = configured(&mut scene, 5, restart());
+    let second = offer.expect("an offer");
+    let (reply, effects) = scene.ask(5, riding(MemberRequest::ConfigureSubscriber(restart()), &second));
+    assert!(matches!(reply, Reply::Postponed));
+    assert_eq!(effects[effects.len() - 2..], ["restart 1", "tell [5] updated v3 with 2 of 2"]);
+
+    // It answers what was outstanding when it came, not the offer of its own request.
+    let mut scene = Scene::new();
+    scene.publish(1);
+    let first = scene.subscribe(5, &[1]).offer;
+    scene.start(5, Some(answer(&first)));
+    let (reply, effects) = scene.ask(5, riding(MemberRequest::ConfigureSubscriber(restart()), &first));
+    assert!(matches!(reply, Reply::Configured(configured) if configured.offer.is_some()));
+    assert_eq!(effects, ["restart 1"]);
+
+    // One that cannot be read takes its request with it.
+    let mut short = answer(&first);
+    short.media.pop();
+    let refused = scene.refusal(5, MemberRequest::Answering(Box::new(MemberRequest::Pause), Box::new(short)));
+    assert!(matches!(refused, RoomError::InvalidSdp(_)));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use simd_json::borrowed::Value;
 
+use super::admin::AdminVerb;
 use super::error::CoreError;
 use super::field::{Field, Fields, Ids, Kind};
 use crate::id::{HandleId, SessionId};
@@ -33,6 +34,8 @@ pub enum Verb {
     Message,
     /// `trickle`
     Trickle,
+    /// An operator's.
+    Admin(AdminVerb),
     /// Anything else.
     Unknown,
 }
@@ -54,6 +57,8 @@ pub struct Request<'v> {
     pub id: Option<SessionId>,
     /// `apisecret` when it is a string.
     pub secret: Option<&'v str>,
+    /// `token` when it is a string.
+    pub token: Option<&'v str>,
     /// Everything, for the elements of the verb itself.
     pub fields: Fields<'v>,
 }
@@ -95,6 +100,7 @@ impl<'v> Request<'v> {
             handle: fields.natural("handle_id").map(HandleId),
             id: fields.natural("id").map(SessionId).filter(|id| id.0 != 0),
             secret: fields.text("apisecret"),
+            token: fields.text("token"),
             fields,
         })
     }
@@ -102,7 +108,8 @@ impl<'v> Request<'v> {
 
 impl Verb {
     fn parse(name: &str) -> Verb {
-        VERBS.iter().find(|(text, _)| text.eq_ignore_ascii_case(name)).map_or(Verb::Unknown, |(_, verb)| *verb)
+        let known = VERBS.iter().find(|(text, _)| text.eq_ignore_ascii_case(name)).map(|(_, verb)| *verb);
+        known.or_else(|| AdminVerb::parse(name).map(Verb::Admin)).unwrap_or(Verb::Unknown)
     }
 }
 
@@ -193,6 +200,8 @@ pub fn timeout(session: SessionId) -> String {
 pub struct Notice {
     name: &'static str,
     tail: String,
+    /// Where in `tail` a plugin's data stand.
+    data: std::ops::Range<usize>,
 }
 
 impl Notice {
@@ -201,22 +210,31 @@ impl Notice {
         let object = json(elements);
         let inner = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         let tail = if inner.is_empty() { String::new() } else { format!(",{inner}") };
-        Notice { name, tail }
+        Notice { name, tail, data: 0..0 }
     }
 
     /// A plugin's answer or event: `event`, or `success` for what is answered synchronously.
     pub fn plugin(name: &'static str, package: &str, data: &impl Serialize, jsep: Option<Jsep<'_>>) -> Notice {
-        let mut tail = format!(r#","plugindata":{{"plugin":"{package}","data":{}}}"#, json(data));
+        let mut tail = format!(r#","plugindata":{{"plugin":"{package}","data":"#);
+        let from = tail.len();
+        tail.push_str(&json(data));
+        let data = from..tail.len();
+        tail.push('}');
         if let Some(jsep) = jsep {
             tail.push_str(r#","jsep":"#);
             tail.push_str(&json(&jsep));
         }
-        Notice { name, tail }
+        Notice { name, tail, data }
+    }
+
+    /// A plugin's data as JSON; empty in a message of the core.
+    pub fn data(&self) -> &str {
+        &self.tail[self.data.clone()]
     }
 
     /// The message for one handle.
     pub fn address(&self, session: SessionId, sender: HandleId, transaction: Option<&str>) -> String {
-        let Notice { name, tail } = self;
+        let Notice { name, tail, .. } = self;
         let (session, sender) = (session.0, sender.0);
         match transaction {
             Some(transaction) => {
@@ -238,6 +256,9 @@ pub struct Jsep<'a> {
     pub kind: &'static str,
     /// The text.
     pub sdp: &'a str,
+    /// Encrypted end to end; shown when true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub e2ee: bool,
 }
 
 /// `server_info`: the keys that clients read, all true here.
@@ -255,6 +276,9 @@ pub struct ServerInfo<'a> {
     /// Whether requests need the API secret.
     #[serde(rename = "api_secret")]
     pub api_secret: bool,
+    /// Whether they need a token.
+    #[serde(rename = "auth_token")]
+    pub auth_token: bool,
     /// Whether events go anywhere.
     #[serde(rename = "event_handlers")]
     pub event_handlers: bool,
@@ -282,8 +306,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         ice_lite: bool,
         ice_tcp: bool,
         full_trickle: bool,
-        #[serde(rename = "auth_token")]
-        auth_token: bool,
         #[serde(rename = "opaqueid_in_api")]
         opaqueid_in_api: bool,
         transports: serde_json::Value,
@@ -303,7 +325,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         ice_lite: true,
         ice_tcp: false,
         full_trickle: false,
-        auth_token: false,
         opaqueid_in_api: false,
         transports: serde_json::json!({
             "janus.transport.http": {
@@ -325,7 +346,7 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
 }
 
 /// Serialisation of our own messages cannot fail: they hold no maps with other keys than strings.
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our messages are serialisable")
 }
 
@@ -379,8 +400,12 @@ mod tests {
 
     #[test]
     fn a_notice_is_addressed_without_being_rendered_again() {
-        let notice =
-            Notice::plugin("event", "p", &j!({"videoroom":"event"}), Some(Jsep { kind: "offer", sdp: "v=0\r\n" }));
+        let notice = Notice::plugin(
+            "event",
+            "p",
+            &j!({"videoroom":"event"}),
+            Some(Jsep { kind: "offer", sdp: "v=0\r\n", e2ee: false }),
+        );
         assert_eq!(
             value(&notice.address(SessionId(1), HandleId(2), Some("x\\"))),
             j!({"janus":"event","session_id":1,"sender":2,"transaction":"x\\",

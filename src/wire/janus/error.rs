@@ -11,6 +11,8 @@ use crate::id::{HandleId, SessionId};
 pub enum CoreError {
     /// 403
     Unauthorized,
+    /// 405; carries the plugin.
+    TokenDenied(Box<str>),
     /// 450: an HTTP method that carries no request.
     Method,
     /// 453
@@ -47,18 +49,34 @@ pub enum CoreError {
     NoSuchHandle(HandleId, SessionId),
     /// 460
     NoSuchPlugin(Box<str>),
+    /// 460: what an operator names is not there: a plugin, transport, event handler or logger.
+    NoSuch(&'static str),
     /// 464
     JsepType(Box<str>),
     /// 465; carries what is wrong with it.
     Sdp(Box<str>),
+    /// 467: an element with a value that cannot be, and what it should be.
+    Element(&'static str, &'static str),
+    /// 467: a token cannot be given these.
+    InvalidPlugins,
     /// 468
     SessionTaken,
     /// 469
     UnexpectedAnswer,
+    /// 470
+    NoSuchToken(Box<str>),
     /// 472
     Draining,
+    /// 472: an operator has said so.
+    NotAccepting,
     /// 490: a bound of ours is reached; carries the setting.
     Exhausted(&'static str),
+    /// 490: tokens are not kept in a table here.
+    NoStoredTokens,
+    /// 490: a verb of Janus' that has no meaning here; carries the verb and why.
+    Unavailable(&'static str, &'static str),
+    /// 490: shards did not answer an operator in time, so that not all have heard.
+    Incomplete,
     /// 490: an HTTP request has waited for too long.
     NotAnswered,
     /// 490: the lane to the session's signalling shard is full.
@@ -70,6 +88,7 @@ impl CoreError {
     pub fn code(&self) -> u16 {
         match self {
             CoreError::Unauthorized => 403,
+            CoreError::TokenDenied(_) => 405,
             CoreError::UnknownVerb(_) => 453,
             CoreError::Method => 450,
             CoreError::Syntax(_) | CoreError::SyntaxOnLine(..) | CoreError::BothCandidateForms => 454,
@@ -79,16 +98,23 @@ impl CoreError {
             | CoreError::TrickleField(FieldError::Missing(_)) => 456,
             CoreError::NoCandidate | CoreError::NoCandidateLine => 456,
             CoreError::Field(_) | CoreError::JsepField(_) | CoreError::TrickleField(_) => 467,
+            CoreError::Element(..) | CoreError::InvalidPlugins => 467,
             CoreError::Unhandled(_) | CoreError::ConflictingSession | CoreError::ConflictingHandle => 457,
             CoreError::NoSuchSession(_) => 458,
             CoreError::NoSuchHandle(..) => 459,
-            CoreError::NoSuchPlugin(_) => 460,
+            CoreError::NoSuchPlugin(_) | CoreError::NoSuch(_) => 460,
             CoreError::JsepType(_) => 464,
             CoreError::Sdp(_) => 465,
             CoreError::SessionTaken => 468,
             CoreError::UnexpectedAnswer => 469,
-            CoreError::Draining => 472,
-            CoreError::Exhausted(_) | CoreError::NotAnswered | CoreError::Busy => 490,
+            CoreError::NoSuchToken(_) => 470,
+            CoreError::Draining | CoreError::NotAccepting => 472,
+            CoreError::Exhausted(_)
+            | CoreError::NoStoredTokens
+            | CoreError::Unavailable(..)
+            | CoreError::Incomplete
+            | CoreError::NotAnswered
+            | CoreError::Busy => 490,
         }
     }
 }
@@ -97,6 +123,7 @@ impl fmt::Display for CoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CoreError::Unauthorized => f.write_str("Unauthorized request (wrong or missing secret/token)"),
+            CoreError::TokenDenied(plugin) => write!(f, "Provided token can't access plugin '{plugin}'"),
             CoreError::UnknownVerb(verb) => write!(f, "Unknown request '{verb}'"),
             CoreError::Syntax(error) => write!(f, "Invalid Janus API request - {error}"),
             CoreError::SyntaxOnLine(line, error) => write!(f, "JSON error: on line {line}: {error}"),
@@ -121,6 +148,14 @@ impl fmt::Display for CoreError {
                 write!(f, "No such handle {} in session {}", handle.0, session.0)
             }
             CoreError::NoSuchPlugin(plugin) => write!(f, "No such plugin '{plugin}'"),
+            CoreError::NoSuch(kind) => write!(f, "Invalid {kind}"),
+            CoreError::Element(name, should) => write!(f, "Invalid element type ({name} should be {should})"),
+            CoreError::InvalidPlugins => f.write_str("Invalid element type (some of the provided plugins are invalid)"),
+            CoreError::NoSuchToken(token) => write!(f, "Token {token} not found"),
+            CoreError::NotAccepting => f.write_str("Currently not accepting new sessions"),
+            CoreError::NoStoredTokens => f.write_str("Stored-Token based authentication disabled"),
+            CoreError::Unavailable(verb, why) => write!(f, "Not available here: {verb} ({why})"),
+            CoreError::Incomplete => f.write_str("Not every shard has answered in time, try again"),
             CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),
             CoreError::Sdp(error) => f.write_str(error),
             CoreError::SessionTaken => f.write_str("Session ID already in use"),

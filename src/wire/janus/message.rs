@@ -14,9 +14,21 @@ const ATTACH: &[Field] = &[
     Field::optional("loop_index", Kind::Natural),
 ];
 
-/// The plugin that `attach` names.
-pub fn parse_attach(fields: Fields<'_>) -> Result<&str, CoreError> {
-    Ok(fields.check(ATTACH)?.text("plugin").unwrap_or_default())
+/// `attach`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attach<'v> {
+    /// The plugin.
+    pub plugin: &'v str,
+    /// The client's name for the handle.
+    pub opaque_id: Option<&'v str>,
+}
+
+impl<'v> Attach<'v> {
+    /// Reads an `attach`.
+    pub fn parse(fields: Fields<'v>) -> Result<Attach<'v>, CoreError> {
+        let fields = fields.check(ATTACH)?;
+        Ok(Attach { plugin: fields.text("plugin").unwrap_or_default(), opaque_id: fields.text("opaque_id") })
+    }
 }
 
 /// `message`
@@ -35,6 +47,8 @@ pub struct RemoteJsep<'v> {
     pub kind: DescriptionKind,
     /// The text, not parsed.
     pub sdp: &'v str,
+    /// The client says that its media are encrypted end to end.
+    pub e2ee: bool,
 }
 
 const MESSAGE: &[Field] = &[Field::required("body", Kind::Object)];
@@ -70,7 +84,8 @@ impl<'v> RemoteJsep<'v> {
             kind if kind.eq_ignore_ascii_case("answer") => DescriptionKind::Answer,
             kind => return Err(CoreError::JsepType(kind.into())),
         };
-        Ok(RemoteJsep { kind, sdp: fields.text("sdp").unwrap_or_default() })
+        let e2ee = fields.flag("e2ee").unwrap_or(false);
+        Ok(RemoteJsep { kind, sdp: fields.text("sdp").unwrap_or_default(), e2ee })
     }
 }
 

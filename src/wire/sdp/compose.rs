@@ -182,6 +182,7 @@ mod tests {
 
     fn answer(media: Vec<MediaSection>) -> Description {
         Description {
+            e2ee: false,
             kind: DescriptionKind::Answer,
             origin_id: 4_611_731_400_430_051_336,
             origin_version: 2,

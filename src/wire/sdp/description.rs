@@ -205,6 +205,8 @@ impl MediaSection {
 pub struct Description {
     /// Offer or answer; from the JSEP type, not from the text.
     pub kind: DescriptionKind,
+    /// Its sender says that the media are encrypted end to end; beside the text too.
+    pub e2ee: bool,
     /// `o=`: session id.
     pub origin_id: u64,
     /// `o=`: version.

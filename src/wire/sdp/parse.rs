@@ -41,6 +41,7 @@ pub fn parse(kind: DescriptionKind, text: &str) -> Result<Description, SdpError>
         media.push(section);
     }
     Ok(Description {
+        e2ee: false,
         kind,
         origin_id: session.origin.sess_id.parse().map_err(|_| SdpError::Origin)?,
         origin_version: session.origin.sess_version,

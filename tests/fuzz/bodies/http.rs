@@ -55,7 +55,7 @@ impl Conversation {
 /// Whether the handshake is accepted; nothing of the client's but the key's digest is in the answer.
 fn answered(upgrade: &portunus::proto::http::Upgrade) -> bool {
     let mut out = Vec::new();
-    let accepted = websocket::accept(upgrade, &mut out).is_ok();
+    let accepted = websocket::accept(upgrade, true, &mut out).is_ok();
     let text = std::str::from_utf8(&out).expect("a head is text");
     assert_eq!(text.matches("\r\n").count(), if accepted { 6 } else { 0 }, "no line of the client's making");
     accepted

@@ -1,10 +1,11 @@
 //! Janus messages: documents out of one text, their envelopes, and every request body by its own table of fields.
 
 use portunus::limits::JSON_DEPTH_MAX;
+use portunus::wire::janus::admin::request as admin;
 use portunus::wire::janus::document::{self, DOCUMENTS_MAX};
 use portunus::wire::janus::envelope::{Request, error};
 use portunus::wire::janus::field::{Fields, Ids};
-use portunus::wire::janus::message::{Message, check_trickle, parse_attach};
+use portunus::wire::janus::message::{Attach, Message, check_trickle};
 use portunus::wire::janus::videoroom::{administration, publisher, request, room, subscriber};
 use portunus::wire::sdp;
 use simd_json::Buffers;
@@ -27,7 +28,8 @@ pub fn run(data: &[u8]) {
 fn message(document: &Value<'_>, ids: Ids, buffers: &mut Buffers) {
     match Request::parse(document, ids) {
         Ok(request) => {
-            let _ = parse_attach(request.fields);
+            let _ = Attach::parse(request.fields);
+            operators(request.fields);
             let _ = check_trickle(request.fields);
             let Ok(message) = Message::parse(request.fields) else { return };
             if let Some(jsep) = message.jsep {
@@ -43,6 +45,21 @@ fn message(document: &Value<'_>, ids: Ids, buffers: &mut Buffers) {
             assert_eq!(document::parse(&mut answer, buffers).map(|documents| documents.len()), Ok(1));
         }
     }
+}
+
+/// What operators say beside their verb.
+fn operators(fields: Fields<'_>) {
+    let known = ["janus.plugin.videoroom"];
+    if let Ok(token) = admin::Token::parse(fields) {
+        assert!(token.named(&known).is_none_or(|named| named.len() <= 1));
+        let _ = token.all_named(&known);
+    }
+    assert!(admin::level(fields).is_ok_and(|level| level <= 7) || admin::level(fields).is_err());
+    let _ = admin::session_timeout(fields);
+    let _ = admin::log_line(fields);
+    let _ = admin::natural::<u32>(fields, "timeout");
+    let _ = admin::flag(fields, "accept");
+    let _ = admin::query(fields, "plugin");
 }
 
 /// A body may reach any of the readers, whatever it names as its request.

@@ -111,6 +111,7 @@ impl ScriptedBrowser {
             },
         };
         let mut description = Description {
+            e2ee: false,
             kind,
             origin_id: 77,
             origin_version: self.origin_version,

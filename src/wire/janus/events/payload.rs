@@ -404,7 +404,7 @@ mod tests {
     fn what_others_say_and_descriptions_go_as_they_are() {
         let data = json!({"a":[1]});
         assert_eq!(said(&External { schema: "s", data: &data }), (4, None, json!({"schema":"s","data":{"a":[1]}})));
-        let description = Description { owner: "local", jsep: Jsep { kind: "offer", sdp: "v=0\r\n" } };
+        let description = Description { owner: "local", jsep: Jsep { kind: "offer", sdp: "v=0\r\n", e2ee: false } };
         assert_eq!(said(&description), (8, None, json!({"owner":"local","jsep":{"type":"offer","sdp":"v=0\r\n"}})));
     }
 

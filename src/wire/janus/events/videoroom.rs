@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::wire::janus::videoroom::Id;
+use crate::wire::janus::videoroom::forward::Forwarder;
 use crate::wire::janus::videoroom::publisher::{Identity, Stream};
 use crate::wire::janus::videoroom::subscriber::Subscription;
 
@@ -139,6 +140,35 @@ pub enum RoomEvent<'a> {
         /// Where.
         room: Id<'a>,
     },
+    /// A stream is forwarded from now on.
+    #[serde(rename = "rtp_forward")]
+    Forwarded {
+        /// Where.
+        room: Id<'a>,
+        /// Whose.
+        publisher_id: Id<'a>,
+        /// Audio or video.
+        media: &'static str,
+        /// What it carries.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        codec: Option<&'static str>,
+        /// Which encoding, if not the first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        video_substream: Option<u8>,
+        /// Where to.
+        #[serde(flatten)]
+        forwarder: Forwarder,
+    },
+    /// It is not forwarded any more.
+    #[serde(rename = "stop_rtp_forward")]
+    ForwardStopped {
+        /// Where.
+        room: Id<'a>,
+        /// Whose.
+        publisher_id: Id<'a>,
+        /// Which.
+        stream_id: u32,
+    },
 }
 
 #[cfg(test)]
@@ -183,6 +213,33 @@ mod tests {
             (
                 RoomEvent::Configured { room, id, bitrate: 9 },
                 json!({"event":"configured","room":7,"id":"ana","bitrate":9}),
+            ),
+            (
+                RoomEvent::Forwarded {
+                    room,
+                    publisher_id: id,
+                    media: "video",
+                    codec: Some("vp8"),
+                    video_substream: Some(1),
+                    forwarder: Forwarder {
+                        stream_id: 5,
+                        kind: "video",
+                        host: "192.0.2.1".into(),
+                        port: 9,
+                        local_rtcp_port: None,
+                        remote_rtcp_port: None,
+                        ssrc: None,
+                        pt: Some(96),
+                        substream: Some(1),
+                        srtp: false,
+                    },
+                },
+                json!({"event":"rtp_forward","room":7,"publisher_id":"ana","media":"video","codec":"vp8","video_substream":1,
+                       "stream_id":5,"type":"video","host":"192.0.2.1","port":9,"pt":96,"substream":1}),
+            ),
+            (
+                RoomEvent::ForwardStopped { room, publisher_id: id, stream_id: 5 },
+                json!({"event":"stop_rtp_forward","room":7,"publisher_id":"ana","stream_id":5}),
             ),
             (RoomEvent::Unpublished { room, who: nobody() }, json!({"event":"unpublished","room":7,"id":"ana"})),
             (

@@ -1,11 +1,13 @@
-//! What needs the room's secret, beside ending the room: `edit`, `allowed`, `kick`, `moderate`, `enable_recording`, and
-//! what is about forwarders.
+//! What needs the room's secret, beside ending the room: `edit`, `allowed`, `kick`, `moderate`, `enable_recording`. What
+//! is about forwarders is in `forward` and `remote`.
 
 use serde::Serialize;
 
 use super::Id;
 use super::error::RequestError;
+use super::forward::{Forward, StopForward};
 use super::publisher::parse_mid;
+use super::remote::{self, PublishRemotely, RemotePublisher};
 use super::request::Request;
 use super::room::{filled, required_room, small, strings};
 use crate::id::{FeedId, RoomId};
@@ -46,9 +48,21 @@ pub enum Deed<'v> {
     /// `listforwarders`
     ListForwarders,
     /// `rtp_forward`
-    Forward(FeedId),
+    Forward(Forward<'v>),
     /// `stop_rtp_forward`
-    StopForward(FeedId),
+    StopForward(StopForward),
+    /// `publish_remotely`
+    Remotize(PublishRemotely<'v>),
+    /// `unpublish_remotely`
+    Unremotize(FeedId, &'v str),
+    /// `listremotes`
+    ListRemotes(FeedId),
+    /// `add_remote_publisher`
+    AddRemote(RemotePublisher<'v>),
+    /// `update_remote_publisher`
+    UpdateRemote(RemotePublisher<'v>),
+    /// `remove_remote_publisher`
+    RemoveRemote(FeedId),
 }
 
 impl<'v> Administration<'v> {
@@ -67,8 +81,17 @@ impl<'v> Administration<'v> {
                 body.check(LIST_FORWARDERS)?;
                 Deed::ListForwarders
             }
-            Request::RtpForward => Deed::Forward(required_feed(body.check(FORWARD)?, "publisher_id")?),
-            Request::StopRtpForward => Deed::StopForward(required_feed(body.check(STOP_FORWARD)?, "publisher_id")?),
+            Request::RtpForward => Deed::Forward(Forward::parse(body)?),
+            Request::StopRtpForward => Deed::StopForward(StopForward::parse(body)?),
+            Request::PublishRemotely => Deed::Remotize(PublishRemotely::parse(body)?),
+            Request::UnpublishRemotely => {
+                let (feed, remote_id) = remote::parse_unpublish(body)?;
+                Deed::Unremotize(feed, remote_id)
+            }
+            Request::AddRemotePublisher => Deed::AddRemote(RemotePublisher::parse(body)?),
+            Request::UpdateRemotePublisher => Deed::UpdateRemote(RemotePublisher::parse_update(body)?),
+            Request::RemoveRemotePublisher => Deed::RemoveRemote(remote::parse_remove(body)?),
+            Request::ListRemotes => Deed::ListRemotes(remote::parse_list(body)?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };
         // The type of `secret` matters only to a room that has one, and to that one it is missing then.
@@ -88,6 +111,7 @@ pub struct Edit<'v> {
     pub bitrate: Option<u64>,
     pub fir_freq: Option<u32>,
     pub publishers: Option<usize>,
+    pub permanent: bool,
 }
 
 const EDIT: &[Field] = &[
@@ -109,9 +133,6 @@ const EDIT: &[Field] = &[
 impl<'v> Edit<'v> {
     fn parse(fields: Fields<'v>) -> Result<Edit<'v>, RequestError> {
         let fields = fields.check(EDIT)?;
-        if fields.flag("permanent") == Some(true) {
-            return Err(RequestError::Unsupported("permanent"));
-        }
         Ok(Edit {
             description: filled(fields.text("new_description")),
             secret: filled(fields.text("new_secret")),
@@ -121,6 +142,7 @@ impl<'v> Edit<'v> {
             bitrate: fields.natural("new_bitrate"),
             fir_freq: small(fields, "new_fir_freq")?,
             publishers: small(fields, "new_publishers")?,
+            permanent: fields.flag("permanent").unwrap_or(false),
         })
     }
 }
@@ -181,19 +203,6 @@ const RECORD: &[Field] = &[Field::required("record", Kind::Flag), Field::require
 
 const LIST_FORWARDERS: &[Field] = &[Field::required("room", Kind::Id)];
 
-const FORWARD: &[Field] = &[
-    Field::required("host", Kind::Text),
-    Field::optional("streams", Kind::Array),
-    Field::required("room", Kind::Id),
-    Field::required("publisher_id", Kind::Id),
-];
-
-const STOP_FORWARD: &[Field] = &[
-    Field::required("room", Kind::Id),
-    Field::required("publisher_id", Kind::Id),
-    Field::required("stream_id", Kind::Natural),
-];
-
 fn required_feed(fields: Fields<'_>, name: &'static str) -> Result<FeedId, RequestError> {
     fields.id(name).map(FeedId).ok_or(RequestError::Field(FieldError::Missing(name)))
 }
@@ -224,15 +233,4 @@ pub struct Recording {
     pub videoroom: &'static str,
     /// Whether there is one.
     pub record: bool,
-}
-
-/// The answer to `listforwarders`.
-#[derive(Debug, Serialize)]
-pub struct Forwarders<'a> {
-    /// `forwarders`
-    pub videoroom: &'static str,
-    /// Which room.
-    pub room: Id<'a>,
-    /// Who has any: nobody.
-    pub publishers: [(); 0],
 }

@@ -27,6 +27,12 @@ pub enum RequestError {
     Empty(&'static str),
     /// 430: a list with a codec that this server does not have; carries the element and what it has.
     Codec(&'static str, Box<str>),
+    /// 430: a `host_family` that is none; carries it.
+    Family(Box<str>),
+    /// 430: an `srtp_suite` that is none; carries it.
+    Suite(u64),
+    /// 430: a publisher without streams.
+    NoStreams,
     /// 430: a layer beyond 2; carries the element.
     Layer(&'static str),
     /// 499: asks for something this server does not do, and that must not be passed over in silence.
@@ -45,6 +51,9 @@ impl RequestError {
             | RequestError::NotAString(_)
             | RequestError::Empty(_)
             | RequestError::Codec(..)
+            | RequestError::Family(_)
+            | RequestError::Suite(_)
+            | RequestError::NoStreams
             | RequestError::Layer(_) => 430,
             RequestError::Unsupported(_) => 499,
         }
@@ -65,6 +74,9 @@ impl fmt::Display for RequestError {
             RequestError::NotAString(name) => write!(f, "Invalid element in the {name} array (not a string)"),
             RequestError::Empty(what) => write!(f, "Empty {what} list"),
             RequestError::Codec(name, known) => write!(f, "Invalid element ({name} can only be or contain {known})"),
+            RequestError::Family(name) => write!(f, "Unsupported protocol family ({name})"),
+            RequestError::Suite(suite) => write!(f, "Invalid SRTP suite ({suite})"),
+            RequestError::NoStreams => f.write_str("Invalid element value (streams can't be empty)"),
             RequestError::Layer(name) => write!(f, "Invalid value ({name} should be 0, 1 or 2)"),
             RequestError::Unsupported(name) => write!(f, "Not supported by this server ({name})"),
         }

@@ -199,6 +199,9 @@ pub struct Media<'a> {
     pub kind: &'static str,
     /// Arriving or not.
     pub receiving: bool,
+    /// For how long none came, where that is more than one second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
 }
 
 /// `slowlink`

@@ -2,15 +2,17 @@
 //! structs whose fields are the keys on the wire, in their order. Rules of rooms are not known here.
 //!
 //! Of `create`, everything that changes who may enter or what is kept is honoured or refused. What belongs to features
-//! that a room cannot switch on here (`rec_dir` and `lock_record` of recordings, `dummy_streams` and `dummy_e2ee` of
-//! dummies) says nothing without them, and `threads` has no meaning.
+//! that a room cannot switch on here (`rec_dir` and `lock_record` of recordings) says nothing without them, and `threads` has
+//! no meaning.
 
 use serde::{Serialize, Serializer};
 
 pub mod administration;
 pub mod error;
 pub mod event;
+pub mod forward;
 pub mod publisher;
+pub mod remote;
 pub mod request;
 pub mod room;
 pub mod subscriber;

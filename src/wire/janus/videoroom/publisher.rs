@@ -197,7 +197,7 @@ impl ConfigureStream {
 }
 
 /// `metadata` as text: it is kept and shown as it came.
-fn metadata(fields: Fields<'_>) -> Result<Option<String>, RequestError> {
+pub(super) fn metadata(fields: Fields<'_>) -> Result<Option<String>, RequestError> {
     let text = fields.value("metadata").map(Writable::encode);
     match text {
         Some(text) if text.len() > METADATA_BYTES_MAX => {
@@ -310,6 +310,9 @@ pub struct Publisher<'a> {
     /// Who.
     #[serde(flatten)]
     pub who: Identity<'a>,
+    /// A placeholder.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dummy: bool,
     /// Codecs and streams.
     #[serde(flatten)]
     pub published: Published<'a>,

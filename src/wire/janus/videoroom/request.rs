@@ -32,6 +32,18 @@ pub enum Request {
     RtpForward,
     /// `stop_rtp_forward`
     StopRtpForward,
+    /// `publish_remotely`
+    PublishRemotely,
+    /// `unpublish_remotely`
+    UnpublishRemotely,
+    /// `listremotes`; documented as `list_remotes`.
+    ListRemotes,
+    /// `add_remote_publisher`
+    AddRemotePublisher,
+    /// `update_remote_publisher`
+    UpdateRemotePublisher,
+    /// `remove_remote_publisher`
+    RemoveRemotePublisher,
     /// `join`
     Join,
     /// `joinandconfigure`
@@ -60,7 +72,7 @@ pub enum Request {
 
 const REQUEST: &[Field] = &[Field::required("request", Kind::Text)];
 
-const NAMES: [(&str, Request); 25] = [
+const NAMES: [(&str, Request); 31] = [
     ("create", Request::Create),
     ("edit", Request::Edit),
     ("destroy", Request::Destroy),
@@ -74,6 +86,12 @@ const NAMES: [(&str, Request); 25] = [
     ("listforwarders", Request::ListForwarders),
     ("rtp_forward", Request::RtpForward),
     ("stop_rtp_forward", Request::StopRtpForward),
+    ("publish_remotely", Request::PublishRemotely),
+    ("unpublish_remotely", Request::UnpublishRemotely),
+    ("listremotes", Request::ListRemotes),
+    ("add_remote_publisher", Request::AddRemotePublisher),
+    ("update_remote_publisher", Request::UpdateRemotePublisher),
+    ("remove_remote_publisher", Request::RemoveRemotePublisher),
     ("join", Request::Join),
     ("joinandconfigure", Request::JoinAndConfigure),
     ("configure", Request::Configure),
@@ -92,9 +110,10 @@ impl Request {
     /// The request of a body; the name is compared without regard to case.
     pub fn parse(body: Fields<'_>) -> Result<Request, RequestError> {
         let name = body.check(REQUEST)?.text("request").unwrap_or_default();
+        let known = if name.eq_ignore_ascii_case("list_remotes") { "listremotes" } else { name };
         NAMES
             .iter()
-            .find(|(text, _)| text.eq_ignore_ascii_case(name))
+            .find(|(text, _)| text.eq_ignore_ascii_case(known))
             .map(|(_, request)| *request)
             .ok_or_else(|| RequestError::Unknown(name.into()))
     }
@@ -115,7 +134,19 @@ impl Request {
         use Request::*;
         matches!(
             self,
-            Edit | Allowed | Kick | Moderate | EnableRecording | ListForwarders | RtpForward | StopRtpForward
+            Edit | Allowed
+                | Kick
+                | Moderate
+                | EnableRecording
+                | ListForwarders
+                | RtpForward
+                | StopRtpForward
+                | PublishRemotely
+                | UnpublishRemotely
+                | ListRemotes
+                | AddRemotePublisher
+                | UpdateRemotePublisher
+                | RemoveRemotePublisher
         )
     }
 
@@ -142,6 +173,7 @@ mod tests {
             assert_eq!(parse(&format!(r#"{{"request":"{}"}}"#, name.to_uppercase())), Ok(request));
             assert_eq!(request.name(), name);
         }
+        assert_eq!(parse(r#"{"request":"list_remotes"}"#), Ok(Request::ListRemotes));
         assert_eq!(parse(r#"{"request":"dance"}"#), Err(423));
         assert_eq!(parse(r#"{"request":null}"#), Err(430));
         assert_eq!(parse(r#"{}"#), Err(429));

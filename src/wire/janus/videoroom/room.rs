@@ -4,7 +4,7 @@ use serde::Serialize;
 use simd_json::borrowed::Value;
 
 use super::error::RequestError;
-use super::publisher::Identity;
+use super::publisher::{Identity, bounded};
 use super::{Id, is_false};
 use crate::id::{Name, RoomId};
 use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
@@ -16,6 +16,8 @@ pub struct Create<'v> {
     pub room: Option<RoomId>,
     /// Needed when one is configured.
     pub admin_key: Option<&'v str>,
+    /// To be there after a restart too.
+    pub permanent: bool,
     /// Shown in lists.
     pub description: Option<&'v str>,
     /// Hidden from `list`.
@@ -28,6 +30,8 @@ pub struct Create<'v> {
     pub allowed: Option<Vec<&'v str>>,
     /// Subscribers must present a `private_id`.
     pub require_pvtid: bool,
+    /// Whoever joins must bring a token that is signed for the room.
+    pub signed_tokens: bool,
     /// Bits per second.
     pub bitrate: Option<u64>,
     /// Whether `bitrate` is a ceiling.
@@ -58,6 +62,14 @@ pub struct Create<'v> {
     pub audio_level_average: Option<u32>,
     /// Tell who joins.
     pub notify_joining: bool,
+    /// Nothing but media that are encrypted end to end.
+    pub require_e2ee: bool,
+    /// A placeholder among the participants.
+    pub dummy_publisher: bool,
+    /// Its streams: codec and fmtp.
+    pub dummy_streams: Vec<(&'v str, Option<&'v str>)>,
+    /// Whether it counts as encrypted end to end.
+    pub dummy_e2ee: Option<bool>,
     /// `video-orientation`.
     pub videoorient_ext: Option<bool>,
     /// `playout-delay`.
@@ -105,7 +117,9 @@ const CREATE: &[Field] = &[
 ];
 
 /// Options that cannot be passed over: a client that sets one relies on it.
-const UNSUPPORTED: [&str; 5] = ["permanent", "signed_tokens", "record", "require_e2ee", "dummy_publisher"];
+const UNSUPPORTED: [&str; 1] = ["record"];
+
+const DUMMY_STREAM: &[Field] = &[Field::required("codec", Kind::Text), Field::optional("fmtp", Kind::Label)];
 
 impl<'v> Create<'v> {
     /// Reads a `create`.
@@ -114,15 +128,22 @@ impl<'v> Create<'v> {
         if let Some(name) = UNSUPPORTED.into_iter().find(|name| fields.flag(name) == Some(true)) {
             return Err(RequestError::Unsupported(name));
         }
+        let mut dummy_streams = Vec::new();
+        for stream in bounded(fields.objects("dummy_streams")?, "dummy_streams")? {
+            let stream = stream.check(DUMMY_STREAM)?;
+            dummy_streams.push((stream.text("codec").unwrap_or_default(), filled(stream.text("fmtp"))));
+        }
         Ok(Create {
             room: fields.id("room").filter(|room| *room != Name::Number(0)).map(RoomId),
             admin_key: fields.text("admin_key"),
+            permanent: fields.flag("permanent").unwrap_or(false),
             description: fields.text("description"),
             is_private: fields.flag("is_private").unwrap_or(false),
             secret: filled(fields.text("secret")),
             pin: filled(fields.text("pin")),
             allowed: strings(fields, "allowed")?,
             require_pvtid: fields.flag("require_pvtid").unwrap_or(false),
+            signed_tokens: fields.flag("signed_tokens").unwrap_or(false),
             bitrate: fields.natural("bitrate"),
             bitrate_cap: fields.flag("bitrate_cap").unwrap_or(false),
             fir_freq: small(fields, "fir_freq")?,
@@ -138,6 +159,10 @@ impl<'v> Create<'v> {
             audio_active_packets: small(fields, "audio_active_packets")?.filter(|packets| *packets > 0),
             audio_level_average: small(fields, "audio_level_average")?.filter(|average| *average > 0),
             notify_joining: fields.flag("notify_joining").unwrap_or(false),
+            require_e2ee: fields.flag("require_e2ee").unwrap_or(false),
+            dummy_publisher: fields.flag("dummy_publisher").unwrap_or(false),
+            dummy_streams,
+            dummy_e2ee: fields.flag("dummy_e2ee"),
             videoorient_ext: fields.flag("videoorient_ext"),
             playoutdelay_ext: fields.flag("playoutdelay_ext"),
             transport_wide_cc_ext: fields.flag("transport_wide_cc_ext"),
@@ -172,6 +197,8 @@ pub struct Destroy<'v> {
     pub room: RoomId,
     /// Needed when the room has one.
     pub secret: Option<&'v str>,
+    /// Not to be there after a restart either.
+    pub permanent: bool,
 }
 
 impl<'v> Destroy<'v> {
@@ -183,7 +210,8 @@ impl<'v> Destroy<'v> {
             Field::optional("permanent", Kind::Flag),
         ];
         let fields = body.check(DESTROY)?;
-        Ok(Destroy { room: required_room(fields)?, secret: filled(fields.text("secret")) })
+        let permanent = fields.flag("permanent").unwrap_or(false);
+        Ok(Destroy { room: required_room(fields)?, secret: filled(fields.text("secret")), permanent })
     }
 }
 
@@ -213,7 +241,7 @@ pub struct Made<'a> {
     pub videoroom: &'static str,
     /// Which.
     pub room: Id<'a>,
-    /// Rooms are never written to a configuration file.
+    /// Whether what the answer says holds after a restart too.
     pub permanent: bool,
 }
 
@@ -291,6 +319,12 @@ pub struct Participant<'a> {
     /// Who.
     #[serde(flatten)]
     pub who: Identity<'a>,
+    /// A placeholder.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dummy: bool,
+    /// Of another server.
+    #[serde(skip_serializing_if = "is_false")]
+    pub remote: bool,
     /// Whether its peer connection is up.
     pub publisher: bool,
     /// Whether it is talking; only of publishers whose audio has its level.

@@ -1,0 +1,79 @@
+//! What is logged: the filter of the command line at first, then what an operator sets. Janus counts importance from 0
+//! (nothing) to 7 (everything); here are what those numbers mean.
+
+use portunus::engine::signal::Order;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use tracing::level_filters::LevelFilter;
+use tracing::{debug, error, info, trace, warn};
+use tracing_subscriber::EnvFilter;
+
+/// The way to change what is logged.
+#[derive(Clone)]
+pub struct Log(Arc<dyn Fn(LevelFilter) + Send + Sync>);
+
+impl Log {
+    /// Begins to log what passes the filter, whose syntax has been checked.
+    pub fn begin(filter: &str) -> Log {
+        let colours = io::stderr().is_terminal();
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
+        let subscriber = subscriber.with_filter_reloading();
+        let handle = subscriber.reload_handle();
+        subscriber.init();
+        Log(Arc::new(move |level| {
+            // The subscriber lives as long as the program.
+            let _ = handle.reload(EnvFilter::default().add_directive(level.into()));
+        }))
+    }
+
+    /// Does what an operator wants.
+    pub fn obey(&self, order: Order) {
+        match order {
+            Order::LogLevel(level) => (self.0)(filter(level)),
+            Order::LogLine(level, line) => match level {
+                0..=2 => error!("an operator: {line:?}"),
+                3 => warn!("an operator: {line:?}"),
+                4 => info!("an operator: {line:?}"),
+                5 => debug!("an operator: {line:?}"),
+                _ => trace!("an operator: {line:?}"),
+            },
+        }
+    }
+}
+
+fn filter(level: u8) -> LevelFilter {
+    match level {
+        0 => LevelFilter::OFF,
+        1 | 2 => LevelFilter::ERROR,
+        3 => LevelFilter::WARN,
+        4 => LevelFilter::INFO,
+        5 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}
+
+/// Janus' number for the most that a filter lets through.
+pub fn level(filter: &str) -> u8 {
+    let most = EnvFilter::try_new(filter).ok().and_then(|filter| filter.max_level_hint());
+    match most.unwrap_or(LevelFilter::TRACE) {
+        LevelFilter::OFF => 0,
+        LevelFilter::ERROR => 2,
+        LevelFilter::WARN => 3,
+        LevelFilter::INFO => 4,
+        LevelFilter::DEBUG => 5,
+        _ => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_filters_say_the_same() {
+        for number in [0, 2, 3, 4, 5, 7] {
+            assert_eq!(level(&filter(number).to_string()), number);
+        }
+        assert_eq!(level("warn,portunus=debug"), 5);
+    }
+}

@@ -1,0 +1,362 @@
+//! The Admin API: who may use it, and what each verb does to the server, to a session and to a handle. What takes an
+//! answer of other shards goes through `council`; what is told of a handle is put together in `inspection`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::core::is_equal;
+use super::council::{About, Change, FIRST, Question, Transport};
+use super::{ConnectionId, SignalEngine};
+use crate::id::{HandleId, SessionId, SignalId};
+use crate::proto::session::Asker;
+use crate::proto::session::token::{TokenError, Tokens};
+use crate::room::command::{Command, Teardown};
+use crate::time::Now;
+use crate::wire::janus::admin::request::{self, Token};
+use crate::wire::janus::admin::{self, AdminVerb, Scope};
+use crate::wire::janus::envelope::{Request, Verb};
+use crate::wire::janus::error::CoreError;
+use crate::wire::janus::field::{FieldError, Fields};
+use crate::wire::janus::videoroom::PACKAGE;
+
+/// The plugins that there are.
+const PLUGINS: [&str; 1] = [PACKAGE];
+
+/// Whose requests come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Clients' alone.
+    Clients,
+    /// Clients', and operators' that bring an `admin_secret`.
+    Shared,
+    /// Operators', and clients' too.
+    Operators,
+}
+
+/// What an operator wants of the machine around the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Log from now on what is of this importance: 0 is nothing, 2 errors, 4 what is ordinary, 7 everything.
+    LogLevel(u8),
+    /// Log this with such an importance.
+    LogLine(u8, Box<str>),
+}
+
+impl Door {
+    /// Whether a request that comes in here is an operator's.
+    pub(super) fn is_administration(self, request: &Request<'_>) -> bool {
+        match (self, request.verb) {
+            (Door::Operators, Verb::Admin(_) | Verb::Unknown) => true,
+            (Door::Shared, Verb::Admin(_)) => request::has_secret(request.fields),
+            _ => false,
+        }
+    }
+}
+
+impl SignalEngine {
+    /// Whether a connection may be used by operators.
+    pub(super) fn may_administer(&self, id: ConnectionId) -> bool {
+        self.config.admin_secret.is_some() && self.is_operators_place(id) && self.is_from_operators(id)
+    }
+
+    /// Whether a connection came to where operators are served.
+    pub(super) fn is_operators_place(&self, id: ConnectionId) -> bool {
+        !self.config.admin_apart || self.connections.get(id).is_some_and(|connection| connection.is_operators)
+    }
+
+    /// Whether it came from where operators are.
+    pub(super) fn is_from_operators(&self, id: ConnectionId) -> bool {
+        let allow = &self.config.admin_allow;
+        let peer = self.connections.get(id).map(|connection| connection.peer);
+        allow.is_empty() || peer.is_some_and(|peer| allow.iter().any(|network| network.contains(peer)))
+    }
+
+    /// Who comes in where clients do.
+    pub(super) fn clients_door(&self, id: ConnectionId) -> Door {
+        if self.may_administer(id) { Door::Shared } else { Door::Clients }
+    }
+
+    /// Who executes an operator's request: the home of its session, or where changes start.
+    pub(super) fn home_of_administration(&self, request: &Request<'_>) -> SignalId {
+        match request.session.filter(|session| session.0 != 0) {
+            Some(session) => self.sessions.home(session),
+            None => FIRST,
+        }
+    }
+
+    /// An operator's request.
+    pub(super) fn administer(&mut self, now: Now, asker: Asker, request: &Request<'_>) -> Result<(), CoreError> {
+        match (&self.config.admin_secret, request::secret(request.fields)) {
+            (Some(secret), Some(given)) if is_equal(secret, given) => {}
+            _ => return Err(CoreError::Unauthorized),
+        }
+        let session = request.session.filter(|session| session.0 != 0);
+        let unhandled = || CoreError::Unhandled(request.name.into());
+        if request.handle == Some(HandleId(0)) || (request.handle.is_some() && session.is_none()) {
+            return Err(CoreError::NoSuchSession(SessionId(0)));
+        }
+        if let Some(session) = session {
+            if self.sessions.get(session).is_none() {
+                return Err(CoreError::NoSuchSession(session));
+            }
+            if let Some(handle) = request.handle
+                && self.sessions.handle(session, handle).is_none()
+            {
+                return Err(CoreError::NoSuchHandle(handle, session));
+            }
+        }
+        let Verb::Admin(verb) = request.verb else { return Err(unhandled()) };
+        match (verb.scope(), session, request.handle) {
+            (Scope::Server | Scope::ServerOrSession, None, None) => self.administer_server(now, asker, request, verb),
+            (Scope::Session | Scope::ServerOrSession, Some(session), None) => {
+                self.administer_session(now, asker, request, verb, session)
+            }
+            (Scope::Handle, Some(session), Some(handle)) => {
+                self.administer_handle(now, asker, request, verb, (session, handle))
+            }
+            _ => Err(unhandled()),
+        }
+    }
+
+    fn administer_server(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        request: &Request<'_>,
+        verb: AdminVerb,
+    ) -> Result<(), CoreError> {
+        let (fields, transaction) = (request.fields, request.transaction);
+        match verb {
+            AdminVerb::GetStatus => {
+                let status = json!({ "status": self.status() });
+                self.say(asker, admin::success(None, transaction, &status));
+            }
+            AdminVerb::SetSessionTimeout => {
+                let timeout: u32 = request::natural(fields, "timeout")?;
+                let change = Change::SessionTimeout(Duration::from_secs(timeout.into()));
+                self.change(now, asker, transaction, change, json!({ "timeout": timeout }));
+            }
+            AdminVerb::AcceptNewSessions => {
+                let accept = request::flag(fields, "accept")?;
+                self.change(now, asker, transaction, Change::Accepting(accept), json!({ "accept": accept }));
+            }
+            AdminVerb::SetSlowlinkThreshold => {
+                let threshold = request::natural(fields, "slowlink_threshold")?;
+                self.media_settings.slowlink_threshold = threshold;
+                self.adjust(now, asker, transaction, json!({ "slowlink_threshold": threshold }));
+            }
+            AdminVerb::SetNoMediaTimer => {
+                let seconds: u32 = request::natural(fields, "no_media_timer")?;
+                self.media_settings.no_media_timer = Duration::from_secs(seconds.into());
+                self.adjust(now, asker, transaction, json!({ "no_media_timer": seconds }));
+            }
+            AdminVerb::SetLogLevel => {
+                let level = request::level(fields)?;
+                self.config.log_level = level;
+                self.orders.push_back(Order::LogLevel(level));
+                self.say(asker, admin::success(None, transaction, &json!({ "level": level })));
+            }
+            AdminVerb::CustomLogLine => {
+                let (line, level) = request::log_line(fields)?;
+                self.orders.push_back(Order::LogLine(level, line.into()));
+                self.say(asker, admin::success(None, transaction, &json!({})));
+            }
+            AdminVerb::CustomEvent => {
+                if self.config.events.is_none() {
+                    return Err(CoreError::Unavailable("custom_event", "there are no event handlers"));
+                }
+                let (schema, data) = request::event(fields)?;
+                let data = serde_json::to_value(data).map_err(|_| CoreError::NotAnObject)?;
+                self.emit_external(now, schema, &data);
+                self.say(asker, admin::success(None, transaction, &json!({})));
+            }
+            AdminVerb::ListSessions => {
+                self.hold(now, asker, transaction, About::Sessions(Vec::new()), &Question::Sessions);
+            }
+            AdminVerb::LoopsInfo => {
+                self.hold_media(now, asker, transaction, About::Loops(Vec::new()), || Command::Survey);
+            }
+            AdminVerb::MessagePlugin => {
+                let (plugin, body) = request::query(fields, "plugin")?;
+                if plugin != PACKAGE {
+                    return Err(CoreError::NoSuch("plugin"));
+                }
+                self.message_plugin(now, asker, transaction, body);
+            }
+            AdminVerb::QueryTransport => self.query_transport(now, asker, request)?,
+            AdminVerb::QueryEventHandler => {
+                return Err(match request::query(fields, "handler")?.0 {
+                    "janus.eventhandler.sampleevh" | "janus.eventhandler.wsevh" => {
+                        CoreError::Unavailable("query_eventhandler", "handlers are set up at start")
+                    }
+                    _ => CoreError::NoSuch("event handler"),
+                });
+            }
+            AdminVerb::QueryLogger => {
+                request::query(fields, "logger")?;
+                return Err(CoreError::NoSuch("logger"));
+            }
+            AdminVerb::AddToken
+            | AdminVerb::AllowToken
+            | AdminVerb::DisallowToken
+            | AdminVerb::ListTokens
+            | AdminVerb::RemoveToken => self.administer_tokens(now, asker, request, verb)?,
+            AdminVerb::Unavailable(name, why) => return Err(CoreError::Unavailable(name, why)),
+            AdminVerb::ListHandles
+            | AdminVerb::DestroySession
+            | AdminVerb::HandleInfo
+            | AdminVerb::HangupWebrtc
+            | AdminVerb::DetachHandle => return Err(CoreError::Unhandled(request.name.into())),
+        }
+        Ok(())
+    }
+
+    /// What can be changed, and how it is now.
+    fn status(&self) -> serde_json::Value {
+        json!({
+            "token_auth": !matches!(self.tokens, Tokens::Off),
+            "session_timeout": self.sessions.patience().as_secs(),
+            "reclaim_session_timeout": self.config.reclaim_session_timeout.as_secs(),
+            "log_level": self.config.log_level,
+            "log_timestamps": true,
+            "locking_debug": false,
+            "refcount_debug": false,
+            "no_media_timer": self.media_settings.no_media_timer.as_secs(),
+            "slowlink_threshold": self.media_settings.slowlink_threshold,
+        })
+    }
+
+    fn query_transport(&mut self, now: Now, asker: Asker, request: &Request<'_>) -> Result<(), CoreError> {
+        let (transport, query) = request::query(request.fields, "transport")?;
+        let transport = match transport {
+            "janus.transport.http" => Transport::Http,
+            "janus.transport.websockets" => Transport::WebSockets,
+            _ => return Err(CoreError::NoSuch("transport")),
+        };
+        let refusal = match Fields::of(query, self.ids).map(|query| request::text(query, "request")) {
+            Some(Ok("connections")) => {
+                let about = About::Connections(transport, Default::default());
+                self.hold(now, asker, request.transaction, about, &Question::Connections);
+                return Ok(());
+            }
+            Some(Ok(name)) => json!({ "error_code": 411, "error": format!("Unknown request '{name}'") }),
+            Some(Err(CoreError::Field(error))) => {
+                let code = if matches!(error, FieldError::Missing(_)) { 412 } else { 413 };
+                json!({ "error_code": code, "error": error.to_string() })
+            }
+            _ => return Err(CoreError::NotAnObject),
+        };
+        self.say(asker, admin::success(None, request.transaction, &json!({ "response": refusal })));
+        Ok(())
+    }
+
+    fn administer_tokens(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        request: &Request<'_>,
+        verb: AdminVerb,
+    ) -> Result<(), CoreError> {
+        let transaction = request.transaction;
+        let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
+        if verb == AdminVerb::ListTokens {
+            let tokens = stored.list().into_iter();
+            let shown = tokens.map(|(token, plugins)| json!({ "token": token, "allowed_plugins": plugins }));
+            let data = json!({ "data": { "tokens": shown.collect::<Vec<_>>() } });
+            self.say(asker, admin::success(None, transaction, &data));
+            return Ok(());
+        }
+        let given = Token::parse(request.fields)?;
+        let token = Box::from(given.token);
+        let opened = stored.plugins(given.token);
+        let unknown = || CoreError::NoSuchToken(given.token.into());
+        let all = || PLUGINS.map(Box::from).to_vec();
+        let (change, after) = match verb {
+            AdminVerb::RemoveToken => {
+                opened.ok_or_else(unknown)?;
+                (Change::RemoveToken(token), None)
+            }
+            AdminVerb::AddToken => {
+                stored.check(given.token).map_err(|error| match error {
+                    TokenError::TooLong => CoreError::Element("token", "shorter"),
+                    TokenError::TooMany => CoreError::Exhausted("stored tokens"),
+                })?;
+                let plugins = given.named(&PLUGINS).unwrap_or_else(all);
+                let mut after = opened.cloned().unwrap_or_default();
+                after.extend(plugins.iter().cloned());
+                (Change::AllowToken(token, plugins), Some(after))
+            }
+            _ => {
+                let plugins = given.all_named(&PLUGINS);
+                let mut after = opened.cloned().ok_or_else(unknown)?;
+                let plugins = plugins?;
+                if verb == AdminVerb::AllowToken {
+                    after.extend(plugins.iter().cloned());
+                    (Change::AllowToken(token, plugins), Some(after))
+                } else {
+                    after.retain(|plugin| !plugins.contains(plugin));
+                    (Change::DisallowToken(token, plugins), Some(after))
+                }
+            }
+        };
+        let answer = after.map_or(json!({}), |plugins| json!({ "data": { "plugins": plugins } }));
+        self.change(now, asker, transaction, change, answer);
+        Ok(())
+    }
+
+    fn administer_session(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        request: &Request<'_>,
+        verb: AdminVerb,
+        session: SessionId,
+    ) -> Result<(), CoreError> {
+        let elements = match verb {
+            AdminVerb::ListHandles => {
+                let handles = self.sessions.get(session).map(|session| &session.handles);
+                let ids = handles.into_iter().flatten().map(|(handle, _)| handle.0);
+                json!({ "handles": ids.collect::<Vec<_>>() })
+            }
+            AdminVerb::SetSessionTimeout => {
+                let timeout = request::session_timeout(request.fields)?;
+                self.sessions.set_patience_of(session, timeout.map(Duration::from_secs));
+                let shown = timeout.map_or(json!(-1), serde_json::Value::from);
+                json!({ "timeout": shown })
+            }
+            AdminVerb::DestroySession => {
+                self.end_session(now, session);
+                json!({})
+            }
+            _ => return Err(CoreError::Unhandled(request.name.into())),
+        };
+        self.say(asker, admin::success(Some(session), request.transaction, &elements));
+        Ok(())
+    }
+
+    fn administer_handle(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        request: &Request<'_>,
+        verb: AdminVerb,
+        (session, handle): (SessionId, HandleId),
+    ) -> Result<(), CoreError> {
+        match verb {
+            AdminVerb::HandleInfo => return self.inspect(now, asker, request, (session, handle)),
+            AdminVerb::HangupWebrtc => {
+                self.hang_up(now.mono, session, handle, Teardown::OperatorHangup);
+            }
+            AdminVerb::DetachHandle => {
+                if let Some(state) = self.sessions.detach(session, handle) {
+                    self.vacate(now, session, handle, state, true);
+                }
+            }
+            AdminVerb::Unavailable(name, why) => return Err(CoreError::Unavailable(name, why)),
+            _ => return Err(CoreError::Unhandled(request.name.into())),
+        }
+        self.say(asker, admin::success(Some(session), request.transaction, &json!({})));
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Publishers of other servers: participants without a handle, whose lines a client describes and whose media come to a
+//! port of their own. To everybody else they are publishers like any other.
+
+use super::codec::Codec;
+use super::command::{Metadata, Reply};
+use super::dummy::{DummyStream, line as line_of};
+use super::effect::Effect;
+use super::error::RoomError;
+use super::forward::SrtpKey;
+use super::media::{ExtensionIds, PublishedMedia};
+use super::observation::RoomObservation;
+use super::publisher::Publisher;
+use super::remotization::{FIRST_SSRC, SSRCS_PER_LINE};
+use super::request::TalkWish;
+use super::room::{Member, Peer, Role, Room};
+use super::spec::RoomSpec;
+use super::summary::Identity;
+use crate::id::{FeedId, MemberId, Name};
+use crate::limits::MEDIA_LINES_MAX;
+use crate::wire::sdp::{MediaKind, Mid};
+
+/// `add_remote_publisher`
+#[derive(Debug)]
+pub struct AddRemote {
+    /// Wished id; none or 0 means random.
+    pub id: Option<FeedId>,
+    /// Name to show.
+    pub display: Option<Box<str>>,
+    /// What else to show.
+    pub metadata: Option<Metadata>,
+    /// Where its media are to come; 0 is any, until the engine has found one.
+    pub port: u16,
+    /// What they are sealed with.
+    pub srtp: Option<SrtpKey>,
+    /// Its lines, in their order.
+    pub streams: Vec<RemoteStream>,
+}
+
+/// `update_remote_publisher`
+#[derive(Debug)]
+pub struct UpdateRemote {
+    /// Whom.
+    pub id: FeedId,
+    /// New name to show.
+    pub display: Option<Box<str>>,
+    /// What else to show from now on.
+    pub metadata: Option<Metadata>,
+    /// Lines that have changed, and new ones.
+    pub streams: Vec<RemoteStream>,
+}
+
+/// A line as its own server shows it.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteStream {
+    /// Its tag there.
+    pub mid: Option<Mid>,
+    /// Its place there.
+    pub mindex: usize,
+    /// Its codec; none when it is disabled, or of a kind that is not taken.
+    pub codec: Option<Codec>,
+    /// Whether it is video, where there is no codec to tell.
+    pub is_video: bool,
+    /// Text given by the publisher.
+    pub description: Option<Box<str>>,
+    /// Opus options.
+    pub stereo: bool,
+    /// Opus in-band FEC.
+    pub fec: bool,
+    /// Opus DTX.
+    pub dtx: bool,
+    /// `profile-level-id` of H264.
+    pub h264_profile: Option<Box<str>>,
+    /// `profile-id` of VP9.
+    pub vp9_profile: Option<Box<str>>,
+    /// Audio level, orientation and playout delay.
+    pub extensions: ExtensionIds,
+}
+
+impl Room {
+    /// `add_remote_publisher`
+    pub(super) fn add_remote(&mut self, add: AddRemote, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
+        let wished = add.id.filter(|id| id.0 != Name::Number(0));
+        if let Some(id) = wished.as_ref().filter(|id| self.feeds.contains_key(id)) {
+            return Err(RoomError::IdTaken(id.clone()));
+        }
+        let id = wished.unwrap_or_else(|| self.unused_feed());
+        let who = Identity { id: id.clone(), display: add.display, metadata: add.metadata };
+        let mut remote = Publisher::new(who, 0, TalkWish::default(), 0);
+        remote.is_remote = true;
+        let member = self.members.insert(Member { address: None, peer: Peer::Up, role: Role::Publisher(remote) });
+        self.feeds.insert(id.clone(), member);
+        effects.push(Effect::OpenRemote { member, port: add.port, srtp: add.srtp });
+        let media = add.streams.iter().enumerate().map(|(mindex, stream)| media(mindex, stream, &self.spec)).collect();
+        self.set_lines(member, media, effects);
+        for (line, stream) in self.publisher_mut(member).lines.iter_mut().zip(add.streams) {
+            line.description = stream.description;
+        }
+        self.watch_talking(member, effects);
+        self.announce(member, RoomObservation::Published, effects);
+        Ok(Reply::RemoteAdded { room: self.room(), id, port: add.port })
+    }
+
+    /// `update_remote_publisher`. A new name is told to nobody, as in Janus.
+    pub(super) fn update_remote(
+        &mut self,
+        update: UpdateRemote,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        let member = self.remote(&update.id)?;
+        let spec = self.spec.clone();
+        let publisher = self.publisher_mut(member);
+        publisher.who.display = update.display.or(publisher.who.display.take());
+        publisher.who.metadata = update.metadata.or(publisher.who.metadata.take());
+        let mut lines: Vec<PublishedMedia> = publisher.lines.iter().map(|line| line.media.clone()).collect();
+        let mut described = false;
+        for stream in &update.streams {
+            let known = lines.iter().position(|line| Some(line.mid) == stream.mid);
+            match known {
+                Some(at) => {
+                    let line = &mut lines[at];
+                    // Of a line that is known, whether it rests is all that may change.
+                    line.codec = match (stream.codec, line.codec) {
+                        (None, _) => None,
+                        (Some(_), Some(codec)) => Some(codec),
+                        (Some(_), None) => media(at, stream, &spec).codec,
+                    };
+                    if let (Some(text), Some(line)) = (&stream.description, publisher.lines.get_mut(at)) {
+                        line.description = Some(text.clone());
+                        described = true;
+                    }
+                }
+                None if stream.mindex == lines.len() && lines.len() < MEDIA_LINES_MAX => {
+                    lines.push(media(stream.mindex, stream, &spec));
+                }
+                // It would not be at its place, and its packets would be another's.
+                None => {}
+            }
+        }
+        let (changed, orphans) = self.set_lines(member, lines, effects);
+        let first_new = self.publisher(member).lines.len();
+        for stream in update.streams.into_iter().filter(|stream| stream.mindex < first_new) {
+            let line = &mut self.publisher_mut(member).lines[stream.mindex];
+            line.description = line.description.take().or(stream.description);
+        }
+        self.watch_talking(member, effects);
+        if changed || described {
+            self.announce(member, RoomObservation::Republished, effects);
+        }
+        self.update_subscribers(orphans, effects);
+        Ok(Reply::RemoteDone)
+    }
+
+    /// `remove_remote_publisher`: it leaves, and its subscribers hear of it whether they want to or not.
+    pub(super) fn remove_remote(&mut self, id: &FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
+        let member = self.remote(id)?;
+        let orphans = self.withdraw(member, effects);
+        self.tell_leaving(member, effects);
+        self.close_peer(member, effects);
+        self.remove_member(member);
+        for orphan in orphans {
+            self.send_offer(orphan, false, effects);
+        }
+        Ok(Reply::RemoteDone)
+    }
+
+    fn remote(&self, id: &FeedId) -> Result<MemberId, RoomError> {
+        let member = self.feeds.get(id).copied().filter(|&member| self.publisher(member).is_remote);
+        member.ok_or_else(|| RoomError::NoSuchRemotePublisher(id.clone()))
+    }
+}
+
+/// A line at its place; one with a codec that the room has not is disabled.
+fn media(mindex: usize, stream: &RemoteStream, spec: &RoomSpec) -> PublishedMedia {
+    let has = |codec: &Codec| spec.audio_codecs.contains(codec) || spec.video_codecs.contains(codec);
+    let RemoteStream { stereo, fec, dtx, h264_profile, vp9_profile, extensions, .. } = stream;
+    let fmtp = match stream.codec {
+        Some(Codec::H264) => h264_profile.as_ref().map(|id| format!("packetization-mode=1;profile-level-id={id}")),
+        Some(Codec::Vp9) => vp9_profile.as_ref().map(|id| format!("profile-id={id}")),
+        Some(Codec::Opus) => {
+            let flags = [(*fec, "useinbandfec=1"), (*stereo, "stereo=1"), (*dtx, "usedtx=1")];
+            let set: Vec<&str> = flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect();
+            (!set.is_empty()).then(|| set.join(";"))
+        }
+        _ => None,
+    };
+    let codec = stream.codec.unwrap_or(if stream.is_video { Codec::Vp8 } else { Codec::Opus });
+    let place = u32::try_from(mindex).expect("m-lines are few");
+    let line = line_of(mindex, DummyStream { codec, fmtp: fmtp.map(Box::from) }, spec);
+    PublishedMedia {
+        kind: if codec.is_video() { MediaKind::Video } else { MediaKind::Audio },
+        codec: stream.codec.filter(has),
+        extensions: *extensions,
+        ssrcs: vec![FIRST_SSRC + SSRCS_PER_LINE * place],
+        stereo: *stereo,
+        fec: *fec,
+        dtx: *dtx,
+        h264_profile: h264_profile.clone().filter(|_| codec == Codec::H264),
+        vp9_profile: vp9_profile.clone().filter(|_| codec == Codec::Vp9),
+        ..line
+    }
+}

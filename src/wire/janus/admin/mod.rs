@@ -1,0 +1,195 @@
+//! The Admin API: its verbs, where each is understood, and how their answers are put. The envelope is the core's, with
+//! `admin_secret` in the place of `apisecret`; what a verb needs is read in `request`.
+
+use serde::Serialize;
+
+pub mod request;
+
+use super::envelope::json;
+use crate::id::{HandleId, SessionId};
+
+/// What an operator can ask for; compared without regard to case. `info` and `ping` are everybody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminVerb {
+    /// `get_status`
+    GetStatus,
+    /// `set_session_timeout`, of all sessions or of one.
+    SetSessionTimeout,
+    /// `set_log_level`
+    SetLogLevel,
+    /// `set_no_media_timer`
+    SetNoMediaTimer,
+    /// `set_slowlink_threshold`
+    SetSlowlinkThreshold,
+    /// `accept_new_sessions`
+    AcceptNewSessions,
+    /// `list_sessions`
+    ListSessions,
+    /// `message_plugin`
+    MessagePlugin,
+    /// `query_transport`
+    QueryTransport,
+    /// `query_eventhandler`
+    QueryEventHandler,
+    /// `query_logger`
+    QueryLogger,
+    /// `custom_logline`
+    CustomLogLine,
+    /// `custom_event`
+    CustomEvent,
+    /// `add_token`
+    AddToken,
+    /// `allow_token`
+    AllowToken,
+    /// `disallow_token`
+    DisallowToken,
+    /// `list_tokens`
+    ListTokens,
+    /// `remove_token`
+    RemoveToken,
+    /// `loops_info`
+    LoopsInfo,
+    /// `list_handles`
+    ListHandles,
+    /// `destroy_session`
+    DestroySession,
+    /// `handle_info`
+    HandleInfo,
+    /// `hangup_webrtc`
+    HangupWebrtc,
+    /// `detach_handle`
+    DetachHandle,
+    /// One of Janus' that is not here: its name, and why.
+    Unavailable(&'static str, &'static str),
+}
+
+/// Where a verb is understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The server.
+    Server,
+    /// The server, or one session.
+    ServerOrSession,
+    /// One session.
+    Session,
+    /// One handle.
+    Handle,
+}
+
+const VERBS: [(&str, AdminVerb, Scope); 37] = {
+    use AdminVerb::*;
+    const fn absent(name: &'static str, scope: Scope, why: &'static str) -> (&'static str, AdminVerb, Scope) {
+        (name, Unavailable(name, why), scope)
+    }
+    [
+        ("get_status", GetStatus, Scope::Server),
+        ("set_session_timeout", SetSessionTimeout, Scope::ServerOrSession),
+        ("set_log_level", SetLogLevel, Scope::Server),
+        ("set_no_media_timer", SetNoMediaTimer, Scope::Server),
+        ("set_slowlink_threshold", SetSlowlinkThreshold, Scope::Server),
+        ("accept_new_sessions", AcceptNewSessions, Scope::Server),
+        ("list_sessions", ListSessions, Scope::Server),
+        ("message_plugin", MessagePlugin, Scope::Server),
+        ("query_transport", QueryTransport, Scope::Server),
+        ("query_eventhandler", QueryEventHandler, Scope::Server),
+        ("query_logger", QueryLogger, Scope::Server),
+        ("custom_logline", CustomLogLine, Scope::Server),
+        ("custom_event", CustomEvent, Scope::Server),
+        ("add_token", AddToken, Scope::Server),
+        ("allow_token", AllowToken, Scope::Server),
+        ("disallow_token", DisallowToken, Scope::Server),
+        ("list_tokens", ListTokens, Scope::Server),
+        ("remove_token", RemoveToken, Scope::Server),
+        ("loops_info", LoopsInfo, Scope::Server),
+        ("list_handles", ListHandles, Scope::Session),
+        ("destroy_session", DestroySession, Scope::Session),
+        ("handle_info", HandleInfo, Scope::Handle),
+        ("hangup_webrtc", HangupWebrtc, Scope::Handle),
+        ("detach_handle", DetachHandle, Scope::Handle),
+        absent("set_log_timestamps", Scope::Server, "log lines always have them"),
+        absent("set_log_colors", Scope::Server, "a terminal decides that at start"),
+        absent("set_locking_debug", Scope::Server, "there are no locks"),
+        absent("set_refcount_debug", Scope::Server, "nothing is counted by reference"),
+        absent("set_libnice_debug", Scope::Server, "ICE is our own"),
+        absent("set_min_nack_queue", Scope::Server, "packets are kept by time and bytes, both fixed"),
+        absent("set_nack_optimizations", Scope::Server, "they are always on"),
+        absent("resolve_address", Scope::Server, "the server resolves no names"),
+        absent("test_stun", Scope::Server, "the server asks no STUN server"),
+        absent("start_pcap", Scope::Handle, "packets are not captured"),
+        absent("stop_pcap", Scope::Handle, "packets are not captured"),
+        absent("start_text2pcap", Scope::Handle, "packets are not captured"),
+        absent("stop_text2pcap", Scope::Handle, "packets are not captured"),
+    ]
+};
+
+impl AdminVerb {
+    /// The verb of a name.
+    pub fn parse(name: &str) -> Option<AdminVerb> {
+        VERBS.iter().find(|(text, ..)| text.eq_ignore_ascii_case(name)).map(|(_, verb, _)| *verb)
+    }
+
+    /// Where it is understood.
+    pub fn scope(self) -> Scope {
+        VERBS.iter().find(|(_, verb, _)| *verb == self).map_or(Scope::Server, |(.., scope)| *scope)
+    }
+}
+
+/// `success` with what the verb has to say beside the envelope: `elements` serialise as an object.
+pub fn success(session: Option<SessionId>, transaction: &str, elements: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Success<'a, E: Serialize> {
+        janus: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_id: Option<u64>,
+        transaction: &'a str,
+        #[serde(flatten)]
+        elements: &'a E,
+    }
+    json(&Success { janus: "success", session_id: session.map(|session| session.0), transaction, elements })
+}
+
+/// `success` with a plugin's own answer, which is JSON already.
+pub fn response(transaction: &str, response: &str) -> String {
+    format!(r#"{{"janus":"success","transaction":{},"response":{response}}}"#, json(&transaction))
+}
+
+/// What is told of a session or a handle stands beside its ids.
+#[derive(Debug, Serialize)]
+pub struct HandleInfo<'a, I: Serialize> {
+    /// Which.
+    pub handle_id: u64,
+    /// What there is to say.
+    pub info: &'a I,
+}
+
+impl<'a, I: Serialize> HandleInfo<'a, I> {
+    /// Of this handle.
+    pub fn new(handle: HandleId, info: &'a I) -> HandleInfo<'a, I> {
+        HandleInfo { handle_id: handle.0, info }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json as j;
+
+    #[test]
+    fn every_verb_is_found_by_its_name_in_any_case_and_has_a_place() {
+        for (name, verb, scope) in VERBS {
+            assert_eq!(AdminVerb::parse(&name.to_uppercase()), Some(verb));
+            assert_eq!(verb.scope(), scope, "{name}");
+        }
+        assert_eq!(AdminVerb::parse("create"), None);
+    }
+
+    #[test]
+    fn what_a_verb_says_stands_beside_the_envelope() {
+        let text = success(Some(SessionId(5)), "t\"", &j!({"handles":[7]}));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value, j!({"janus":"success","session_id":5,"transaction":"t\"","handles":[7]}));
+        let text = response("t", r#"{"a":1}"#);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value, j!({"janus":"success","transaction":"t","response":{"a":1}}));
+    }
+}
