@@ -135,7 +135,7 @@ impl SignalEngine {
     pub(super) fn emit_remote(&mut self, now: Now, session: SessionId, handle: HandleId, jsep: RemoteJsep<'_>) {
         self.emit(now, Some(session), Some(handle), || Description {
             owner: "remote",
-            jsep: Jsep { kind: message::jsep_kind(jsep.kind), sdp: jsep.sdp, e2ee: jsep.e2ee },
+            jsep: Jsep { kind: message::jsep_kind(jsep.kind), sdp: jsep.sdp, e2ee: false },
         });
         if self.wants(Kind::WebRtc) {
             for candidate in jsep.sdp.lines().filter_map(|line| line.strip_prefix("a=candidate:")) {
@@ -197,7 +197,7 @@ impl SignalEngine {
             let text = sdp::compose(description);
             self.emit(now, Some(session), Some(handle), || Description {
                 owner: "local",
-                jsep: Jsep { kind: message::jsep_kind(description.kind), sdp: &text, e2ee: description.e2ee },
+                jsep: Jsep { kind: message::jsep_kind(description.kind), sdp: &text, e2ee: false },
             });
         }
     }
