@@ -3,6 +3,7 @@
 
 use crate::affinity::{self, Plan};
 use crate::events::{self, settings::Handlers};
+use crate::import::{self, ImportError};
 use crate::interface;
 use crate::rooms::RoomTable;
 use crate::rooms_file::RoomsFile;
@@ -137,22 +138,27 @@ pub enum ConfigError {
     Value(&'static str, String),
     /// The interfaces cannot be listed.
     Interfaces(io::Error),
+    /// A Janus' configuration could not be imported.
+    Import(ImportError),
 }
 
 /// Reads the command line, the environment and the file. Wrong flags and `--help` end the program here.
 pub fn load() -> Result<Task, ConfigError> {
     let line = CommandLine::parse();
+    if let Some(Command::ImportJanus { dir, out }) = &line.command {
+        return Ok(Task::Show(import::run(dir, out).map_err(ConfigError::Import)?));
+    }
     let file = line.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let config = Config::new(line.settings.or(file))?;
     Ok(match line.command {
         None => Task::Serve(Box::new(config)),
-        Some(Command::Check) => Task::Show(config.to_string()),
+        Some(_) => Task::Show(config.to_string()),
     })
 }
 
 impl Config {
     /// Checks the merged layers and fills in the defaults.
-    fn new(given: Settings) -> Result<Config, ConfigError> {
+    pub fn new(given: Settings) -> Result<Config, ConfigError> {
         let mut all = given.or(Settings::defaults());
         let listen = all.listen.clone().unwrap_or_default();
         if listen.is_empty() {
@@ -326,6 +332,7 @@ impl fmt::Display for ConfigError {
             ConfigError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             ConfigError::Toml(path, error) => write!(f, "{}: {error}", path.display()),
             ConfigError::Value(name, sentence) => write!(f, "{name}: {sentence}"),
+            ConfigError::Import(error) => write!(f, "{error}"),
             ConfigError::Interfaces(error) => {
                 write!(f, "cannot list the network interfaces ({error}): name the addresses with --media-ip")
             }

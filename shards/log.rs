@@ -16,13 +16,16 @@ impl Log {
     /// Begins to log what passes the filter, whose syntax has been checked.
     pub fn begin(filter: &str) -> Log {
         let colours = io::stderr().is_terminal();
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(discreet(EnvFilter::new(filter)))
+            .with_writer(io::stderr)
+            .with_ansi(colours);
         let subscriber = subscriber.with_filter_reloading();
         let handle = subscriber.reload_handle();
         subscriber.init();
         Log(Arc::new(move |level| {
             // The subscriber lives as long as the program.
-            let _ = handle.reload(EnvFilter::default().add_directive(level.into()));
+            let _ = handle.reload(discreet(EnvFilter::default().add_directive(level.into())));
         }))
     }
 
@@ -39,6 +42,11 @@ impl Log {
             },
         }
     }
+}
+
+/// A filter, but for what the WebSocket library would tell of: whole messages, and with them the secrets of clients.
+fn discreet(filter: EnvFilter) -> EnvFilter {
+    filter.add_directive("tungstenite=info".parse().expect("a directive"))
 }
 
 fn filter(level: u8) -> LevelFilter {

@@ -10,6 +10,7 @@ mod events;
 mod fault;
 mod headroom;
 mod heap;
+mod import;
 mod inbox;
 mod interface;
 mod log;

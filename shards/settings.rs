@@ -28,6 +28,14 @@ pub struct CommandLine {
 pub enum Command {
     /// Validates the settings and prints them as they take effect
     Check,
+    /// Makes a portunus.toml of a Janus' configuration files and says what has no equivalent
+    ImportJanus {
+        /// Where janus.jcfg is, such as /etc/janus
+        dir: PathBuf,
+        /// Where portunus.toml is written
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
 }
 
 /// One layer of settings: what it does not say is none.

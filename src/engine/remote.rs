@@ -79,9 +79,15 @@ impl Remote {
         Ok(Remote { key, streams: Vec::new(), inbound, feedback: None, opened: false, source: None })
     }
 
-    /// Somebody opens the way for our wishes.
-    pub fn opened(&mut self, at: FourTuple) {
-        (self.feedback, self.opened) = (Some(at), true);
+    /// Somebody opens the way for our wishes; false when media come from another host.
+    pub fn opened(&mut self, at: FourTuple, now: Mono) -> bool {
+        let believed = self
+            .source
+            .is_none_or(|(source, heard)| source.remote.ip() == at.remote.ip() || now.since(heard) >= REMOTE_SILENCE);
+        if believed {
+            (self.feedback, self.opened) = (Some(at), true);
+        }
+        believed
     }
 
     /// Whether media from there is taken: from whom it came last, unless nothing has come for a while.

@@ -210,4 +210,6 @@ pub struct Flow {
     pub jitter: u32,
     /// Packets that the receiver has asked for again.
     pub nacks: u64,
+    /// Packets that were sent again.
+    pub retransmissions: u64,
 }

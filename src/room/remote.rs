@@ -112,7 +112,7 @@ impl Room {
         publisher.who.display = update.display.or(publisher.who.display.take());
         publisher.who.metadata = update.metadata.or(publisher.who.metadata.take());
         let mut lines: Vec<PublishedMedia> = publisher.lines.iter().map(|line| line.media.clone()).collect();
-        let mut described = false;
+        let (known_lines, mut described) = (lines.len(), false);
         for stream in &update.streams {
             let known = lines.iter().position(|line| Some(line.mid) == stream.mid);
             match known {
@@ -137,10 +137,10 @@ impl Room {
             }
         }
         let (changed, orphans) = self.set_lines(member, lines, effects);
-        let first_new = self.publisher(member).lines.len();
-        for stream in update.streams.into_iter().filter(|stream| stream.mindex < first_new) {
-            let line = &mut self.publisher_mut(member).lines[stream.mindex];
-            line.description = line.description.take().or(stream.description);
+        for stream in update.streams.into_iter().filter(|stream| stream.mindex >= known_lines) {
+            if let Some(line) = self.publisher_mut(member).lines.get_mut(stream.mindex) {
+                line.description = line.description.take().or(stream.description);
+            }
         }
         self.watch_talking(member, effects);
         if changed || described {

@@ -3,6 +3,7 @@
 pub mod demux;
 pub mod error;
 pub mod janus;
+pub mod jcfg;
 pub mod payload;
 pub mod reader;
 pub mod rtcp;

@@ -91,7 +91,8 @@ impl Client {
             0x81 => Frame::Text(String::from_utf8(payload).unwrap()),
             0x89 => Frame::Ping(payload),
             0x8a => Frame::Pong(payload),
-            0x88 => Frame::Close(u16::from_be_bytes([payload[0], payload[1]])),
+            // RFC 6455 §7.1.5: 1005 is a close frame without a code.
+            0x88 => Frame::Close(payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))),
             other => panic!("the server sent a frame that starts with {other:#x}"),
         })
     }

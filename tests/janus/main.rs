@@ -1,6 +1,7 @@
 //! Janus clients' conversations with the signalling engine: transcripts of requests and expected replies, with a
 //! scripted media shard behind, and the cases that no transcript can show.
 
+mod autobahn;
 mod client;
 mod limits;
 mod operators;

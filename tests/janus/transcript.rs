@@ -4,7 +4,8 @@
 //! with the one in it and without the other. `$OFFER` is a browser's, `$ANSWER` a browser's to the offer heard last. At
 //! the end nothing may be left unheard. `@` is an HTTP request, as `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a
 //! connection of its own for each letter; `=` is its response: a status, then JSON unless there is no content. `%` is the
-//! next event for event handlers, without what is the same in all.
+//! next event for event handlers, without what is the same in all. `! ours` says that the next exchange is not played to
+//! Debian's Janus by `debian/compare`: it is about a bound of ours, or about what ends that Janus or leaves it in disorder.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -234,6 +235,7 @@ impl Transcript {
                 let time = Duration::from_secs_f64(seconds.parse().map_err(|_| "not a time")?);
                 self.world().wait(time);
             }
+            ["ours"] => {}
             ["lanes", "open"] => self.world().set_lanes(Lanes::Open),
             ["lanes", "full"] => self.world().set_lanes(Lanes::Full),
             ["lanes", "silent"] => self.world().set_lanes(Lanes::Silent),

@@ -51,6 +51,11 @@ impl Client {
         self.converse(request, |answer| answer["janus"] != "ack")
     }
 
+    /// Keeps the session; returns when the server has said so.
+    pub fn keep_alive(&mut self) {
+        self.converse(json!({ "janus": "keepalive" }), |answer| answer["janus"] == "ack");
+    }
+
     /// Asks the plugin; its answer, whether it comes at once or as an event, `plugindata` taken off.
     pub fn message(&mut self, handle: u64, body: Value) -> Value {
         let answer = self.describe(handle, body, None);

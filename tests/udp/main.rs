@@ -16,6 +16,7 @@ mod inputs;
 mod laggards;
 mod link;
 mod media;
+mod multitude;
 mod peer;
 mod sdp;
 mod server;
@@ -23,6 +24,7 @@ mod signalling;
 mod slow_link;
 mod spread;
 mod strangers;
+mod trespass;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -38,7 +38,8 @@ impl Server {
         let base = base.into_iter().find(|&base| (base..base + shards).all(is_free)).expect("free media ports");
         let mut child = Command::new(env!("CARGO_BIN_EXE_portunus"))
             .args(["--listen", &signalling.to_string(), "--media-ip", &media.to_string()])
-            .args(["--media-port", &base.to_string(), "--shards", &shards.to_string(), "--log", "warn"])
+            .args(["--media-port", &base.to_string(), "--shards", &shards.to_string()])
+            .args(if more.contains(&"--log") { &[][..] } else { &["--log", "warn"] })
             .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -121,6 +122,11 @@ impl Server {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: a signal to a child that has not been waited for, so that the id is its own.
         assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    }
+
+    /// What it has logged.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     /// How it ended, if it did within this time.

@@ -137,6 +137,7 @@ fn received(stream: &mut Stream, since: Duration) -> Flow {
         lost: arrivals().map(|arrival| i64::from(arrival.cumulative_lost())).sum(),
         jitter: arrivals().map(Arrival::jitter).max().unwrap_or_default(),
         nacks: counts.nacks,
+        retransmissions: counts.retransmissions,
     }
 }
 
@@ -150,6 +151,7 @@ fn sent(leg: &mut Leg, since: Duration) -> Flow {
         lost: leg.loss.cumulative().into(),
         jitter: leg.remote_jitter,
         nacks: counts.nacks,
+        retransmissions: counts.retransmissions,
     }
 }
 

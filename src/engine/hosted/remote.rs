@@ -57,10 +57,8 @@ impl HostedRoom {
         let Some(remote) = self.remotes.get_mut(member.0) else { return Verdict::Drop(DropReason::UnknownSource) };
         let opens = protocol == Protocol::Rtcp || datagram.len() == OPENER_LEN && datagram[1..].iter().all(|&b| b == 0);
         match protocol {
-            _ if opens => {
-                remote.opened(at);
-                return Verdict::Consumed;
-            }
+            _ if opens && remote.opened(at, received) => return Verdict::Consumed,
+            _ if opens => return Verdict::Drop(DropReason::UnknownSource),
             Protocol::Rtp => {}
             _ => return Verdict::Drop(DropReason::UnknownSource),
         }

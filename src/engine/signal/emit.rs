@@ -375,5 +375,6 @@ fn statistics(line: &LineStatistics) -> Statistics<'_> {
         bytes_sent_lastsec: sent.octets_per_second,
         nacks_received: sent.nacks,
         nacks_sent: received.nacks,
+        retransmissions_received: received.retransmissions,
     }
 }

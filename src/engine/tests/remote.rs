@@ -37,8 +37,12 @@ impl World {
 
     /// A datagram from the other server to the port; the turn ends.
     fn remote_says(&mut self, from: u16, bytes: &[u8]) -> Verdict {
+        self.somebody_says(9, from, bytes)
+    }
+
+    fn somebody_says(&mut self, host: u8, from: u16, bytes: &[u8]) -> Verdict {
         let mut taken = Taken::default();
-        let at = FourTuple { socket: SocketId(1), remote: ([10, 0, 0, 9], from).into() };
+        let at = FourTuple { socket: SocketId(1), remote: ([10, 0, 0, host], from).into() };
         let verdict = self.engine.handle_datagram(self.now, at, self.now.mono, &mut bytes.to_vec(), &mut taken);
         self.engine.release(self.now, &mut taken);
         self.look_at(taken);
@@ -89,6 +93,7 @@ fn what_comes_to_the_port_is_sent_on_by_its_ssrc_and_keyframes_are_asked_for_whe
     let mut opener = [0; 12];
     opener[0] = 0x80;
     assert_eq!(world.remote_says(7001, &opener), Verdict::Consumed);
+    assert_eq!(world.somebody_says(8, 7001, &opener), Verdict::Drop(DropReason::UnknownSource), "another host");
     for _ in 0..1000 {
         for (_, bytes) in world.step() {
             viewer.receive(&world, bytes);

@@ -54,15 +54,15 @@ enum Op {
     },
     SwitchFeed(u64),
     Kick(u64),
+    Moderate {
+        feed: u64,
+        mute: bool,
+    },
     Forward {
         feed: u64,
         line: u8,
     },
     StopForward(u64),
-    Moderate {
-        feed: u64,
-        mute: bool,
-    },
     Leave,
     Hangup,
     Detach,

@@ -10,6 +10,7 @@ pub mod history;
 pub mod http;
 pub mod ice;
 pub mod janus_json;
+pub mod jcfg;
 pub mod rewrite;
 pub mod rtcp;
 pub mod rtp;
@@ -22,12 +23,13 @@ pub mod websocket;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("demux_dtls", demux_dtls::run),
     ("history", history::run),
     ("http", http::run),
     ("ice", ice::run),
     ("janus_json", janus_json::run),
+    ("jcfg", jcfg::run),
     ("rewrite", rewrite::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),

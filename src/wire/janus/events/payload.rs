@@ -254,6 +254,8 @@ pub struct Statistics<'a> {
     pub nacks_received: u64,
     /// Packets that we have asked for again.
     pub nacks_sent: u64,
+    /// Packets that the peer has sent again.
+    pub retransmissions_received: u64,
 }
 
 /// What a plugin tells.
@@ -459,7 +461,8 @@ mod tests {
         let expected = json!({
             "mid":"1","mindex":1,"media":"video","codec":"vp8","base":90000,"rtt":0,"lost":-1,"lost-by-remote":0,
             "jitter-local":0,"jitter-remote":0,"packets-received":5,"packets-sent":0,"bytes-received":0,"bytes-sent":0,
-            "bytes-received-lastsec":0,"bytes-sent-lastsec":0,"nacks-received":0,"nacks-sent":0
+            "bytes-received-lastsec":0,"bytes-sent-lastsec":0,"nacks-received":0,"nacks-sent":0,
+            "retransmissions-received":0
         });
         assert_eq!(said(&Media::Statistics(Box::new(statistics))), (32, Some(3), expected));
     }

@@ -77,7 +77,11 @@ impl fmt::Display for RequestError {
             RequestError::Family(name) => write!(f, "Unsupported protocol family ({name})"),
             RequestError::Suite(suite) => write!(f, "Invalid SRTP suite ({suite})"),
             RequestError::NoStreams => f.write_str("Invalid element value (streams can't be empty)"),
-            RequestError::Layer(name) => write!(f, "Invalid value ({name} should be 0, 1 or 2)"),
+            RequestError::Layer(name) => {
+                // Janus names both that a layer is called, whichever was given.
+                let pair = if name.starts_with('s') { "substream/spatial_layer" } else { "temporal/temporal_layer" };
+                write!(f, "Invalid value ({pair} should be 0, 1 or 2)")
+            }
             RequestError::Unsupported(name) => write!(f, "Not supported by this server ({name})"),
         }
     }
