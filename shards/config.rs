@@ -2,6 +2,7 @@
 //! is read by somebody.
 
 use crate::affinity::{self, Plan};
+use crate::events::{self, settings::Handlers};
 use crate::import::{self, ImportError};
 use crate::interface;
 use crate::rooms::RoomTable;
@@ -26,6 +27,9 @@ const MEDIA_ADDRESSES_MAX: usize = 32;
 /// Signalling shards: each has lanes to all others and to all media shards, and one carries tens of thousands of messages
 /// a second.
 const SIGNALS_MAX: u8 = 16;
+
+/// What stands for a secret where settings are shown.
+pub const BLOT: &str = "***";
 
 /// Microseconds that video may be held: what a listener would not see yet, and far from what a round trip takes.
 const COALESCE_MAX: u64 = 5000;
@@ -105,6 +109,8 @@ pub struct Config {
     pub coalesce: Duration,
     /// DSCP of media.
     pub dscp: u8,
+    /// Where events go.
+    pub handlers: Handlers,
     /// The rooms to begin with.
     pub rooms: Vec<RoomSpec>,
     /// Where permanent rooms are written, and what is there.
@@ -258,6 +264,8 @@ impl Config {
             text.parse().map_err(refused)
         };
         let admin_allow = all.admin_allow.iter().flatten().map(network).collect::<Result<_, _>>()?;
+        let handlers = Handlers::new(&all)?;
+        events::settings::blot(&mut all);
         Ok(Config {
             listen,
             tls,
@@ -289,6 +297,7 @@ impl Config {
             srtp_profiles: profiles(all.srtp_profiles.as_deref().unwrap_or_default())?,
             coalesce: Duration::from_micros(coalesce),
             dscp,
+            handlers,
             rooms,
             rooms_file,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
@@ -390,7 +399,7 @@ fn secret(name: &'static str, shown: &mut Option<String>) -> Result<Option<Strin
     if secret.as_deref() == Some("") {
         return Err(ConfigError::Value(name, "an empty secret protects nothing".into()));
     }
-    *shown = secret.as_ref().map(|_| "***".into());
+    *shown = secret.as_ref().map(|_| BLOT.into());
     Ok(secret)
 }
 
@@ -470,6 +479,16 @@ mod tests {
             ("admin_secret = \"s\"\nadmin_listen = [\"127.0.0.1:8188\"]", "admin_listen"),
             ("srtp_profiles = [\"NULL\"]", "srtp_profiles"),
             ("srtp_profiles = []", "srtp_profiles"),
+            ("event_webhook = \"ws://h/\"", "event_webhook"),
+            ("event_websocket = \"http://h/\"", "event_websocket"),
+            ("event_queue = 0", "event_queue"),
+            ("event_webhook = \"http://h/\"\n[event_webhook_options]\nevents = \"calls\"", "event_webhook_options"),
+            ("event_webhook = \"http://h/\"\n[event_webhook_options]\ncompression = 10", "event_webhook_options"),
+            ("event_webhook = \"http://h/\"\n[event_webhook_options]\nbackend_user = \"u\"", "event_webhook_options"),
+            (
+                "event_websocket = \"ws://h/\"\n[event_websocket_options]\nsubprotocol = \"a b\"",
+                "event_websocket_options",
+            ),
             ("[[room]]\nroom = 1\n[[room]]\nroom = 1", "room"),
         ] {
             let Err(error) = config(text) else { panic!("{text} was taken") };
@@ -488,7 +507,11 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again_and_holds_no_secret() {
-        let config = config("api_secret = \"sesame\"\n[[room]]\nroom = 5\npin = \"sesame\"").unwrap();
+        let config = config(
+            "api_secret = \"sesame\"\nevent_webhook = \"http://u:sesame@h:1/sesame?sesame\"\nevent_websocket = \"ws://h/sesame\"\n\
+             [[room]]\nroom = 5\npin = \"sesame\"\n[event_webhook_options]\nbackend_user = \"u\"\nbackend_pwd = \"sesame\"",
+        )
+        .unwrap();
         let shown = config.to_string();
         assert!(!shown.contains("sesame") && shown.contains("session_timeout = 60"), "{shown}");
         let again = Config::new(toml::from_str(&shown).unwrap()).unwrap();

@@ -6,6 +6,7 @@ mod certificate;
 mod clock;
 mod config;
 mod doorbell;
+mod events;
 mod fault;
 mod headroom;
 mod heap;
@@ -33,6 +34,8 @@ use portunus::engine::signal::SignalConfig;
 use portunus::id::{ShardId, SignalId};
 use portunus::proto::dtls::{Certificate, Context};
 use portunus::proto::srtp::Profile;
+use portunus::room::observation::Watch;
+use portunus::wire::janus::events::Kind;
 use rlimit::Resource;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -42,6 +45,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Connections at once; fewer when the process may not have as many descriptors.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -52,6 +56,8 @@ const HANDLES_MAX: usize = 1024;
 const FILES_RESERVED: usize = 256;
 /// What the signalling executor asks for.
 const LOCKED_MEMORY_MIN: u64 = 512 << 10;
+/// Events that are left at the end are given this long.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
 /// The exit code of a process that SIGINT ended.
 const INTERRUPTED: i32 = 128 + SIGINT;
 
@@ -107,6 +113,7 @@ fn serve(config: Config) -> Result<(), StartError> {
     };
     let (listening, operators) = (addresses(&bound[0]), addresses(&bound_for_operators[0]));
 
+    let mask = config.handlers.mask();
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
     for (shard, (post, &cpu)) in (0..shards).zip(media_posts.into_iter().zip(&config.plan.media)) {
@@ -118,6 +125,12 @@ fn serve(config: Config) -> Result<(), StartError> {
         let first = config.remote_port + u16::from(config.remote_ports) * u16::from(shard);
         let remote_ports: Vec<u16> = (0..config.remote_ports).map(|n| first + u16::from(n)).collect();
         sockets.sockets.extend(socket::bind_everywhere(&remote_ports, config.dscp)?);
+        let watch = Watch {
+            rooms: mask.wants(Kind::Plugin),
+            peers: mask.wants(Kind::WebRtc),
+            statistics: if mask.wants(Kind::Media) { config.handlers.stats_period } else { Duration::ZERO },
+            sockets: sockets.addresses.clone(),
+        };
         let engine = MediaConfig {
             shard: ShardId(shard),
             shards,
@@ -128,6 +141,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             handshakes: Box::new(dtls.clone()),
             peer_timeout: config.peer_timeout,
             slowlink_threshold: config.slowlink_threshold,
+            watch,
             seed: seed()?,
             now: clock.read().now,
         };
@@ -140,6 +154,8 @@ fn serve(config: Config) -> Result<(), StartError> {
         media::spawn(parts).map_err(StartError::Thread)?;
     }
 
+    let cpu = *config.plan.signal.last().expect("a plan has a signalling shard");
+    let (events, deliveries) = events::start(config.handlers, cpu).map_err(StartError::Thread)?;
     // The shard that makes the configured rooms listens first, then the others.
     let (next, turns): (Vec<_>, Vec<_>) = (1..signals_count).map(|_| async_channel::bounded(1)).unzip();
     let (mut next, mut turns) = (Some(next), turns.into_iter());
@@ -163,6 +179,7 @@ fn serve(config: Config) -> Result<(), StartError> {
             next: next.take().unwrap_or_default(),
             drain: drained,
             banner: banner.take(),
+            events: events.clone(),
             clerk: clerks.as_mut().and_then(Iterator::next),
             config: SignalConfig {
                 id: SignalId(signal),
@@ -183,6 +200,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 log_level: log::level(&config.log),
                 slowlink_threshold: config.slowlink_threshold,
                 admin_key: config.admin_key.clone(),
+                events: mask,
                 lock_rtp_forward: config.lock_rtp_forward,
                 targets: config.targets.clone(),
                 server_name: config.server_name.clone(),
@@ -212,20 +230,21 @@ fn serve(config: Config) -> Result<(), StartError> {
             std::process::exit(INTERRUPTED);
         }
         tracing::info!("draining; a second SIGINT stops at once");
-        ask(&drains);
+        ask(&drains, signal);
     }
-    ask(&drains); // one that has failed takes the others with it
+    ask(&drains, SIGTERM); // one that has failed takes the others with it
     let join = |shard: JoinHandle<_>| {
         shard.join().unwrap_or_else(|_| fault::fatal(format_args!("a signalling shard is gone")))
     };
     let outcomes: Vec<Result<(), StartError>> = signalling.into_iter().map(join).collect();
+    deliveries.finish(DELIVERED_WITHIN);
     outcomes.into_iter().collect()
 }
 
-fn ask(drains: &[async_channel::Sender<()>]) {
+fn ask(drains: &[async_channel::Sender<i32>], signal: i32) {
     for drain in drains {
         // Full means that the drain has been asked for already, closed that it is over.
-        let _ = drain.try_send(());
+        let _ = drain.try_send(signal);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::affinity::CpuList;
 use crate::config::ConfigError;
+use crate::events::settings::{WebSocketTable, WebhookTable};
 use crate::rooms::RoomTable;
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -189,6 +190,24 @@ pub struct Settings {
     /// File that permanent rooms are kept in, over those of the configuration
     #[arg(long, value_name = "FILE", env = "PORTUNUS_ROOMS_FILE", global = true)]
     pub rooms_file: Option<PathBuf>,
+    /// URL to which events are posted (http or https)
+    #[arg(long, value_name = "URL", env = "PORTUNUS_EVENT_WEBHOOK", hide_env_values = true, global = true)]
+    pub event_webhook: Option<String>,
+    /// URL to which events are sent over a WebSocket (ws or wss)
+    #[arg(long, value_name = "URL", env = "PORTUNUS_EVENT_WEBSOCKET", hide_env_values = true, global = true)]
+    pub event_websocket: Option<String>,
+    /// Seconds between events with media statistics; 0 is never [default: 1]
+    #[arg(long, value_name = "SECONDS", env = "PORTUNUS_EVENT_STATS_PERIOD", global = true)]
+    pub event_stats_period: Option<u64>,
+    /// Events that may wait for each handler; more are shed [default: 8192]
+    #[arg(long, value_name = "EVENTS", env = "PORTUNUS_EVENT_QUEUE", global = true)]
+    pub event_queue: Option<usize>,
+    /// How events are posted, in the file only.
+    #[arg(skip)]
+    pub event_webhook_options: Option<WebhookTable>,
+    /// How they are sent, in the file only.
+    #[arg(skip)]
+    pub event_websocket_options: Option<WebSocketTable>,
     /// Rooms, in the file only.
     #[arg(skip)]
     pub room: Option<Vec<RoomTable>>,
@@ -240,6 +259,12 @@ impl Settings {
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
             rooms_file: self.rooms_file.or(those.rooms_file),
+            event_webhook: self.event_webhook.or(those.event_webhook),
+            event_websocket: self.event_websocket.or(those.event_websocket),
+            event_stats_period: self.event_stats_period.or(those.event_stats_period),
+            event_queue: self.event_queue.or(those.event_queue),
+            event_webhook_options: self.event_webhook_options.or(those.event_webhook_options),
+            event_websocket_options: self.event_websocket_options.or(those.event_websocket_options),
             room: self.room.or(those.room),
         }
     }
@@ -268,6 +293,8 @@ impl Settings {
             srtp_profiles: Some(profiles.map(Into::into).into()),
             coalesce: Some(2000),
             dscp: Some(0),
+            event_stats_period: Some(1),
+            event_queue: Some(8192),
             ..Settings::default()
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::affinity;
 use crate::clock::Clock;
+use crate::events::Post;
 use crate::fault::{StartError, fatal};
 use crate::log::Log;
 use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
@@ -14,6 +15,7 @@ use futures_lite::future::or;
 use glommio::timer::{Timer, sleep};
 use glommio::{LocalExecutorBuilder, Placement, spawn_local, yield_if_needed};
 use portunus::engine::signal::{ConnectionId, Fate, SignalConfig, SignalEngine};
+use portunus::id::SignalId;
 use portunus::limits::LANE_DEPTH;
 use portunus::time::{Mono, Now};
 use socket2::Socket;
@@ -35,6 +37,8 @@ const MAIL_BATCH: usize = 64;
 const TIMER_MIN: Duration = Duration::from_millis(1);
 /// After this the configured rooms will not come any more.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How old what `/healthz` shows of the delivery of events may be.
+const DELIVERY_PERIOD: Duration = Duration::from_millis(100);
 /// A drain takes no longer.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection that we close may take to read the last words.
@@ -62,12 +66,14 @@ pub struct SignalParts {
     pub turn: Option<async_channel::Receiver<()>>,
     /// Told when it listens.
     pub next: Vec<async_channel::Sender<()>>,
-    /// A message here drains the shard.
-    pub drain: async_channel::Receiver<()>,
+    /// The number of a signal here drains the shard.
+    pub drain: async_channel::Receiver<i32>,
     /// The way to the rooms file, if there is one.
     pub clerk: Option<Clerk>,
     /// Printed when clients may come.
     pub banner: Option<String>,
+    /// Where events for handlers go.
+    pub events: Option<Post>,
 }
 
 /// Starts the thread, which ends when it has drained or could not start; `ended` is told then whether all went well.
@@ -94,10 +100,24 @@ pub fn spawn(
 
 /// The life of a shard: rooms are made, clients come, then a drain.
 async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts { clock, config, bound, bound_for_operators, log, end, turn, next, drain, banner, clerk, .. } =
-        parts;
+    let SignalParts {
+        clock,
+        config,
+        bound,
+        bound_for_operators,
+        log,
+        end,
+        turn,
+        next,
+        drain,
+        banner,
+        clerk,
+        events,
+        ..
+    } = parts;
     let SignalEnd { post, relays, heard } = end;
-    let desk = Rc::new(Desk::new(config, post, relays, clock, log, clerk));
+    let is_first = config.id == SignalId(0);
+    let desk = Rc::new(Desk::new(config, post, relays, clock, log, clerk, events));
     spawn_local(carry_mail(desk.clone(), heard)).detach();
     spawn_local(keep_time(desk.clone())).detach();
     spawn_local(hear_of_rooms(desk.clone())).detach();
@@ -139,10 +159,9 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
     };
     let asked = async {
         // A closed channel means that nobody can ask any more; that is as good as asking.
-        let _ = drain.recv().await;
-        Ok(())
+        Ok(drain.recv().await.unwrap_or_default())
     };
-    or(serving, asked).await?;
+    let signal = or(serving, asked).await?;
 
     desk.with(|engine, now| engine.drain(now));
     let empty = desk.until(|desk| desk.engine.borrow().drained() && desk.writers.borrow().is_empty());
@@ -151,6 +170,9 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
         warn!("not everything has drained in {DRAIN_WITHIN:?}");
     })
     .await;
+    if is_first {
+        desk.with(|engine, now| engine.announce_end(now, signal));
+    }
     Ok(())
 }
 
@@ -159,6 +181,9 @@ struct Desk {
     engine: RefCell<SignalEngine>,
     post: RefCell<SignalPost>,
     relays: RefCell<RelayPost>,
+    events: Option<Post>,
+    /// When the engine is to hear next how events fare.
+    events_at: Cell<Mono>,
     clock: Clock,
     log: Log,
     clerk: Option<Clerk>,
@@ -179,11 +204,16 @@ impl Desk {
         clock: Clock,
         log: Log,
         clerk: Option<Clerk>,
+        events: Option<Post>,
     ) -> Desk {
+        // They are the whole server's: one shard tells of them.
+        let events_at = if config.id == SignalId(0) && events.is_some() { Mono(0) } else { Mono::NEVER };
         let desk = Desk {
             engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
             post: RefCell::new(post),
             relays: RefCell::new(relays),
+            events,
+            events_at: Cell::new(events_at),
             clock,
             log,
             clerk,
@@ -200,6 +230,10 @@ impl Desk {
     fn with<R>(&self, call: impl FnOnce(&mut SignalEngine, Now) -> R) -> R {
         let now = self.clock.read().now;
         let mut engine = self.engine.borrow_mut();
+        if let Some(events) = self.events.as_ref().filter(|_| self.events_at.get() <= now.mono) {
+            engine.note_delivery(events.delivery());
+            self.events_at.set(now.mono + DELIVERY_PERIOD);
+        }
         let result = call(&mut engine, now);
         while let Some((ticket, what)) = engine.poll_permanent() {
             if !self.clerk.as_ref().is_some_and(|clerk| clerk.hand_in(ticket, what)) {
@@ -230,6 +264,11 @@ impl Desk {
         while let Some(id) = engine.poll_touched() {
             if let Some(writer) = writers.get(&id) {
                 writer.notify();
+            }
+        }
+        while let Some(event) = engine.poll_handler_event() {
+            if let Some(events) = &self.events {
+                events.put(event);
             }
         }
         if engine.deadline() < self.timer_at.get() {

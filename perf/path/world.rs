@@ -136,6 +136,7 @@ impl World {
             // Nobody renews its consent here.
             peer_timeout: Duration::from_secs(1_000_000),
             slowlink_threshold: 0,
+            watch: Default::default(),
             seed: [1; 32],
             now,
         });

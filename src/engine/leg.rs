@@ -44,6 +44,10 @@ pub struct Leg {
     pub resendable: Option<SentPackets>,
     /// Loss as its receiver reports it.
     pub loss: ReportedLoss,
+    /// Jitter as its receiver reports it, in timestamp units.
+    pub remote_jitter: u32,
+    /// Payload octets that event handlers have been told of.
+    pub octets_told: u64,
     /// Continuity of numbers.
     pub rewrite: Rewrite,
     /// The playout-delay to say in the place of the publisher's.
@@ -52,7 +56,7 @@ pub struct Leg {
     rtx_pt: Option<u8>,
     nack: bool,
     extensions: ExtensionIds,
-    /// For operators: what was counted until the last report, with what was asked for and sent again.
+    /// For operators and event handlers: what was counted until the last report, with what was asked for and sent again.
     counted: Counts,
     /// `sent` at the last report.
     sent_before: Sent,
@@ -133,6 +137,8 @@ impl Leg {
             playout_delay: None,
             resendable: None,
             loss: ReportedLoss::default(),
+            remote_jitter: 0,
+            octets_told: 0,
             pt: spec.pt,
             rtx_pt: None,
             nack: false,

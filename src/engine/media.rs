@@ -26,6 +26,7 @@ use crate::id::{FourTuple, RoomId, ShardId, SignalId};
 use crate::limits::{DATAGRAM_MAX, NO_MEDIA_TIMEOUT, ROOMS_PER_SHARD_MAX};
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
 use crate::room::error::RoomError;
+use crate::room::observation::Watch;
 use crate::room::placement::{Claim, Registrar};
 use crate::room::room::Room;
 use crate::room::spec::RoomSpec;
@@ -53,6 +54,8 @@ pub struct MediaConfig {
     pub peer_timeout: Duration,
     /// Packets of an m-line lost in a second that are told as a slow link; 0 is never.
     pub slowlink_threshold: u32,
+    /// What event handlers want to know.
+    pub watch: Watch,
     /// All randomness comes from here.
     pub seed: [u8; 32],
     /// The clock at the start.
@@ -101,6 +104,7 @@ impl MediaEngine {
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
                 slowlink_threshold: config.slowlink_threshold,
+                watch: config.watch,
                 touched_rooms: Vec::new(),
             },
             due: Vec::with_capacity(DUE),
@@ -440,7 +444,9 @@ impl MediaEngine {
         let entry = self.rooms.vacant_entry();
         let slot = entry.key();
         let Ok(number) = u32::try_from(slot) else { return Reply::Refused(RoomError::Exhausted("rooms")) };
-        entry.insert(HostedRoom::new(number, Room::new(spec, ChaCha20Rng::from_seed(seed))));
+        let mut room = Room::new(spec, ChaCha20Rng::from_seed(seed));
+        room.watch(self.desk.watch.rooms);
+        entry.insert(HostedRoom::new(number, room));
         self.by_id.insert(id.clone(), slot);
         Reply::Created(id)
     }

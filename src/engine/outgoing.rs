@@ -47,6 +47,12 @@ impl Outgoing {
         room
     }
 
+    /// What event handlers want to know waits as long as half of the room for events is left; false when it is lost.
+    pub fn observation(&mut self, to: SignalId, observation: Mail) -> bool {
+        let lane = self.lanes.get_mut(usize::from(to.0)).filter(|lane| lane.waiting.len() < EVENTS_WAITING_MAX / 2);
+        lane.map(|lane| lane.waiting.push_back(observation)).is_some()
+    }
+
     /// The next mail for a shard; what was lost is told when everything before it has gone.
     pub fn take(&mut self, to: SignalId) -> Option<Mail> {
         let lane = self.lanes.get_mut(usize::from(to.0))?;
@@ -74,6 +80,7 @@ mod tests {
     use super::*;
     use crate::id::{HandleAddress, HandleId};
     use crate::room::command::Event;
+    use crate::room::observation::{IceState, Observation};
 
     fn event(session: u64) -> Mail {
         let to = vec![HandleAddress { home: SignalId(0), session: SessionId(session), handle: HandleId(1) }];
@@ -93,6 +100,20 @@ mod tests {
         let Some(Mail::Lost { from, sessions }) = outgoing.take(SignalId(0)) else { panic!("nothing is told") };
         assert_eq!((from, sessions), (ShardId(3), vec![SessionId(7)]));
         assert!(outgoing.is_empty() && outgoing.take(SignalId(0)).is_none());
+    }
+
+    #[test]
+    fn observations_leave_room_for_events_and_cost_no_session() {
+        let mut outgoing = Outgoing::new(1);
+        let of = HandleAddress { home: SignalId(0), session: SessionId(1), handle: HandleId(1) };
+        let observed = || Mail::Observed { of, what: Observation::Ice(IceState::Ready) };
+        for _ in 0..EVENTS_WAITING_MAX / 2 {
+            assert!(outgoing.observation(SignalId(0), observed()));
+        }
+        assert!(!outgoing.observation(SignalId(0), observed()));
+        assert!(outgoing.event(SignalId(0), event(7)));
+        let mails = std::iter::from_fn(|| outgoing.take(SignalId(0)));
+        assert!(mails.into_iter().all(|mail| !matches!(mail, Mail::Lost { .. })));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Peer {
     pub report_ssrc: u32,
     /// When the next RTCP reports go out.
     pub report_at: Mono,
+    /// When event handlers were last told how its media fare.
+    pub statistics_at: Mono,
     /// When the peer is given up unless ICE and DTLS are done.
     pub connect_by: Mono,
     /// The looks that are planned at the peer.
@@ -143,6 +145,7 @@ impl Peer {
             cap: BitrateCap::default(),
             report_ssrc: turn.random_u32(),
             report_at: Mono::NEVER,
+            statistics_at: Mono(0),
             connect_by: Mono::NEVER,
             looks: Looks::default(),
             connected_at: Mono::NEVER,

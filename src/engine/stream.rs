@@ -38,6 +38,8 @@ pub struct Stream {
     pub receiving: bool,
     /// Whether its publisher is talking, where the room wants to know.
     pub talk: TalkDetector,
+    /// Payload octets that event handlers have been told of.
+    pub octets_told: u64,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
     parameter_sets: Option<u32>,
     /// Packets lost on the way to us, as of the last look.
@@ -56,7 +58,7 @@ pub struct Layer {
     pub began: u64,
     /// When the last packet came.
     pub received: Mono,
-    /// For operators: payload bytes, packets asked for, packets that came after that; and the last second's bytes.
+    /// For operators and event handlers: payload bytes, packets asked for, packets that came after that; and the last second's bytes.
     pub counted: Counts,
     bytes_before: u64,
     /// The first position of this turn, when the turn has brought packets.
@@ -89,6 +91,7 @@ impl Stream {
             clock: SenderClock::new(clock_rate),
             receiving: false,
             talk: TalkDetector::default(),
+            octets_told: 0,
             parameter_sets: None,
             lost: 0,
         }

@@ -19,6 +19,7 @@ use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
 use crate::limits::SEGMENT_MAX;
 use crate::proto::dtls::{Fingerprint, Handshake, Role};
 use crate::room::command::{Event, Mail};
+use crate::room::observation::{Observation, Watch};
 use crate::time::Now;
 use crate::wire::sdp::Candidate;
 
@@ -121,6 +122,8 @@ pub struct Desk {
     pub peer_timeout: Duration,
     /// Packets of an m-line lost in a second that make its link slow; 0 is never.
     pub slowlink_threshold: u32,
+    /// What event handlers want to know.
+    pub watch: Watch,
     /// Rooms whose streams got packets in this turn.
     pub touched_rooms: Vec<u32>,
 }
@@ -190,6 +193,13 @@ impl Desk {
             if !self.mail.event(home, Mail::Event { from: self.shard, to, event: event.clone() }) {
                 self.drops.count(DropReason::EventLaneFull);
             }
+        }
+    }
+
+    /// Lets event handlers know of a handle.
+    pub fn observe(&mut self, of: HandleAddress, what: Observation) {
+        if !self.mail.observation(of.home, Mail::Observed { of, what }) {
+            self.drops.count(DropReason::ObservationLaneFull);
         }
     }
 }

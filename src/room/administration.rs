@@ -3,6 +3,7 @@
 use super::command::{Administration, Allow, Edit, Event, Reply};
 use super::effect::Effect;
 use super::error::RoomError;
+use super::observation::RoomObservation;
 use super::room::{Role, Room, tell};
 use super::secret;
 use crate::id::{FeedId, LegId, MemberId};
@@ -72,6 +73,7 @@ impl Room {
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
+        self.observe(member, effects, |room| RoomObservation::Kicked(room.publisher(member).who.clone()));
         tell(effects, self.own(member), Event::Expelled(self.room()));
         tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
         self.finish(member, effects);
@@ -106,6 +108,8 @@ impl Room {
         self.settle(&legs, effects);
         self.route_forwarders(member, effects);
         self.watch_talking(member, effects);
+        let moderated = RoomObservation::Moderated { feed: feed.clone(), mid, muted: mute };
+        self.observe(member, effects, |_| moderated);
         let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
         tell(effects, self.participants_except(None), event);
         Ok(Reply::Moderated)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::RoomError;
 pub use super::inspection::*;
+use super::observation::Observation;
 pub use super::request::*;
 use super::spec::RoomSpec;
 pub use super::summary::*;
@@ -48,6 +49,13 @@ pub enum Mail {
         to: Vec<HandleAddress>,
         /// What happened.
         event: Event,
+    },
+    /// Something that event handlers want to know of a handle; it may be lost where events may not.
+    Observed {
+        /// Of whom.
+        of: HandleAddress,
+        /// What.
+        what: Observation,
     },
     /// Events for these sessions were lost because the lane stayed full: they no longer know what is, and are to be
     /// closed.

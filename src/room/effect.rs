@@ -4,6 +4,7 @@
 use super::command::{Event, HangupReason};
 use super::forward::{ForwarderSpec, SrtpKey};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
+use super::observation::RoomObservation;
 use super::talking::TalkRule;
 use crate::id::{ForwarderId, HandleAddress, LegId, MemberId, StreamId};
 use crate::wire::rtp::extension::PlayoutDelay;
@@ -122,6 +123,13 @@ pub enum Effect {
         member: MemberId,
         /// Bits per second.
         bps: u64,
+    },
+    /// Let event handlers know.
+    Observe {
+        /// Of which handle.
+        of: HandleAddress,
+        /// What.
+        what: Box<RoomObservation>,
     },
     /// Tell handles.
     Tell {

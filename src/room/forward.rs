@@ -131,7 +131,8 @@ impl Room {
             }
         }
         self.check_keys(&made)?;
-        let summaries = made.iter().filter_map(Forwarder::summary).collect();
+        let lines = &self.publisher(publisher).lines;
+        let summaries = made.iter().filter_map(|forwarder| forwarder.summary(lines)).collect();
         self.add_forwarders(made, effects);
         self.route_forwarders(publisher, effects);
         let forwarding = Forwarding { room: self.room(), feed, forwarders: summaries, legacy };
@@ -158,7 +159,8 @@ impl Room {
     pub(super) fn forwarded(&self) -> Vec<PublisherForwarders> {
         let of = |member: MemberId| {
             let own = self.forwarders.iter().filter(move |(_, forwarder)| forwarder.publisher == member);
-            own.filter_map(|(_, forwarder)| forwarder.summary()).collect::<Vec<_>>()
+            let lines = &self.publisher(member).lines;
+            own.filter_map(|(_, forwarder)| forwarder.summary(lines)).collect::<Vec<_>>()
         };
         self.publishers()
             .map(|(id, _, publisher)| (id, PublisherForwarders { who: publisher.who.clone(), forwarders: of(id) }))
@@ -271,11 +273,12 @@ impl Forwarder {
     }
 
     /// Of one that clients know.
-    fn summary(&self) -> Option<ForwarderSummary> {
+    fn summary(&self, lines: &[Line]) -> Option<ForwarderSummary> {
         let Target { to, rtcp_port, pt, ssrc, substream, ref srtp, .. } = self.target;
         Some(ForwarderSummary {
             stream_id: self.stream_id?,
             kind: self.kind,
+            codec: lines.get(self.mindex).and_then(|line| line.media.codec),
             to,
             local_rtcp_port: None,
             rtcp_port,

@@ -15,6 +15,7 @@ mod line;
 pub mod media;
 pub mod mint;
 pub mod negotiate;
+pub mod observation;
 pub mod placement;
 pub mod playout;
 mod publisher;

@@ -16,6 +16,7 @@ use super::line::{Line, Stream};
 use super::media::PublishedMedia;
 use super::mint::mint;
 use super::negotiate;
+use super::observation::RoomObservation;
 use super::playout;
 use super::room::{Member, Peer, Role, Room, Seat, tell};
 use super::talking::TalkRule;
@@ -122,13 +123,15 @@ impl Room {
         let member = self.members.insert(Member { address: Some(from), peer: Peer::None, role });
         self.seats.insert(from, Seat::Member(member));
         self.feeds.insert(id.clone(), member);
+        let (token, talk) = (join.token, join.talk);
+        let joined = who.clone();
+        self.observe(member, effects, |_| RoomObservation::Joined { who: joined, private_id, token, talk });
         if self.spec.notify_joining {
             tell(effects, self.participants_except(Some(member)), Event::Joining(self.room(), who));
         }
         let published = configured.and_then(|(configure, plan)| self.apply(member, configure, plan, effects));
         let description = self.spec.description.clone();
         let room = self.room();
-        let talk = join.talk;
         Ok(Reply::Joined(Box::new(Joined {
             room,
             description,
@@ -149,6 +152,12 @@ impl Room {
     ) -> Result<Reply, RoomError> {
         let plan = self.plan(Some(member), &configure)?;
         let published = self.apply(member, configure, plan, effects);
+        if published.is_none() {
+            self.observe(member, effects, |room| {
+                let publisher = room.publisher(member);
+                RoomObservation::Configured { feed: publisher.who.id.clone(), bitrate: publisher.bitrate }
+            });
+        }
         Ok(Reply::Configured(Box::new(Configured { room: self.room(), published, offer: None })))
     }
 
@@ -190,18 +199,26 @@ impl Room {
         orphans
     }
 
-    /// Tells the others what the member publishes.
-    pub(super) fn announce(&self, member: MemberId, effects: &mut Vec<Effect>) {
+    /// Tells the others what the member publishes, and event handlers what is new in that.
+    pub(super) fn announce(
+        &self,
+        member: MemberId,
+        news: fn(PublisherSummary) -> RoomObservation,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.observe(member, effects, |room| news(room.publisher_summary(member, false)));
         let event = Event::Publishers(self.room(), vec![self.publisher_summary(member, false)]);
         tell(effects, self.participants_except(Some(member)), event);
     }
 
     pub(super) fn tell_unpublished(&self, member: MemberId, effects: &mut Vec<Effect>) {
+        self.observe(member, effects, |room| RoomObservation::Unpublished(room.publisher(member).who.clone()));
         let event = Event::Unpublished(self.room(), self.publisher(member).who.clone());
         tell(effects, self.participants_except(Some(member)), event);
     }
 
     pub(super) fn tell_leaving(&self, member: MemberId, effects: &mut Vec<Effect>) {
+        self.observe(member, effects, |room| RoomObservation::Leaving(room.publisher(member).who.clone()));
         let event = Event::Leaving(self.room(), self.publisher(member).who.clone());
         tell(effects, self.participants_except(Some(member)), event);
     }
@@ -299,7 +316,7 @@ impl Room {
         let Some(Negotiated { answer, media, remote }) = plan.negotiated else {
             self.watch_talking(member, effects);
             if self.describe(member, &configure.descriptions) && self.peer(member) == Some(Peer::Up) {
-                self.announce(member, effects);
+                self.announce(member, RoomObservation::Republished, effects);
             }
             return None;
         };
@@ -313,7 +330,7 @@ impl Room {
         self.watch_talking(member, effects);
         let described = self.describe(member, &configure.descriptions);
         if (changed || described) && self.peer(member) == Some(Peer::Up) {
-            self.announce(member, effects);
+            self.announce(member, RoomObservation::Republished, effects);
         }
         self.update_subscribers(orphans, effects);
         Some(Published { streams: self.streams_shown(member, true), answer })

@@ -8,6 +8,7 @@ use super::effect::Effect;
 use super::error::RoomError;
 use super::forward::SrtpKey;
 use super::media::{ExtensionIds, PublishedMedia};
+use super::observation::RoomObservation;
 use super::publisher::Publisher;
 use super::remotization::{FIRST_SSRC, SSRCS_PER_LINE};
 use super::request::TalkWish;
@@ -95,7 +96,7 @@ impl Room {
             line.description = stream.description;
         }
         self.watch_talking(member, effects);
-        self.announce(member, effects);
+        self.announce(member, RoomObservation::Published, effects);
         Ok(Reply::RemoteAdded { room: self.room(), id, port: add.port })
     }
 
@@ -143,7 +144,7 @@ impl Room {
         }
         self.watch_talking(member, effects);
         if changed || described {
-            self.announce(member, effects);
+            self.announce(member, RoomObservation::Republished, effects);
         }
         self.update_subscribers(orphans, effects);
         Ok(Reply::RemoteDone)

@@ -13,6 +13,7 @@ use super::effect::Effect;
 use super::error::RoomError;
 use super::forward::Forwarder;
 use super::line::Stream;
+use super::observation::RoomObservation;
 use super::publisher::Publisher;
 use super::remotization::Remotization;
 use super::secret;
@@ -39,6 +40,8 @@ pub struct Room {
     // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
     pub(super) seats: BTreeMap<HandleAddress, Seat>,
     pub(super) feeds: BTreeMap<FeedId, MemberId>,
+    /// Whether event handlers want to know what happens here.
+    watched: bool,
 }
 
 /// What a room holds now.
@@ -107,9 +110,29 @@ impl Room {
             remotizations_made: 0,
             seats: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            watched: false,
         };
         room.seat_dummy();
         room
+    }
+
+    /// Has the room observed for event handlers, or not any more.
+    pub fn watch(&mut self, watched: bool) {
+        self.watched = watched;
+    }
+
+    /// Lets event handlers know of a member, if any want to.
+    pub(super) fn observe(
+        &self,
+        member: MemberId,
+        effects: &mut Vec<Effect>,
+        what: impl FnOnce(&Room) -> RoomObservation,
+    ) {
+        if self.watched
+            && let Some(of) = self.address(member)
+        {
+            effects.push(Effect::Observe { of, what: Box::new(what(self)) });
+        }
     }
 
     /// One request of one handle. The reply goes out first, then the effects take place in their order.
@@ -174,11 +197,12 @@ impl Room {
         let own = self.own(member);
         match &self.members[member].role {
             Role::Publisher(_) => {
-                self.announce(member, effects);
+                self.announce(member, RoomObservation::Published, effects);
                 tell(effects, own, Event::WebrtcUp);
             }
             Role::Subscriber(_) => {
                 tell(effects, own, Event::WebrtcUp);
+                self.observe(member, effects, |_| RoomObservation::Subscribed);
                 self.request_keyframes(member, effects);
             }
         }
@@ -226,9 +250,11 @@ impl Room {
             return;
         }
         self.streams[stream].talking = change.talking;
-        let Stream { publisher, mindex, .. } = self.streams[stream];
-        let publisher = self.publisher(publisher);
+        let Stream { publisher: member, mindex, .. } = self.streams[stream];
+        let publisher = self.publisher(member);
         let (feed, mid) = (publisher.who.id.clone(), publisher.lines[mindex].media.mid);
+        let talking = RoomObservation::Talking { feed: feed.clone(), mindex, mid, change };
+        self.observe(member, effects, |_| talking);
         let event = Event::Talking { room: self.room(), feed, mindex, mid, change };
         tell(effects, self.participants_except(None), event);
     }

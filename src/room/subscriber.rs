@@ -15,6 +15,7 @@ use super::inspection::SubscriberState;
 use super::line::Line;
 use super::media::{AcceptedMedia, OfferedMedia};
 use super::negotiate;
+use super::observation::RoomObservation;
 use super::publisher::{check_mids, delayed, sent};
 use super::room::{Member, Peer, Role, Room, Seat, tell};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
@@ -152,6 +153,10 @@ impl Room {
         });
         let offer = self.make_offer(member, false, effects);
         let streams = self.subscription(member);
+        self.observe(member, effects, |room| RoomObservation::Subscribing {
+            private_id: join.private_id,
+            streams: room.subscription(member),
+        });
         Ok(Reply::Attached(Box::new(Attached { room: self.room(), streams, legacy, offer })))
     }
 

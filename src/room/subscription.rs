@@ -12,6 +12,7 @@ use super::error::RoomError;
 use super::line::Line;
 use super::media::OfferedMedia;
 use super::negotiate;
+use super::observation::RoomObservation;
 use super::room::{Peer, Room, unused};
 use super::subscriber::Leg;
 use crate::id::{FeedId, LegId, MemberId, StreamId};
@@ -58,6 +59,12 @@ impl Room {
         // A line that is named and inactive already counts too, as in Janus.
         let changes = !dropped.is_empty() || !wanted.is_empty() || self.is_outdated(member);
         for leg in dropped {
+            if let Some(source) = self.legs[leg].source {
+                self.observe(member, effects, |room| RoomObservation::Unsubscribed {
+                    feed: room.publisher(room.streams[source].publisher).who.id.clone(),
+                    mid: room.line(source).media.mid,
+                });
+            }
             self.legs[leg].delay = None;
             self.legs[leg].accepted = false;
             self.wire(leg, None, effects);
@@ -66,6 +73,10 @@ impl Room {
         if !changes {
             return Ok(Reply::Updated(Box::new(Updated { room: self.room(), offered: None })));
         }
+        self.observe(member, effects, |room| RoomObservation::Resubscribed {
+            private_id: room.subscriber(member).private_id,
+            streams: room.subscription(member),
+        });
         Ok(match self.next_offer(member, false, effects) {
             Some(offer) => {
                 let offered = Some((self.subscription(member), offer));
@@ -95,6 +106,7 @@ impl Room {
                 self.exchange(leg, stream, effects);
             }
         }
+        self.observe(member, effects, |_| RoomObservation::Switched);
         let offer = if is_woken { self.next_offer(member, false, effects) } else { None };
         let (room, streams) = (self.room(), self.subscription(member));
         Ok(Reply::Switched(Box::new(Switched { room, changes, streams, offer })))

@@ -226,6 +226,8 @@ pub struct ForwarderSummary {
     pub stream_id: u32,
     /// Audio or video.
     pub kind: MediaKind,
+    /// What its m-line carries now.
+    pub codec: Option<Codec>,
     /// Where to.
     pub to: SocketAddr,
     /// Where we take its receiver's RTCP; the engine knows.

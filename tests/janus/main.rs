@@ -35,6 +35,11 @@ fn core_transcripts() {
 }
 
 #[test]
+fn event_transcripts() {
+    run_folder("events");
+}
+
+#[test]
 fn admin_transcripts() {
     run_folder("admin");
 }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use portunus::id::{HandleAddress, RoomId, ShardId, StreamId};
+use portunus::id::{RoomId, ShardId, StreamId};
 use portunus::room::command::*;
 use portunus::room::effect::Effect;
 use portunus::room::error::RoomError;
+use portunus::room::observation::Observation;
 use portunus::room::placement::{Claim, Registrar};
 use portunus::room::room::Room;
 use portunus::room::talking::TalkChange;
@@ -23,7 +24,7 @@ pub struct Shard {
     pub settings: Option<Settings>,
 }
 
-type Events = Vec<(Vec<HandleAddress>, Event)>;
+type Events = Vec<Mail>;
 
 impl Shard {
     pub fn new(id: ShardId, shards: u8) -> Shard {
@@ -39,14 +40,16 @@ impl Shard {
 
     pub fn handle(&mut self, envelope: CommandEnvelope) -> Vec<Mail> {
         let mut events = Vec::new();
+        // What a teardown brings is told before it is acknowledged; other consequences follow their reply.
+        let comes_first = matches!(envelope.command, Command::Teardown { .. });
         let reply = self.answer(envelope.command, &mut events);
         let from = self.id;
-        let mut mails: Vec<Mail> = Vec::new();
+        let mut mails = if comes_first { std::mem::take(&mut events) } else { Vec::new() };
         if let Some(ticket) = envelope.ticket {
             let load = self.rooms.values().map(|room| u32::try_from(room.gauges().peers).unwrap()).sum();
             mails.push(Mail::Reply { ticket, from, load, reply });
         }
-        mails.extend(events.into_iter().map(|(to, event)| Mail::Event { from, to, event }));
+        mails.extend(events);
         mails
     }
 
@@ -55,8 +58,7 @@ impl Shard {
         let mut effects = Vec::new();
         let room = self.rooms.get_mut(room).expect("the room");
         room.talking_changed(stream, change, &mut effects);
-        let from = self.id;
-        carry_out(room, effects).into_iter().map(|(to, event)| Mail::Event { from, to, event }).collect()
+        carry_out(self.id, room, effects)
     }
 
     fn answer(&mut self, command: Command, events: &mut Events) -> Reply {
@@ -74,7 +76,8 @@ impl Shard {
             Command::Create(spec) if spec.publishers == 666 => Reply::Refused(RoomError::Exhausted("rooms")),
             Command::Create(spec) => {
                 let room = spec.room.clone();
-                let made = Room::new(*spec, ChaCha20Rng::from_seed([9; 32]));
+                let mut made = Room::new(*spec, ChaCha20Rng::from_seed([9; 32]));
+                made.watch(true);
                 self.rooms.insert(room.clone(), made);
                 Reply::Created(room)
             }
@@ -84,7 +87,7 @@ impl Shard {
                 if let Err(error) = found.destroy(secret.as_deref(), &mut effects) {
                     return Reply::Refused(error);
                 }
-                events.extend(carry_out(found, effects));
+                events.extend(carry_out(self.id, found, effects));
                 self.rooms.remove(&room);
                 Reply::Destroyed(room)
             }
@@ -92,7 +95,7 @@ impl Shard {
                 let Some(room) = self.rooms.get_mut(&room) else { return absent(&room) };
                 let mut effects = Vec::new();
                 let reply = room.administer(secret.as_deref(), *request, &mut effects);
-                events.extend(carry_out(room, effects));
+                events.extend(carry_out(self.id, room, effects));
                 reply
             }
             Command::Exists(room) => {
@@ -119,7 +122,7 @@ impl Shard {
                 let mut effects = Vec::new();
                 let mut reply = room.handle(handle, *request, &mut effects);
                 complete(&mut reply);
-                events.extend(carry_out(room, effects));
+                events.extend(carry_out(self.id, room, effects));
                 reply
             }
             Command::Teardown { room, handle, kind } => {
@@ -127,7 +130,7 @@ impl Shard {
                 if let Some(room) = self.rooms.get_mut(&room) {
                     let mut effects = Vec::new();
                     room.teardown(handle, kind, &mut effects);
-                    events.extend(carry_out(room, effects));
+                    events.extend(carry_out(self.id, room, effects));
                 }
                 Reply::TornDown(handle)
             }
@@ -149,7 +152,7 @@ impl Shard {
 }
 
 /// What is told, in order. A peer whose side is known is up at once, and its new m-lines are heard.
-fn carry_out(room: &mut Room, effects: Vec<Effect>) -> Events {
+fn carry_out(from: ShardId, room: &mut Room, effects: Vec<Effect>) -> Events {
     let mut events = Vec::new();
     let mut connected = Vec::new();
     let mut heard = Vec::new();
@@ -161,7 +164,10 @@ fn carry_out(room: &mut Room, effects: Vec<Effect>) -> Events {
                 if let Event::Updated(_, _, offer) = &mut event {
                     offer.complete(&transport(), &[]);
                 }
-                events.push((to, event));
+                events.push(Mail::Event { from, to, event });
+            }
+            Effect::Observe { of, what } => {
+                events.push(Mail::Observed { of, what: Observation::Room(room.spec().room.clone(), what) });
             }
             _ => {}
         }
@@ -174,7 +180,7 @@ fn carry_out(room: &mut Room, effects: Vec<Effect>) -> Events {
         room.media_changed(member, media.mid, media.kind, true, None, &mut consequences);
     }
     if !consequences.is_empty() {
-        events.extend(carry_out(room, consequences));
+        events.extend(carry_out(from, room, consequences));
     }
     events
 }

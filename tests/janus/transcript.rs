@@ -3,9 +3,9 @@
 //! what is heard, `"$name"` is that value, remembered when it is new, `"*"` is anything, and `"~this~!that"` is a text
 //! with the one in it and without the other. `$OFFER` is a browser's, `$ANSWER` a browser's to the offer heard last. At
 //! the end nothing may be left unheard. `@` is an HTTP request, as `POST /janus/$s {...}` or `GET /janus/$s?maxev=5`, on a
-//! connection of its own for each letter; `=` is its response: a status, then JSON unless there is no content. `! ours`
-//! says that the next exchange is not played to Debian's Janus by `debian/compare`: it is about a bound of ours, or about
-//! what ends that Janus or leaves it in disorder.
+//! connection of its own for each letter; `=` is its response: a status, then JSON unless there is no content. `%` is the
+//! next event for event handlers, without what is the same in all. `! ours` says that the next exchange is not played to
+//! Debian's Janus by `debian/compare`: it is about a bound of ours, or about what ends that Janus or leaves it in disorder.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use portunus::id::{Name, RoomId, ShardId, StreamId};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
 use portunus::room::talking::TalkChange;
+use portunus::wire::janus::events::Mask;
 use serde_json::Value;
 
 use crate::client::Frame;
@@ -94,6 +95,9 @@ pub fn run(text: &str) -> Result<(), String> {
             return Err(format!("{name} was also told {rest:?}"));
         }
     }
+    if let Some(event) = world.engine.poll_handler_event() {
+        return Err(format!("handlers were also sent {}", event.text));
+    }
     Ok(())
 }
 
@@ -122,6 +126,7 @@ impl Transcript {
                 Ok(())
             }
             "=" => self.expect_response(name, rest),
+            "%" => self.expect_event(rest),
             "!" => self.direct(name, rest),
             _ => Err(format!("not a line of a transcript: {line}")),
         }
@@ -173,6 +178,21 @@ impl Transcript {
         }
     }
 
+    fn expect_event(&mut self, expected: &str) -> Result<(), String> {
+        let expected: Value = serde_json::from_str(expected).map_err(|error| error.to_string())?;
+        let event = self.world().engine.poll_handler_event();
+        let event = event.ok_or_else(|| format!("handlers were sent nothing instead of {expected}"))?;
+        let mut sent: Value = serde_json::from_str(&event.text).map_err(|error| error.to_string())?;
+        let object = sent.as_object_mut().ok_or("an event is an object")?;
+        let same = (object.remove("emitter"), object.remove("timestamp"), object["type"].clone());
+        let is_same = same == (Some("Portunus".into()), Some(0.into()), (event.kind as u16).into());
+        if is_same && self.matches(&expected, &sent) {
+            Ok(())
+        } else {
+            Err(format!("\n  expected {expected}\n  sent     {sent} {same:?}"))
+        }
+    }
+
     fn matches(&mut self, expected: &Value, heard: &Value) -> bool {
         match (expected, heard) {
             (Value::String(text), _) if text == "*" => true,
@@ -208,6 +228,9 @@ impl Transcript {
                     self.configure(setting)?;
                 }
             }
+            // What somebody has heard, and what handlers were sent, is of no interest.
+            ["skip"] => self.world().clients.get_mut(&name).ok_or("nobody of that name")?.bytes.clear(),
+            ["skip", "events"] => while self.world().engine.poll_handler_event().is_some() {},
             ["wait", seconds] => {
                 let time = Duration::from_secs_f64(seconds.parse().map_err(|_| "not a time")?);
                 self.world().wait(time);
@@ -302,6 +325,7 @@ impl Transcript {
             "admin_apart" => self.config.admin_apart = value == "true",
             "token_auth" => self.config.token_auth = value == "true",
             "token_auth_secret" => self.config.token_auth_secret = Some(value.into()),
+            "events" => self.config.events = Mask::parse(value).map_err(|error| error.to_string())?,
             "admin_key" => self.config.admin_key = Some(value.into()),
             "lock_rtp_forward" => self.config.lock_rtp_forward = value == "true",
             "forward_allow" => {

@@ -3,6 +3,8 @@
 //! Needs node 18, ffmpeg, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
 //! /usr/bin/firefox-esr); `tests/run` installs them.
 
+mod hook;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -164,6 +166,44 @@ fn free_media_ports() -> u16 {
 #[test]
 fn a_call_by_janus_js_is_seen_and_heard_and_its_end_is_noticed_over_aes_gcm() {
     Server::start("call-gcm", &[]).plays("call", &["SRTP_AEAD_AES_128_GCM"]);
+}
+
+#[test]
+fn a_call_is_told_to_event_handlers_step_by_step_and_with_its_media() {
+    let hook = hook::Hook::start();
+    let server = Server::start("events", &["--event-webhook", &format!("http://{}/", hook.at)]);
+    server.plays("call", &["SRTP_AEAD_AES_128_GCM"]);
+    let events = hook.events();
+    let of = |kind: u64, subtype: u64| {
+        let found = events.iter().filter(move |event| event["type"] == kind && event["subtype"] == subtype);
+        found.map(|event| &event["event"]).collect::<Vec<_>>()
+    };
+    // A subscriber's checks may overtake its answer: nothing is awaited then.
+    for (state, least) in [("gathering", 2), ("connecting", 1), ("connected", 2), ("ready", 2)] {
+        assert!(of(16, 1).iter().filter(|event| event["ice"] == state).count() >= least, "{state}: {:?}", of(16, 1));
+    }
+    assert!(of(16, 2).iter().all(|event| event["local-candidate"].as_str().unwrap().contains("127.0.0.1")));
+    assert!(of(16, 4).iter().any(|event| event["candidates"]["local"]["address"] == "127.0.0.1"));
+    assert!(of(16, 5).iter().any(|event| event["dtls"] == "connected"));
+    for connection in ["webrtcup", "hangup"] {
+        assert!(of(16, 6).iter().any(|event| event["connection"] == connection));
+    }
+    for media in ["audio", "video"] {
+        assert!(of(32, 1).iter().any(|event| event["media"] == media && event["receiving"] == true));
+        let rate = |key: &str| {
+            let rates = of(32, 3).into_iter().filter(|event| event["media"] == media).map(|event| event[key].as_u64());
+            rates.max().flatten().expect("statistics")
+        };
+        // Opus takes some 32 kbit/s, a camera more.
+        let least = if media == "audio" { 1_000 } else { 5_000 };
+        assert!(rate("bytes-received-lastsec") > least && rate("bytes-sent-lastsec") > least, "{:?}", of(32, 3));
+        assert!(rate("packets-received") >= 40 && rate("packets-sent") >= 40, "{:?}", of(32, 3));
+    }
+    let told = |name: &str| events.iter().any(|event| event["event"]["data"]["event"] == name);
+    assert!(["joined", "published", "subscribing", "subscribed", "unpublished", "leaving"].into_iter().all(told));
+    let owned =
+        |owner: &str| events.iter().filter(|event| event["type"] == 8 && event["event"]["owner"] == owner).count();
+    assert!(owned("local") >= 2 && owned("remote") >= 2);
 }
 
 #[test]

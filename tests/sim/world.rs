@@ -154,6 +154,7 @@ impl World {
                 handshakes: handshakes(id),
                 peer_timeout: PEER_TIMEOUT,
                 slowlink_threshold: 0,
+                watch: Default::default(),
                 seed: [id ^ (seed & 0xff) as u8; 32],
                 now: clock.now(),
             }),
@@ -386,6 +387,7 @@ impl World {
         while let Some((to, mail)) = self.poll_mail(shard) {
             match mail {
                 Mail::Lost { .. } => panic!("nobody was slow to take mail"),
+                Mail::Observed { .. } => panic!("nobody watches"),
                 Mail::Reply { ticket: of, reply, .. } => {
                     assert_eq!((of, to), (ticket, from), "a reply to whoever asked");
                     assert!(answer.replace(reply).is_none(), "one reply");
@@ -406,6 +408,7 @@ impl World {
             while let Some((to, mail)) = self.poll_mail(shard) {
                 match mail {
                     Mail::Lost { .. } => panic!("nobody was slow to take mail"),
+                    Mail::Observed { .. } => panic!("nobody watches"),
                     Mail::Reply { reply, .. } => panic!("a reply that nobody waits for: {reply:?}"),
                     Mail::Event { to: handles, event, .. } => self.take_event(to, &handles, event),
                 }

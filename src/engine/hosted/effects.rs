@@ -13,6 +13,7 @@ use crate::proto::dtls::Role;
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::effect::{Effect, LegSpec};
 use crate::room::media::PublishedMedia;
+use crate::room::observation::{IceState, Observation};
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, DescriptionKind, Transport};
 
@@ -120,6 +121,7 @@ impl HostedRoom {
                     }
                     self.rearm(turn, member);
                 }
+                Effect::Observe { of, what } => turn.desk.observe(of, Observation::Room(self.id().clone(), what)),
                 Effect::Tell { to, event } => self.tell(turn, &to, event),
             }
         }
@@ -142,6 +144,7 @@ impl HostedRoom {
             return self.peer_lost(turn, member, HangupReason::DtlsError);
         };
         self.peers.put(member.0, peer);
+        self.observe_opening(turn, member, remote.is_some());
         self.rearm(turn, member);
     }
 
@@ -150,10 +153,14 @@ impl HostedRoom {
         if by_offer && peer.is_restart(remote) {
             peer.restart_ice(turn);
         }
+        let awaited = peer.ice.selected().is_none();
         peer.set_remote(remote, turn);
         if peer.role == Role::Active && peer.ice.selected().is_some() {
             // Checks may overtake the description that makes us the client (RFC 8842 §5.3).
             peer.dtls.start(turn.now);
+        }
+        if awaited {
+            self.observe_ice(turn, member, IceState::Connecting);
         }
         // The handshake may have been waiting for the fingerprint.
         self.after_dtls(turn, member);

@@ -4,6 +4,7 @@
 mod effects;
 mod forwarders;
 mod inspect;
+mod observe;
 mod receive;
 mod release;
 mod remote;
@@ -87,6 +88,11 @@ impl HostedRoom {
         request: MemberRequest,
         reply: impl FnOnce(&mut Turn<'_>, Reply),
     ) {
+        if matches!(request, MemberRequest::Leave | MemberRequest::Unpublish)
+            && let Some(member) = self.room.member(from)
+        {
+            self.observe_last_media(turn, member);
+        }
         let mut effects = Vec::new();
         let mut answer = self.room.handle(from, request, &mut effects);
         self.open_peers(turn, &answer, &mut effects);
@@ -118,6 +124,9 @@ impl HostedRoom {
 
     /// A handle hangs up or is gone.
     pub fn teardown(&mut self, turn: &mut Turn<'_>, from: HandleAddress, kind: Teardown) {
+        if let Some(member) = self.room.member(from) {
+            self.observe_last_media(turn, member);
+        }
         let mut effects = Vec::new();
         self.room.teardown(from, kind, &mut effects);
         if kind == Teardown::Detach && effects.is_empty() {
@@ -143,6 +152,8 @@ impl HostedRoom {
 
     /// The peer connection of a member is gone, and not because the room said so.
     fn peer_lost(&mut self, turn: &mut Turn<'_>, member: MemberId, reason: HangupReason) {
+        self.observe_last_media(turn, member);
+        self.observe_loss(turn, member, reason);
         if let Some(peer) = self.peers.take(member.0) {
             peer.close(turn);
         }

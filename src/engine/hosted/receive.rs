@@ -36,6 +36,7 @@ impl HostedRoom {
             return (Verdict::Drop(DropReason::StunUnknownUfrag), None);
         };
         let mut reply = [0; REPLY_MAX];
+        let first = peer.ice.selected().is_none();
         let (len, verdict, change) = match peer.ice.handle_request(turn.now.mono, at, message, &mut reply) {
             CheckOutcome::Answered { reply, change } => (reply, Verdict::Consumed, Some(change)),
             CheckOutcome::Refused { reply, reason } => (reply, Verdict::Drop(refused(reason)), None),
@@ -61,11 +62,15 @@ impl HostedRoom {
         if let Some(retired) = change.retired {
             turn.desk.index.remove_ufrag(&retired);
         }
-        if change.validated {
-            self.after_dtls(turn, member);
-        } else {
+        if !change.validated {
             let at = peer.ice.deadline(turn.desk.peer_timeout);
             turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
+        }
+        if change.selected {
+            self.observe_path(turn, member, at, first);
+        }
+        if change.validated {
+            self.after_dtls(turn, member);
         }
         (verdict, displaced)
     }
@@ -126,6 +131,7 @@ impl HostedRoom {
                 }
             }
         }
+        self.observe_connection(turn, member);
         let mut effects = Vec::new();
         self.room.peer_up(member, &mut effects);
         self.apply(turn, effects);
@@ -407,6 +413,7 @@ impl HostedRoom {
         let found = legs.find(|leg| self.legs.get(leg.0).is_some_and(|leg| leg.spec.ssrc == block.ssrc));
         let Some(leg) = found.and_then(|leg| self.legs.get_mut(leg.0)) else { return };
         leg.loss.report(block.cumulative_lost);
+        leg.remote_jitter = block.jitter;
         if let Some(trip) = round_trip(turn.now, block.last_sr, block.delay_since_last_sr) {
             peer.round_trip = if peer.round_trip.is_zero() { trip } else { (peer.round_trip * 7 + trip) / 8 };
         }

@@ -61,6 +61,7 @@ impl HostedRoom {
                 self.watch_media(turn, member);
                 self.refresh_keyframes(turn, member);
                 self.watch_links(turn, member);
+                self.observe_media(turn, member);
                 self.report_reception(turn, member);
                 self.report_sending(turn, member);
             }

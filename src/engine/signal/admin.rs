@@ -162,6 +162,15 @@ impl SignalEngine {
                 self.orders.push_back(Order::LogLine(level, line.into()));
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
+            AdminVerb::CustomEvent => {
+                if self.config.events.is_none() {
+                    return Err(CoreError::Unavailable("custom_event", "there are no event handlers"));
+                }
+                let (schema, data) = request::event(fields)?;
+                let data = serde_json::to_value(data).map_err(|_| CoreError::NotAnObject)?;
+                self.emit_external(now, schema, &data);
+                self.say(asker, admin::success(None, transaction, &json!({})));
+            }
             AdminVerb::ListSessions => {
                 self.hold(now, asker, transaction, About::Sessions(Vec::new()), &Question::Sessions);
             }
@@ -177,8 +186,12 @@ impl SignalEngine {
             }
             AdminVerb::QueryTransport => self.query_transport(now, asker, request)?,
             AdminVerb::QueryEventHandler => {
-                request::query(fields, "handler")?;
-                return Err(CoreError::NoSuch("event handler"));
+                return Err(match request::query(fields, "handler")?.0 {
+                    "janus.eventhandler.sampleevh" | "janus.eventhandler.wsevh" => {
+                        CoreError::Unavailable("query_eventhandler", "handlers are set up at start")
+                    }
+                    _ => CoreError::NoSuch("event handler"),
+                });
             }
             AdminVerb::QueryLogger => {
                 request::query(fields, "logger")?;
@@ -337,7 +350,7 @@ impl SignalEngine {
             }
             AdminVerb::DetachHandle => {
                 if let Some(state) = self.sessions.detach(session, handle) {
-                    self.vacate(now.mono, session, handle, state.seat, true);
+                    self.vacate(now, session, handle, state, true);
                 }
             }
             AdminVerb::Unavailable(name, why) => return Err(CoreError::Unavailable(name, why)),

@@ -7,6 +7,7 @@ use super::target::TargetRule;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
 use crate::room::spec::RoomSpec;
+use crate::wire::janus::events::Mask;
 
 /// Settings of one signalling shard.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct SignalConfig {
     pub lock_rtp_forward: bool,
     /// Where clients may have us send.
     pub targets: TargetRule,
+    /// What event handlers want to know.
+    pub events: Mask,
     /// Shown by `info`.
     pub server_name: String,
     /// Rooms and participants have text ids.
@@ -97,6 +100,7 @@ impl SignalConfig {
             admin_key: None,
             lock_rtp_forward: false,
             targets: TargetRule::default(),
+            events: Mask::NONE,
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),

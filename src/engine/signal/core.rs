@@ -190,6 +190,7 @@ impl SignalEngine {
             accepting_new_sessions: self.drain.is_none() && self.is_accepting,
             api_secret: self.config.api_secret.is_some(),
             auth_token: !matches!(self.tokens, Tokens::Off),
+            event_handlers: !self.config.events.is_none(),
         };
         envelope::server_info(transaction, &info)
     }
@@ -207,6 +208,7 @@ impl SignalEngine {
         let outlet = Outlet::of(asker);
         let session = self.sessions.create(now.mono, wished, outlet, &mut self.rng).ok_or(CoreError::SessionTaken)?;
         self.counters.sessions_created += 1;
+        self.emit_session_created(now, asker, session);
         if asker.is_socket() {
             self.own(asker.place, session);
         }
@@ -242,6 +244,7 @@ impl SignalEngine {
                     let (opaque_id, token) = (opaque_id.map(Box::from), token.map(Box::from));
                     handle.origin = Origin { created: now.mono, opaque_id, token };
                 }
+                self.emit_attached(now, session, handle);
                 self.say(asker, envelope::attached(session, handle, transaction));
             }
             Verb::Destroy => {
@@ -272,6 +275,7 @@ impl SignalEngine {
             Verb::Message => return self.handle_message(now, asker, request, session, handle),
             Verb::Trickle => {
                 check_trickle(request.fields)?;
+                self.emit_trickle(now, session, handle, request.fields);
                 self.say(asker, envelope::ack(session, transaction));
             }
             Verb::Hangup => {
@@ -281,7 +285,7 @@ impl SignalEngine {
             Verb::Detach => {
                 self.say(asker, envelope::success(session, transaction));
                 if let Some(state) = self.sessions.detach(session, handle) {
-                    self.vacate(now.mono, session, handle, state.seat, true);
+                    self.vacate(now, session, handle, state, true);
                 }
             }
             // Janus takes it here, too.
@@ -313,6 +317,7 @@ impl SignalEngine {
                 }
                 let mut description = read_description(jsep.kind, jsep.sdp)?;
                 description.e2ee = jsep.e2ee;
+                self.emit_remote(now, session, handle, jsep);
                 Some(Box::new(description))
             }
         };

@@ -42,6 +42,8 @@ counters! {
     sessions_unclaimed,
     /// Sessions moved to another connection, or claimed by their own.
     sessions_claimed,
+    /// Events made for event handlers.
+    handler_events,
     /// Events delivered to handles.
     events_delivered,
     /// Commands given to media shards, repeated ones included.

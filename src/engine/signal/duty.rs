@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{SignalEngine, Waiting, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, Ticket};
 use crate::proto::session::deadline::Deadlines;
-use crate::proto::session::handle::Seat;
+use crate::proto::session::handle::{Handle, Origin, Seat};
 use crate::room::command::{Command, CommandEnvelope, Event, Reply, Teardown};
 use crate::room::placement::registrar;
 use crate::room::spec::RoomSpec;
@@ -23,8 +23,16 @@ pub(super) struct DutyId(u64);
 /// One duty.
 #[derive(Debug)]
 pub(super) enum What {
-    /// A handle hangs up or is gone. `announce`: `detached` is still to be said.
-    Teardown { handle: HandleAddress, room: RoomId, owner: ShardId, kind: Teardown, announce: bool },
+    /// A handle hangs up or is gone. `announce`: `detached` is still to be said. What the client of a handle that is gone
+    /// called it is kept for event handlers.
+    Teardown {
+        handle: HandleAddress,
+        room: RoomId,
+        owner: ShardId,
+        kind: Teardown,
+        announce: bool,
+        opaque_id: Option<Box<str>>,
+    },
     /// A room is gone.
     Release { room: RoomId, owner: ShardId },
     /// A configured room needs an owner.
@@ -53,6 +61,14 @@ impl Duties {
 
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
+    }
+
+    /// What the client of a handle that is being torn down called it.
+    pub fn opaque_id(&self, handle: &HandleAddress) -> Option<&str> {
+        match self.table.get(self.by_handle.get(handle)?)? {
+            (What::Teardown { opaque_id, .. }, _) => opaque_id.as_deref(),
+            _ => None,
+        }
     }
 
     fn remove(&mut self, id: DutyId) -> Option<(What, Ticket)> {
@@ -112,19 +128,25 @@ impl SignalEngine {
     }
 
     /// The acknowledgement has come; its ticket is spent.
-    pub(super) fn duty_done(&mut self, now: Mono, id: DutyId, reply: Reply) {
+    pub(super) fn duty_done(&mut self, now: Now, id: DutyId, reply: Reply) {
         let Some((what, _)) = self.duties.remove(id) else { return };
         match (what, reply) {
-            (What::Teardown { handle, announce: true, .. }, _) => self.say_detached(handle),
+            (What::Teardown { handle, kind: Teardown::Detach, announce, opaque_id, .. }, _) => {
+                // The last that is heard of it, as in Janus.
+                self.emit_detached(now, handle.session, handle.handle, opaque_id.as_deref());
+                if announce {
+                    self.say_detached(handle);
+                }
+            }
             (What::Teardown { .. } | What::Release { .. }, _) => {}
             (What::Claim(spec), Reply::Claimed { owner, fresh: true, .. }) => {
-                self.take_on(now, What::Create(spec, owner));
+                self.take_on(now.mono, What::Create(spec, owner));
             }
             (What::Create(..), Reply::Created(_)) => self.rooms_to_make -= 1,
             (What::Create(spec, owner), _) => {
                 self.drops.static_room_refused += 1;
                 self.rooms_to_make -= 1;
-                self.take_on(now, What::Release { room: spec.room, owner });
+                self.take_on(now.mono, What::Release { room: spec.room, owner });
             }
             // Somebody else has made it.
             (What::Claim(_), _) => self.rooms_to_make -= 1,
@@ -132,14 +154,8 @@ impl SignalEngine {
     }
 
     /// A handle is gone: its place in a room is torn down, and with `announce` its session hears `detached`.
-    pub(super) fn vacate(
-        &mut self,
-        now: Mono,
-        session: SessionId,
-        handle: HandleId,
-        seat: Option<Seat>,
-        announce: bool,
-    ) {
+    pub(super) fn vacate(&mut self, now: Now, session: SessionId, handle: HandleId, state: Handle, announce: bool) {
+        let Handle { seat, origin: Origin { opaque_id, .. }, .. } = state;
         let handle = self.address(session, handle);
         // A hangup on its way is part of what comes now.
         if let Some(id) = self.duties.by_handle.get(&handle).copied()
@@ -150,10 +166,14 @@ impl SignalEngine {
         match seat {
             Some(Seat { room, owner, .. }) => {
                 let kind = Teardown::Detach;
-                self.take_on(now, What::Teardown { handle, room, owner, kind, announce });
+                self.take_on(now.mono, What::Teardown { handle, room, owner, kind, announce, opaque_id });
             }
-            None if announce => self.say_detached(handle),
-            None => {}
+            None => {
+                self.emit_detached(now, handle.session, handle.handle, opaque_id.as_deref());
+                if announce {
+                    self.say_detached(handle);
+                }
+            }
         }
     }
 
@@ -164,7 +184,7 @@ impl SignalEngine {
         if let Some(Seat { room, owner, .. }) = seat
             && !self.duties.by_handle.contains_key(&address)
         {
-            self.take_on(now, What::Teardown { handle: address, room, owner, kind, announce: false });
+            self.take_on(now, What::Teardown { handle: address, room, owner, kind, announce: false, opaque_id: None });
         }
     }
 

@@ -19,10 +19,11 @@ impl SignalEngine {
             if matches!(event, Event::Detached) && self.detached(*address) {
                 continue;
             }
-            if !self.prepare(address, event) {
+            if !self.prepare(now, address, event) {
                 self.drops.event_without_handle += 1;
                 continue;
             }
+            self.emit_event(now, address, event);
             for notice in [Some(&notice), hangup.as_ref()].into_iter().flatten() {
                 self.counters.events_delivered += 1;
                 self.tell(address.session, notice.address(address.session, address.handle, None));
@@ -31,7 +32,7 @@ impl SignalEngine {
     }
 
     /// What the event means to the handle itself. False when the handle is gone.
-    fn prepare(&mut self, address: &HandleAddress, event: &Event) -> bool {
+    fn prepare(&mut self, now: Now, address: &HandleAddress, event: &Event) -> bool {
         let Some(handle) = self.sessions.handle_mut(address.session, address.handle) else { return false };
         match event {
             Event::Destroyed(_) | Event::RoomFailed(_) | Event::Expelled(_) => {
@@ -40,7 +41,9 @@ impl SignalEngine {
                 }
             }
             Event::Detached => {
-                self.sessions.detach(address.session, address.handle);
+                if let Some(state) = self.sessions.detach(address.session, address.handle) {
+                    self.emit_detached(now, address.session, address.handle, state.origin.opaque_id.as_deref());
+                }
             }
             _ => {}
         }

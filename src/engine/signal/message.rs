@@ -33,12 +33,17 @@ fn plain(name: &'static str, data: &impl Serialize) -> Notice {
 /// A plugin's data with our description when there is one.
 fn described(name: &'static str, data: &impl Serialize, description: Option<&Description>) -> Notice {
     let Some(description) = description else { return plain(name, data) };
-    let kind = match description.kind {
-        DescriptionKind::Offer => "offer",
-        DescriptionKind::Answer => "answer",
-    };
+    let kind = jsep_kind(description.kind);
     let sdp = compose(description);
     Notice::plugin(name, PACKAGE, data, Some(Jsep { kind, sdp: &sdp, e2ee: description.e2ee }))
+}
+
+/// As `jsep` has it.
+pub(super) fn jsep_kind(kind: DescriptionKind) -> &'static str {
+    match kind {
+        DescriptionKind::Offer => "offer",
+        DescriptionKind::Answer => "answer",
+    }
 }
 
 /// A refusal.
@@ -78,6 +83,21 @@ pub(super) fn preface(name: &'static str, reply: &Reply) -> Option<Notice> {
 fn updated(name: &'static str, room: &RoomId, streams: &[SubscriptionSummary], offer: &Description) -> Notice {
     let streams = Some(streams.iter().map(subscription).collect());
     described(name, &Updated { videoroom: "updated", room: Id(&room.0), streams }, Some(offer))
+}
+
+/// The description of ours that a reply brings.
+pub(super) fn description(reply: &Reply) -> Option<&Description> {
+    match reply {
+        Reply::Joined(joined) => joined.published.as_ref().map(|published| &published.answer),
+        Reply::Attached(attached) => Some(&attached.offer),
+        Reply::Configured(configured) => {
+            let answer = configured.published.as_ref().map(|published| &published.answer);
+            answer.or(configured.offer.as_ref())
+        }
+        Reply::Updated(updated) => updated.offered.as_ref().map(|(_, offer)| offer),
+        Reply::Switched(switched) => switched.offer.as_ref(),
+        _ => None,
+    }
 }
 
 /// The answer that a reply makes; none when the reply answers no client's request.
@@ -266,7 +286,7 @@ fn publisher(publisher: &PublisherSummary) -> Publisher<'_> {
     Publisher { who: identity(who), dummy: *dummy, published: streams_of(streams), talking: *talking }
 }
 
-fn identity(who: &command::Identity) -> Identity<'_> {
+pub(super) fn identity(who: &command::Identity) -> Identity<'_> {
     let command::Identity { id, display, metadata } = who;
     Identity { id: Id(&id.0), display: display.as_deref(), metadata: metadata.as_ref().map(object) }
 }
@@ -279,7 +299,7 @@ fn published(published: &Published) -> publisher::Published<'_> {
     streams_of(&published.streams)
 }
 
-fn streams_of(streams: &[StreamSummary]) -> publisher::Published<'_> {
+pub(super) fn streams_of(streams: &[StreamSummary]) -> publisher::Published<'_> {
     let first = |kind| streams.iter().find(|stream| stream.kind == kind && !stream.disabled)?.codec.map(Codec::janus);
     publisher::Published {
         audio_codec: first(MediaKind::Audio),
@@ -310,7 +330,7 @@ fn stream(stream: &StreamSummary) -> Stream<'_> {
     }
 }
 
-fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
+pub(super) fn subscription(subscription: &SubscriptionSummary) -> Subscription<'_> {
     Subscription {
         kind: kind_name(subscription.kind),
         active: subscription.active,
@@ -352,7 +372,7 @@ fn forwarded(publisher: &command::PublisherForwarders) -> Forwarded<'_> {
     Forwarded::new(identity(&publisher.who), publisher.forwarders.iter().map(forwarder).collect())
 }
 
-fn forwarder(of: &ForwarderSummary) -> Forwarder {
+pub(super) fn forwarder(of: &ForwarderSummary) -> Forwarder {
     Forwarder {
         stream_id: of.stream_id,
         kind: kind_name(of.kind),

@@ -12,6 +12,7 @@ mod core;
 mod council;
 mod counters;
 mod duty;
+mod emit;
 mod error;
 mod event;
 mod http;
@@ -42,6 +43,7 @@ pub use config::SignalConfig;
 pub use connection::Fate;
 pub use council::{Change, Connected, Question, Told};
 pub use counters::{Counters, drops};
+pub use emit::{Delivery, HandlerEvent};
 pub use network::{Network, NotANetwork};
 pub use permanent::Permanent;
 pub use relay::{Relay, SignalReport};
@@ -51,6 +53,7 @@ pub use crate::proto::session::ConnectionId;
 use connection::{Connections, Protocol, Purpose};
 use council::{Council, CouncilId};
 use duty::{Duties, DutyId};
+use emit::Emitter;
 use inspection::Inquiry;
 use plugin::{Exchange, Step};
 use relay::Lane;
@@ -116,6 +119,7 @@ pub struct SignalEngine {
     drain: Option<Drain>,
     buffers: Buffers,
     scratch: Vec<u8>,
+    emitter: Emitter,
     counters: Counters,
     drops: drops::Counters,
 }
@@ -191,10 +195,12 @@ impl SignalEngine {
             drain: None,
             buffers: Buffers::default(),
             scratch: Vec::new(),
+            emitter: Emitter::default(),
             counters: Counters::default(),
             drops: drops::Counters::default(),
             config,
         };
+        engine.emit_start(now);
         for room in engine.config.rooms.clone() {
             engine.claim_configured(now.mono, room);
         }
@@ -290,6 +296,7 @@ impl SignalEngine {
                 self.handle_reply(now, ticket, from, reply);
             }
             Mail::Event { from, to, event } => self.handle_event(now, from, &to, &event),
+            Mail::Observed { of, what } => self.emit_observation(now, of, &what),
             Mail::Lost { sessions, .. } => {
                 for session in sessions {
                     self.drops.events_lost += 1;
@@ -463,7 +470,13 @@ impl SignalEngine {
             if let Some(id) = self.answered.pop() {
                 self.resume_http(now, id);
             } else if let Some(id) = self.ended.pop() {
-                let sessions = self.connections.get_mut(id).map(|connection| std::mem::take(&mut connection.sessions));
+                let connection = self.connections.get_mut(id);
+                let was_websocket =
+                    connection.as_ref().is_some_and(|connection| matches!(connection.protocol, Protocol::WebSocket(_)));
+                let sessions = connection.map(|connection| std::mem::take(&mut connection.sessions));
+                if was_websocket {
+                    self.emit_websocket(now, id, false);
+                }
                 for session in sessions.unwrap_or_default() {
                     self.leave_session(id, session);
                 }

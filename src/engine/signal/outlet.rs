@@ -10,6 +10,7 @@ use crate::proto::session::poll::{LongPoll, Overflow, Shape};
 use crate::proto::session::{Asker, NotPolled, Outlet, Place, Session};
 use crate::time::Now;
 use crate::wire::janus::envelope;
+use crate::wire::janus::events::payload as events;
 
 impl SignalEngine {
     /// Answers a request.
@@ -143,19 +144,24 @@ impl SignalEngine {
     /// Ends a session and tells its client, which has to begin anew.
     pub(super) fn expire(&mut self, now: Now, id: SessionId) {
         self.tell(id, envelope::timeout(id));
-        self.end_session(now, id);
+        self.end_session_as(now, id, events::Session::Timeout);
     }
 
     /// Ends a session without a word; its handles' places in rooms are torn down.
     pub(super) fn end_session(&mut self, now: Now, id: SessionId) {
+        self.end_session_as(now, id, events::Session::Destroyed);
+    }
+
+    fn end_session_as(&mut self, now: Now, id: SessionId, how: events::Session<'_>) {
         let Some(session) = self.sessions.remove(id) else { return };
+        self.emit_session_end(now, id, how);
         match session.outlet {
             Outlet::Socket(place) => self.disown(place, id),
             Outlet::Poll(mut polls) => self.release_polls(&mut polls),
             Outlet::Lost(_) => {}
         }
         for (handle, state) in session.handles {
-            self.vacate(now.mono, id, handle, state.seat, false);
+            self.vacate(now, id, handle, state, false);
         }
     }
 

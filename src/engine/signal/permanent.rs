@@ -47,6 +47,7 @@ impl SignalEngine {
         if !is_written {
             self.drops.room_not_written += 1;
         }
+        self.emit_reply(now, &exchange, reply);
         let notice = message::made(exchange.name(), reply, is_written);
         self.finish(now, exchange, notice.ok_or(PluginError::Unexpected));
     }

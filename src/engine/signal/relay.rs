@@ -9,6 +9,7 @@ use simd_json::borrowed::Value;
 use super::admin::Door;
 use super::connection::Fate;
 use super::council::{Question, Told};
+use super::emit::Delivery;
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId, Ticket};
 use crate::proto::http::Status;
@@ -225,11 +226,12 @@ impl SignalEngine {
 
     /// How this shard is.
     pub(super) fn report(&self) -> SignalReport {
+        let Delivery { counters, drops } = &self.emitter.delivery;
         SignalReport {
             signal: self.config.id,
             gauges: self.gauges(),
-            counters: self.counters.named(),
-            drops: self.drops.named(),
+            counters: [&self.counters.named()[..], counters].concat(),
+            drops: [&self.drops.named()[..], drops].concat(),
         }
     }
 

@@ -22,7 +22,7 @@ impl SignalEngine {
             Some(Waiting::Inquiry(inquiry)) => self.conclude_inquiry(now, *inquiry, Ok(reply)),
             // Signalling shards do not reply by mail.
             Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
-            Some(Waiting::Duty(id)) => self.duty_done(now.mono, id, reply),
+            Some(Waiting::Duty(id)) => self.duty_done(now, id, reply),
         }
     }
 
@@ -119,6 +119,7 @@ impl SignalEngine {
         if let Some(notice) = message::preface(exchange.name(), reply) {
             self.answer(&exchange, Ok(notice));
         }
+        self.emit_reply(now, &exchange, reply);
         let answer: Option<Notice> = message::answer(exchange.name(), reply);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
     }

@@ -94,6 +94,7 @@ impl SignalEngine {
             self.drops.operator_refused += 1;
             return self.respond_empty(id, method, keep_alive, Status::Forbidden);
         }
+        self.emit_http_request(now, id, base == Base::Admin);
         match (route, method) {
             (_, Method::Options) => self.answer_preflight(id, &request),
             (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, Status::NotFound),

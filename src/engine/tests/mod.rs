@@ -5,6 +5,7 @@ mod attention;
 mod exchange;
 mod forwarding;
 mod link;
+mod observe;
 mod order;
 mod remote;
 mod repair;
@@ -26,6 +27,7 @@ use crate::room::command::{
     Command, CommandEnvelope, Configure, ConfigureSubscriber, Event, JoinPublisher, JoinSubscriber, Mail,
     MemberRequest, Reply, SubscribeStream,
 };
+use crate::room::observation::{Observation, Watch};
 use crate::room::spec::RoomSpec;
 use crate::time::{Mono, Now};
 use crate::wire::demux::{Protocol, classify};
@@ -42,6 +44,8 @@ struct World {
     room: RoomId,
     link: Link,
     events: Vec<(u64, Event)>,
+    /// What event handlers would hear, by handle.
+    observed: Vec<(u64, Observation)>,
     /// What went to others than peers, by port.
     forwarded: Vec<(u16, Vec<u8>)>,
     /// What was sealed, by peer, SSRC and number: RTP under its sequence number, SRTCP under its index.
@@ -88,6 +92,12 @@ impl World {
             handshakes: Box::new(Scripted::default()),
             peer_timeout: Duration::from_secs(100_000),
             slowlink_threshold: SLOWLINK,
+            watch: Watch {
+                rooms: true,
+                peers: true,
+                statistics: Duration::from_secs(2),
+                sockets: vec![([127, 0, 0, 1], 20_000).into()],
+            },
             seed: [seed; 32],
             now,
         });
@@ -98,6 +108,7 @@ impl World {
             room: room.clone(),
             link: Link::new(seed),
             events: Vec::new(),
+            observed: Vec::new(),
             forwarded: Vec::new(),
             sealed: HashMap::new(),
         };
@@ -215,6 +226,7 @@ impl World {
                 Mail::Event { to, event, .. } => {
                     self.events.extend(to.iter().map(|to| (to.handle.0, event.clone())));
                 }
+                Mail::Observed { of, what } => self.observed.push((of.handle.0, what)),
                 Mail::Lost { .. } => panic!("nobody reads so slowly"),
             }
         }

@@ -290,6 +290,7 @@ fn line(effect: &Effect) -> String {
         Effect::RemoveForwarder(forwarder) => format!("remove forwarder {}", forwarder.0),
         Effect::RequestKeyframe(stream) => format!("keyframe {}", stream.0),
         Effect::CapBitrate { member, bps } => format!("cap {} at {bps}", member.0),
+        Effect::Observe { of, what } => format!("observe {} {what:?}", of.handle.0),
         Effect::Tell { to, event } => {
             let to: Vec<u64> = to.iter().map(|address| address.handle.0).collect();
             format!("tell {to:?} {}", said(event))

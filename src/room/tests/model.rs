@@ -179,6 +179,7 @@ impl Tables {
                 }
                 Effect::RemoveForwarder(forwarder) => assert!(self.forwarders.remove(forwarder).is_some()),
                 Effect::Tell { to, .. } => assert!(!to.is_empty()),
+                Effect::Observe { .. } => panic!("nobody watches"),
             }
         }
     }

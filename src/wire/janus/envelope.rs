@@ -279,6 +279,9 @@ pub struct ServerInfo<'a> {
     /// Whether they need a token.
     #[serde(rename = "auth_token")]
     pub auth_token: bool,
+    /// Whether events go anywhere.
+    #[serde(rename = "event_handlers")]
+    pub event_handlers: bool,
 }
 
 /// Clients compare this with Janus' own numbers to learn whether the multistream API (1.0 and newer) is spoken.
@@ -303,8 +306,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         ice_lite: bool,
         ice_tcp: bool,
         full_trickle: bool,
-        #[serde(rename = "event_handlers")]
-        event_handlers: bool,
         #[serde(rename = "opaqueid_in_api")]
         opaqueid_in_api: bool,
         transports: serde_json::Value,
@@ -324,7 +325,6 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         ice_lite: true,
         ice_tcp: false,
         full_trickle: false,
-        event_handlers: false,
         opaqueid_in_api: false,
         transports: serde_json::json!({
             "janus.transport.http": {

@@ -107,6 +107,17 @@ pub fn check_trickle(fields: Fields<'_>) -> Result<(), CoreError> {
     }
 }
 
+/// The candidates of a `trickle` that is in order, as far as they say anything.
+pub fn candidates<'v>(fields: Fields<'v>) -> impl Iterator<Item = &'v str> {
+    let several = match fields.value("candidates") {
+        Some(Value::Array(candidates)) => &candidates[..],
+        _ => &[],
+    };
+    let all = fields.value("candidate").into_iter().chain(several);
+    let text = all.filter_map(|candidate| Fields::of(candidate, Ids::Numbers)?.text("candidate"));
+    text.filter(|text| !text.is_empty())
+}
+
 fn check_candidate(candidate: &Value<'_>) -> Result<(), CoreError> {
     if matches!(candidate, Value::Static(simd_json::StaticNode::Null)) {
         return Ok(());

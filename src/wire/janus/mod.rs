@@ -5,6 +5,7 @@ pub mod admin;
 pub mod document;
 pub mod envelope;
 pub mod error;
+pub mod events;
 pub mod field;
 pub mod message;
 pub mod videoroom;

@@ -68,10 +68,17 @@ fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_
         _ => write_rtp(f, media)?,
     }
     for (index, candidate) in media.candidates.iter().enumerate() {
-        let Candidate { address, port, priority } = candidate;
-        write!(f, "a=candidate:{} 1 udp {priority} {address} {port} typ host\r\n", index + 1)?;
+        write!(f, "a={}\r\n", candidate.attribute(index))?;
     }
     f.write_str("a=end-of-candidates\r\n")
+}
+
+impl Candidate {
+    /// The attribute of a description's candidate number `index`, from 0 on.
+    pub fn attribute(&self, index: usize) -> String {
+        let Candidate { address, port, priority } = self;
+        format!("candidate:{} 1 udp {priority} {address} {port} typ host", index + 1)
+    }
 }
 
 fn write_rtp(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {

@@ -35,6 +35,8 @@ pub enum AdminVerb {
     QueryLogger,
     /// `custom_logline`
     CustomLogLine,
+    /// `custom_event`
+    CustomEvent,
     /// `add_token`
     AddToken,
     /// `allow_token`
@@ -92,6 +94,7 @@ const VERBS: [(&str, AdminVerb, Scope); 37] = {
         ("query_eventhandler", QueryEventHandler, Scope::Server),
         ("query_logger", QueryLogger, Scope::Server),
         ("custom_logline", CustomLogLine, Scope::Server),
+        ("custom_event", CustomEvent, Scope::Server),
         ("add_token", AddToken, Scope::Server),
         ("allow_token", AllowToken, Scope::Server),
         ("disallow_token", DisallowToken, Scope::Server),
@@ -110,7 +113,6 @@ const VERBS: [(&str, AdminVerb, Scope); 37] = {
         absent("set_libnice_debug", Scope::Server, "ICE is our own"),
         absent("set_min_nack_queue", Scope::Server, "packets are kept by time and bytes, both fixed"),
         absent("set_nack_optimizations", Scope::Server, "they are always on"),
-        absent("custom_event", Scope::Server, "there are no event handlers"),
         absent("resolve_address", Scope::Server, "the server resolves no names"),
         absent("test_stun", Scope::Server, "the server asks no STUN server"),
         absent("start_pcap", Scope::Handle, "packets are not captured"),

@@ -62,6 +62,13 @@ pub fn log_line(fields: Fields<'_>) -> Result<(&str, u8), CoreError> {
     Ok((fields.text("line").unwrap_or_default(), level))
 }
 
+/// `schema` and `data` of `custom_event`.
+pub fn event<'v>(fields: Fields<'v>) -> Result<(&'v str, &'v Value<'v>), CoreError> {
+    let fields = fields.check(&[Field::required("schema", Kind::Text), Field::required("data", Kind::Object)])?;
+    let data = fields.value("data").ok_or(FieldError::Missing("data"))?;
+    Ok((fields.text("schema").unwrap_or_default(), data))
+}
+
 /// `plugin` and `request` of `message_plugin`, or the same of a transport, event handler or logger.
 pub fn query<'v>(fields: Fields<'v>, name: &'static str) -> Result<(&'v str, &'v Value<'v>), CoreError> {
     let fields = fields.check(&[Field::required(name, Kind::Text), Field::required("request", Kind::Object)])?;
