@@ -28,11 +28,12 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (date, commit, file) = match words[..] {
         ["count", "api", runs] => return println!("{}", api::run(runs.parse().expect("a number of runs"))),
+        ["count", "shards", shards, runs] => return count_spread(shards, runs),
         ["count", media, subscribers, runs] => return count(media, subscribers, runs),
         [date, commit, file] => (date, commit, file),
         _ => {
             eprintln!(
-                "usage: path DATE COMMIT RECORD (perf/run.sh knows them), or path count MEDIA SUBSCRIBERS RUNS, or path count api RUNS"
+                "usage: path DATE COMMIT RECORD (perf/run.sh knows them), or path count MEDIA SUBSCRIBERS RUNS,\n       path count shards SHARDS RUNS, or path count api RUNS"
             );
             std::process::exit(2);
         }
@@ -59,14 +60,25 @@ fn main() {
 fn count(media: &str, subscribers: &str, runs: &str) {
     let media = if media == "audio" { Media::AUDIO } else { Media::VIDEO };
     let subscribers = subscribers.parse().expect("a number of subscribers");
-    let mut world = World::new(Profile::AeadAes128Gcm, media, subscribers);
+    let mut world = World::new(Profile::AeadAes128Gcm, media, 1, subscribers);
     let runs: u64 = runs.parse().expect("a number of runs");
     let delivered: u64 = (0..runs).map(|_| world.run().segments).sum();
     println!("{delivered}");
 }
 
+/// Eight rooms with six subscribers each, on so many engines.
+fn count_spread(shards: &str, runs: &str) {
+    let shards: u16 = shards.parse().expect("a number of shards");
+    let world = || World::new(Profile::AeadAes128Gcm, Media::VIDEO, 8 / shards, 6);
+    let mut worlds: Vec<World> = (0..shards).map(|_| world()).collect();
+    let runs: u64 = runs.parse().expect("a number of runs");
+    let delivered: u64 =
+        (0..runs).flat_map(|_| worlds.iter_mut().map(|world| world.run().segments).collect::<Vec<_>>()).sum();
+    println!("{delivered}");
+}
+
 fn measure(profile: Profile, media: Media, subscribers: usize) -> Row {
-    let mut world = World::new(profile, media, subscribers);
+    let mut world = World::new(profile, media, 1, subscribers);
     // Also the warm-up: what was sent tells the floor how long a sealed packet is.
     let warm = world.run();
     let mut floor = Floor::new(profile, media, subscribers, warm.segment_bytes());

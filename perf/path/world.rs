@@ -107,10 +107,12 @@ impl Transmit for Run {
     }
 }
 
-/// The engine and its publisher.
+/// The engine and its publishers. Those of several rooms send the same, under the same keys.
 pub struct World {
     engine: MediaEngine,
     now: Now,
+    rooms: u16,
+    /// Of each room.
     subscribers: u64,
     media: Media,
     publisher: Outbound,
@@ -118,12 +120,13 @@ pub struct World {
     timestamp: u32,
     transport_sequence: u16,
     received: Vec<u8>,
+    copy: [u8; STRIDE],
     lengths: Vec<usize>,
 }
 
 impl World {
-    /// A room with a publisher and its subscribers, all connected, past the first keyframe.
-    pub fn new(profile: Profile, media: Media, subscribers: usize) -> World {
+    /// Rooms with a publisher and its subscribers each, all connected, past the first keyframe.
+    pub fn new(profile: Profile, media: Media, rooms: u16, subscribers: usize) -> World {
         let now = Now { mono: Mono(1_000_000_000), unix_us: 1_790_000_000_000_000 };
         let engine = MediaEngine::new(MediaConfig {
             shard: ShardId(0),
@@ -145,39 +148,43 @@ impl World {
         let mut world = World {
             engine,
             now,
+            rooms,
             subscribers: subscribers as u64,
             media,
             publisher,
             stream,
             timestamp: 0,
             transport_sequence: 0,
+            copy: [0; STRIDE],
             received: vec![0; TURNS * media.burst * STRIDE],
             lengths: vec![0; TURNS * media.burst],
         };
-        let room = RoomId::from(1);
-        world.ask(Command::Create(Box::new(RoomSpec::new(room.clone()))));
-        let feed = world.publish(&room);
-        for n in 0..subscribers {
-            world.subscribe(&room, n, feed.clone());
+        for number in 0..rooms {
+            let room = RoomId::from(u64::from(number) + 1);
+            world.ask(Command::Create(Box::new(RoomSpec::new(room.clone()))));
+            let publisher = publisher_of(number);
+            let feed = world.publish(&room, publisher);
+            for member in (publisher + 1..).take(subscribers) {
+                world.subscribe(&room, member, feed.clone());
+            }
         }
         world.run();
         world
     }
 
-    fn publish(&mut self, room: &RoomId) -> portunus::id::FeedId {
+    fn publish(&mut self, room: &RoomId, member: u16) -> portunus::id::FeedId {
         let offer = parse(DescriptionKind::Offer, OFFER).expect("a recorded offer");
         let ufrag = offer.transport().expect("a complete offer").ufrag.clone();
         let configure = Configure { offer: Some(Box::new(offer)), ..Configure::default() };
         let join = JoinPublisher { configure: Some(configure), ..JoinPublisher::default() };
-        let reply = self.request(room, PUBLISHER, MemberRequest::JoinPublisher(join));
+        let reply = self.request(room, member, MemberRequest::JoinPublisher(join));
         let Reply::Joined(joined) = reply else { panic!("{reply:?}") };
         let answer = joined.published.expect("the offer is answered").answer;
-        self.connect(PUBLISHER, &answer, &ufrag);
+        self.connect(member, &answer, &ufrag);
         joined.id
     }
 
-    fn subscribe(&mut self, room: &RoomId, n: usize, feed: portunus::id::FeedId) {
-        let member = 1 + u16::try_from(n).expect("few subscribers");
+    fn subscribe(&mut self, room: &RoomId, member: u16, feed: portunus::id::FeedId) {
         let stream = SubscribeStream { feed, mid: None, crossrefid: None, delay: None };
         let join = JoinSubscriber { streams: vec![stream], autoupdate: true, ..JoinSubscriber::default() };
         let reply = self.request(room, member, MemberRequest::JoinSubscriber(join));
@@ -242,7 +249,16 @@ impl World {
             for (n, &len) in lengths.iter().enumerate() {
                 let at = (number * self.media.burst + n) * STRIDE;
                 let datagram = &mut self.received[at..at + len];
-                let verdict = self.engine.handle_datagram(self.now, path(PUBLISHER), self.now.mono, datagram, &mut run);
+                for room in 1..self.rooms {
+                    // It is opened where it lies.
+                    let copy = &mut self.copy[..len];
+                    copy.copy_from_slice(datagram);
+                    let at = path(publisher_of(room));
+                    let verdict = self.engine.handle_datagram(self.now, at, self.now.mono, copy, &mut run);
+                    assert_eq!(verdict, Verdict::Accepted);
+                }
+                let at = path(publisher_of(0));
+                let verdict = self.engine.handle_datagram(self.now, at, self.now.mono, datagram, &mut run);
                 assert_eq!(verdict, Verdict::Accepted);
             }
             if self.engine.deadline() <= self.now.mono {
@@ -254,7 +270,8 @@ impl World {
         run.cpu_ns = super::cpu::thread_ns() - start;
         self.now.unix_us += TURNS as u64 * self.media.interval.as_micros() as u64;
         while self.engine.poll_mail(SignalId(0)).is_some() {}
-        assert_eq!(run.segments, self.lengths.len() as u64 * self.subscribers, "everybody got everything");
+        let delivered = self.lengths.len() as u64 * u64::from(self.rooms) * self.subscribers;
+        assert_eq!(run.segments, delivered, "everybody got everything");
         run
     }
 
@@ -292,7 +309,10 @@ impl World {
     }
 }
 
-const PUBLISHER: u16 = 0;
+/// Members are numbered through all rooms.
+fn publisher_of(room: u16) -> u16 {
+    room * 256
+}
 
 fn path(member: u16) -> FourTuple {
     let [high, low] = member.to_be_bytes();
