@@ -69,7 +69,8 @@ impl Rhythm {
         count
     }
 
-    fn packets(&self) -> u32 {
+    /// Packets of an interval.
+    pub fn packets(&self) -> u32 {
         match self {
             Rhythm::Beat(beat) => beat.packets,
             Rhythm::Recorded { .. } => u32::try_from(self.recorded().len()).expect("a short recording"),
