@@ -190,6 +190,7 @@ impl SignalEngine {
             accepting_new_sessions: self.drain.is_none() && self.is_accepting,
             api_secret: self.config.api_secret.is_some(),
             auth_token: !matches!(self.tokens, Tokens::Off),
+            static_event_loops: self.config.shards,
         };
         envelope::server_info(transaction, &info)
     }
