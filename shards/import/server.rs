@@ -36,7 +36,9 @@ const QUIET: [(&str, &[&str]); 3] = [
     ("nat", &["nice_debug", "ice_lite", "ice_keepalive_conncheck", "ice_consent_freshness", "keep_private_host"]),
 ];
 /// What is worth more than "there is no equivalent".
-const SENTENCES: [(&str, &str); 7] = [
+const SENTENCES: [(&str, &str); 9] = [
+    ("admin_acl", "not beginnings of addresses: name operators' networks in admin_allow"),
+    ("admin_ws_acl", "not beginnings of addresses: name operators' networks in admin_allow"),
     ("stun_server", "not needed: media addresses are configured with media_ip and public_ip"),
     ("turn_server", "not needed: media addresses are reached directly; clients may use TURN"),
     ("turn_rest_api", "not needed: media addresses are reached directly; clients may use TURN"),
