@@ -252,6 +252,12 @@ impl Config {
             let sentence = "tokens are stored by operators (admin_secret), or signed (token_auth_secret)";
             return Err(ConfigError::Value("token_auth", sentence.into()));
         }
+        if let Some(room) = rooms.iter().find(|room| room.signed_tokens)
+            && all.token_auth_secret.is_none()
+        {
+            let sentence = format!("room {} wants signed_tokens: token_auth_secret says what signs them", room.room);
+            return Err(ConfigError::Value("room", sentence));
+        }
         let admin_listen = all.admin_listen.clone().unwrap_or_default();
         if !admin_listen.is_empty() && all.admin_secret.is_none() {
             return Err(ConfigError::Value("admin_listen", "without admin_secret there is no Admin API".into()));
@@ -474,6 +480,7 @@ mod tests {
             ("admin_secret = \"\"", "admin_secret"),
             ("admin_allow = [\"10.0.0.0/40\"]", "admin_allow"),
             ("token_auth = true", "token_auth"),
+            ("[[room]]\nroom = 1\nsigned_tokens = true", "room"),
             ("token_auth_secret = \"s\"", "token_auth_secret"),
             ("admin_listen = [\"127.0.0.1:1\"]", "admin_listen"),
             ("admin_secret = \"s\"\nadmin_listen = [\"127.0.0.1:8188\"]", "admin_listen"),

@@ -101,6 +101,13 @@ fn read(folder: &Path) -> Result<Import, ImportError> {
         })
         .collect();
     others.sort();
+    let (events, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|name| name.starts_with("janus.eventhandler."));
+    if !events.is_empty() {
+        let sentence =
+            format!("event handlers are not imported, configure by hand where events go: {}", events.join(", "));
+        import.words.push(sentence);
+    }
     if !others.is_empty() {
         import.words.push(format!("not read, as nothing here does what they are for: {}", others.join(", ")));
     }
@@ -244,14 +251,69 @@ mod tests {
 
     #[test]
     fn what_has_no_equivalent_is_told_in_words() {
-        let main = "general: { token_auth = true admin_secret = \"sesame\" opaqueid_in_api = false }\n\
+        let main = "general: { opaqueid_in_api = false }\n\
             nat: { turn_server = \"turn.example\" full_trickle = true }\nweird: { a = 1 }";
         let files = [("janus.jcfg", main), ("janus.plugin.echotest.jcfg", ""), ("janus.eventhandler.wsevh.jcfg", "")];
         let (_, said) = import("words", &files);
-        for word in ["token_auth", "admin_secret", "turn_server", "full_trickle", "weird", "echotest", "wsevh"] {
+        for word in ["turn_server", "full_trickle", "weird", "echotest", "wsevh"] {
             assert!(said.contains(word), "{word}: {said}");
         }
         assert!(!said.contains("opaqueid_in_api") && !said.contains("sesame"), "{said}");
+    }
+
+    #[test]
+    fn operators_and_tokens_are_where_they_were() {
+        let main = "general: { token_auth = true admin_secret = \"sesame\" token_auth_secret = \"open\" }";
+        let http = "general: { http = true }\n\
+            admin: { admin_http = true admin_port = 7000 admin_ip = \"127.0.0.1\" admin_base_path = \"/admin\" \
+            admin_acl = \"127.,192.168.0.,10.0.0.1\" }";
+        let websockets = "general: { ws = true }\nadmin: { admin_wss = true }";
+        let room = "general: { admin_key = \"k\" lock_rtp_forward = true }\n\
+            room-1: { signed_tokens = true require_e2ee = true dummy_publisher = true allowed = (\"a\", \"b\") threads = 4 }";
+        let files = [
+            ("janus.jcfg", main),
+            ("janus.transport.http.jcfg", http),
+            ("janus.transport.websockets.jcfg", websockets),
+            ("janus.plugin.videoroom.jcfg", room),
+        ];
+        let (table, said) = import("operators", &files);
+        for (name, value) in [
+            ("token_auth", toml::Value::from(true)),
+            ("token_auth_secret", "open".into()),
+            ("admin_secret", "sesame".into()),
+            ("admin_listen", vec!["127.0.0.1:7000"].into()),
+            ("admin_allow", vec!["127.0.0.0/8", "192.168.0.0/24", "10.0.0.1/32"].into()),
+            ("lock_rtp_forward", true.into()),
+        ] {
+            assert_eq!(table.get(name), Some(&value), "{name}");
+        }
+        let room = &table["room"].as_array().unwrap()[0];
+        for name in ["signed_tokens", "require_e2ee", "dummy_publisher"] {
+            assert_eq!(room[name], true.into(), "{name}");
+        }
+        assert_eq!(room["allowed"], vec!["a", "b"].into());
+        assert!(said.contains("0.0.0.0:7989 speaks no TLS") && !said.contains("threads"), "{said}");
+        assert!(!said.contains("sesame") && !said.contains("token_auth"), "{said}");
+    }
+
+    #[test]
+    fn operators_that_nobody_lets_in_stay_outside() {
+        let secret = "general: { admin_secret = \"sesame\" }";
+        let (table, said) = import("closed", &[("janus.jcfg", secret)]);
+        assert!(!table.contains_key("admin_secret") && said.contains("admin_secret is left out"), "{said}");
+        let stored = "general: { admin_secret = \"sesame\" token_auth = true }";
+        let (table, _) = import("stored", &[("janus.jcfg", stored)]);
+        assert_eq!(table["admin_listen"], vec!["127.0.0.1:7088"].into());
+        let open = ("janus.transport.http.jcfg", "admin: { admin_http = true admin_acl = \"10\" }");
+        let (table, said) = import("open", &[("janus.jcfg", ""), open]);
+        assert!(!table.contains_key("admin_listen") && said.contains("needs an admin_secret"), "{said}");
+        assert!(said.contains("admin_acl"), "{said}");
+        let unheard = folder("unheard", &[("janus.jcfg", "general: { token_auth = true }")]);
+        assert!(matches!(run(&unheard, &unheard), Err(ImportError::Unfit(..))), "the API would be open");
+        fs::remove_dir_all(&unheard).unwrap();
+        let room = "room-1: { signed_tokens = true }";
+        let (table, said) = import("unsigned", &[("janus.jcfg", ""), ("janus.plugin.videoroom.jcfg", room)]);
+        assert!(table["room"][0].get("signed_tokens").is_none() && said.contains("signed_tokens"), "{said}");
     }
 
     #[test]
@@ -278,9 +340,7 @@ mod tests {
         );
         assert_eq!((&room["videocodec"], &room["secret"]), (&"vp9,h264".into(), &"s".into()));
         assert_eq!(rooms[1]["description"], "room-8".into());
-        for word in
-            ["lock_rtp_forward", "video_svc", "room-lobby", "room-7", "gramophone", "room-8, record", "publishers"]
-        {
+        for word in ["rooms_file", "video_svc", "room-lobby", "room-7", "gramophone", "room-8, record", "publishers"] {
             assert!(said.contains(word), "{word}: {said}");
         }
         assert!(!said.contains("room-1234, record"), "{said}");

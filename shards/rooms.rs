@@ -22,6 +22,7 @@ pub struct RoomTable {
     pin: Option<String>,
     allowed: Option<Vec<String>>,
     require_pvtid: Option<bool>,
+    signed_tokens: Option<bool>,
     publishers: Option<usize>,
     bitrate: Option<u64>,
     bitrate_cap: Option<bool>,
@@ -88,6 +89,7 @@ impl RoomTable {
             pin: text(&spec.pin),
             allowed: spec.allowed.is_checked().then(tokens),
             require_pvtid: Some(spec.require_pvtid),
+            signed_tokens: Some(spec.signed_tokens),
             publishers: Some(spec.publishers),
             bitrate: Some(spec.bitrate),
             bitrate_cap: Some(spec.bitrate_cap),
@@ -161,6 +163,7 @@ impl RoomTable {
         for (given, option) in [
             (self.is_private, &mut spec.is_private),
             (self.require_pvtid, &mut spec.require_pvtid),
+            (self.signed_tokens, &mut spec.signed_tokens),
             (self.bitrate_cap, &mut spec.bitrate_cap),
             (self.notify_joining, &mut spec.notify_joining),
             (self.audiolevel_event, &mut spec.audiolevel_event),

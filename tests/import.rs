@@ -35,7 +35,7 @@ fn what_is_made_of_a_janus_passes_the_check() {
     let import = portunus(&["import-janus", folder, "--out", folder]);
     let said = String::from_utf8_lossy(&import.stdout).into_owned();
     assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
-    for word in ["stun_server", "admin_http", "room-4412, record", "janus.plugin.echotest.jcfg"] {
+    for word in ["stun_server", "needs an admin_secret", "room-4412, record", "janus.plugin.echotest.jcfg"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     let check = portunus(&["check", "--config", &format!("{folder}/portunus.toml")]);

@@ -7,9 +7,12 @@ use toml::Table;
 
 const TEXTS: [&str; 7] = ["description", "secret", "pin", "audiocodec", "videocodec", "vp9_profile", "h264_profile"];
 const NUMBERS: [&str; 5] = ["publishers", "bitrate", "fir_freq", "audio_active_packets", "audio_level_average"];
-const SWITCHES: [&str; 11] = [
+const SWITCHES: [&str; 14] = [
     "is_private",
     "require_pvtid",
+    "signed_tokens",
+    "require_e2ee",
+    "dummy_publisher",
     "bitrate_cap",
     "opus_fec",
     "opus_dtx",
@@ -32,8 +35,18 @@ impl Import {
             }
             let key = general.get("admin_key").and_then(Value::scalar).filter(|key| !key.is_empty());
             key.into_iter().for_each(|key| self.set("admin_key", key));
-            self.rest(file, "general", general, &["string_ids", "admin_key", "events"]);
+            if general.get("lock_rtp_forward").is_some_and(is_true) {
+                match self.table.contains_key("admin_key") {
+                    true => self.set("lock_rtp_forward", true),
+                    false => self.say(file, "lock_rtp_forward", "locks nothing without an admin_key"),
+                }
+            }
+            self.rest(file, "general", general, &["string_ids", "admin_key", "lock_rtp_forward", "events"]);
         }
+        let sentence = "`permanent` changes were written here: name a rooms_file to keep them, or they are refused";
+        self.say(file, "rooms", sentence);
+        let sentence = "packets go to public addresses alone: name other networks in forward_allow";
+        self.say(file, "rtp_forward", sentence);
         let mut rooms = Vec::new();
         for (section, value) in file.group.iter().filter(|(section, _)| *section != "general") {
             match (section.strip_prefix("room-"), value) {
@@ -58,6 +71,15 @@ impl Import {
                 if !text.is_empty() {
                     table.insert(name.into(), text.into());
                 }
+            } else if name == "allowed" {
+                if let Value::List(list) = value {
+                    let tokens: Vec<_> = list.iter().filter_map(Value::scalar).map(toml::Value::from).collect();
+                    table.insert(name.into(), tokens.into());
+                }
+            } else if name == "signed_tokens" && !self.table.contains_key("token_auth_secret") {
+                if is_true(value) {
+                    self.say(file, &format!("{section}, {name}"), "asks for nothing without a token_auth_secret");
+                }
             } else if SWITCHES.contains(&name) {
                 table.insert(name.into(), is_true(value).into());
             } else if NUMBERS.contains(&name) {
@@ -67,10 +89,13 @@ impl Import {
                 }
             }
         }
-        let taken: Vec<&str> = TEXTS.into_iter().chain(NUMBERS).chain(SWITCHES).collect();
+        let taken: Vec<&str> = TEXTS.into_iter().chain(NUMBERS).chain(SWITCHES).chain(["threads"]).collect();
         // Where recordings would go says nothing while there are none.
         let records = options.get("record").is_some_and(is_true);
-        let taken = if records { taken } else { [taken.as_slice(), &["rec_dir"]].concat() };
+        let mut taken = if records { taken } else { [taken.as_slice(), &["rec_dir"]].concat() };
+        if table.contains_key("allowed") {
+            taken.push("allowed");
+        }
         self.rest(file, section, options, &taken);
         let value = toml::Value::Table(table);
         let spec = value.clone().try_into::<RoomTable>().map_err(|error| error.to_string());

@@ -37,8 +37,8 @@ const QUIET: [(&str, &[&str]); 3] = [
 ];
 /// What is worth more than "there is no equivalent".
 const SENTENCES: [(&str, &str); 9] = [
-    ("token_auth", "requests are not authorized by tokens here: with `api_secret` they are by one secret"),
-    ("admin_secret", "the Admin API is not imported"),
+    ("admin_acl", "not beginnings of addresses: name operators' networks in admin_allow"),
+    ("admin_ws_acl", "not beginnings of addresses: name operators' networks in admin_allow"),
     ("stun_server", "not needed: media addresses are configured with media_ip and public_ip"),
     ("turn_server", "not needed: media addresses are reached directly; clients may use TURN"),
     ("turn_rest_api", "not needed: media addresses are reached directly; clients may use TURN"),
@@ -47,6 +47,15 @@ const SENTENCES: [(&str, &str); 9] = [
     ("event_loops", "see shards"),
     ("no_webrtc_encryption", "media is always encrypted"),
 ];
+
+/// Janus' names of a switch, a port and an address, and the port without a word; without TLS and with it.
+type Doors = [(&'static str, &'static str, &'static str, u16); 2];
+const HTTP: Doors = [("http", "port", "ip", 8088), ("https", "secure_port", "secure_ip", 8089)];
+const WEBSOCKETS: Doors = [("ws", "ws_port", "ws_ip", 8188), ("wss", "wss_port", "wss_ip", 8989)];
+const ADMIN_HTTP: Doors =
+    [("admin_http", "admin_port", "admin_ip", 7088), ("admin_https", "admin_secure_port", "admin_secure_ip", 7889)];
+const ADMIN_WEBSOCKETS: Doors =
+    [("admin_ws", "admin_ws_port", "admin_ws_ip", 7188), ("admin_wss", "admin_wss_port", "admin_wss_ip", 7989)];
 
 /// What a transport serves.
 struct Door {
@@ -68,8 +77,13 @@ impl Import {
                 None => {}
             }
         }
-        for name in ["api_secret", "server_name"] {
+        for name in ["api_secret", "server_name", "admin_secret"] {
             text("general", name).into_iter().for_each(|text| self.set(name, text));
+        }
+        let is_on = |name: &str| group.group("general").and_then(|general| general.get(name)).is_some_and(is_true);
+        if is_on("token_auth") {
+            self.set("token_auth", true);
+            text("general", "token_auth_secret").into_iter().for_each(|text| self.set("token_auth_secret", text));
         }
         if let Some(level) = text("general", "debug_level") {
             let log = match level.parse() {
@@ -104,7 +118,18 @@ impl Import {
             text("nat", "ice_ignore_list"),
         );
         let known = [
-            ("general", vec!["api_secret", "server_name", "debug_level", "interface"]),
+            (
+                "general",
+                vec![
+                    "api_secret",
+                    "server_name",
+                    "admin_secret",
+                    "token_auth",
+                    "token_auth_secret",
+                    "debug_level",
+                    "interface",
+                ],
+            ),
             ("media", vec!["rtp_port_range"]),
             ("nat", vec!["nat_1_1_mapping", "ice_enforce_list", "ice_ignore_list"]),
         ];
@@ -116,7 +141,7 @@ impl Import {
             // Certificates of DTLS are made at start; parts that are not there cannot be turned off.
             if ["certificates", "plugins", "transports", "loggers", "events"].contains(&section) {
                 if section == "events" && options.get("broadcast").is_some_and(is_true) {
-                    self.say(file, "events", "the events of a Janus' event handlers are not imported");
+                    self.say(file, "events", "event handlers are not imported: configure by hand where events go");
                 }
                 continue;
             }
@@ -178,8 +203,8 @@ impl Import {
 
     /// Both transports: one list of addresses here, which all speak TLS or all do not.
     pub(super) fn transports(&mut self, http: Option<&File>, websockets: Option<&File>) {
-        let mut doors = self.doors(http, ["http", "port", "ip"], ["https", "secure_port", "secure_ip"], [8088, 8089]);
-        doors.extend(self.doors(websockets, ["ws", "ws_port", "ws_ip"], ["wss", "wss_port", "wss_ip"], [8188, 8989]));
+        let mut doors = self.doors(http, "general", HTTP);
+        doors.extend(self.doors(websockets, "general", WEBSOCKETS));
         let certificate = doors.iter().find_map(|door| match &door.secure {
             Some((Some(certificate), key)) => Some((certificate.clone(), key.clone())),
             _ => None,
@@ -210,23 +235,62 @@ impl Import {
         } else {
             self.set("listen", listen);
         }
+        let mut doors = self.doors(http, "admin", ADMIN_HTTP);
+        doors.extend(self.doors(websockets, "admin", ADMIN_WEBSOCKETS));
+        self.operators(&doors, is_secure);
         for file in [http, websockets].into_iter().flatten() {
             self.transport(file);
         }
     }
 
-    fn doors(&mut self, file: Option<&File>, plain: [&str; 3], secure: [&str; 3], ports: [u16; 2]) -> Vec<Door> {
+    /// The Admin API: where Janus serves operators apart from clients, so is it here.
+    fn operators(&mut self, doors: &[Door], is_secure: bool) {
+        if !self.table.contains_key("admin_secret") {
+            if !doors.is_empty() {
+                self.words.push("the Admin API is left out: it needs an admin_secret here".into());
+            }
+            return;
+        }
+        let mut listen: Vec<String> = Vec::new();
+        for door in doors {
+            let at = door.at.to_string();
+            match (door.secure.is_some(), is_secure) {
+                (true, false) => {
+                    let sentence = format!("{at} speaks no TLS here, as clients' addresses do not, and is left out");
+                    self.words.push(sentence);
+                    continue;
+                }
+                (false, true) => self.words.push(format!("{at} speaks TLS here, as clients' addresses do")),
+                _ => {}
+            }
+            if !listen.contains(&at) {
+                listen.push(at);
+            }
+        }
+        if !listen.is_empty() {
+            self.set("admin_listen", listen);
+        } else if self.table.contains_key("token_auth") && !self.table.contains_key("token_auth_secret") {
+            self.words
+                .push("no transport of the Admin API is enabled: it is at 127.0.0.1:7088, to store tokens".into());
+            self.set("admin_listen", vec!["127.0.0.1:7088"]);
+        } else {
+            self.words.push("no transport of the Admin API is enabled: admin_secret is left out".into());
+            self.table.remove("admin_secret");
+        }
+    }
+
+    fn doors(&mut self, file: Option<&File>, section: &str, [plain, secure]: Doors) -> Vec<Door> {
         let text =
             |section: &str, name: &str| file?.group.group(section)?.get(name)?.scalar().filter(|text| !text.is_empty());
         let mut doors = Vec::new();
-        for (kind, [switch, port, ip], default) in [(false, plain, ports[0]), (true, secure, ports[1])] {
-            let is_on = file.and_then(|file| file.group.group("general")?.get(switch)).map(is_true);
-            // Without a word Janus serves plain text and no TLS.
-            if !is_on.unwrap_or(!kind) {
+        for (kind, (switch, port, ip, default)) in [(false, plain), (true, secure)] {
+            let is_on = file.and_then(|file| file.group.group(section)?.get(switch)).map(is_true);
+            // Without a word Janus serves clients in plain text, and operators not at all.
+            if !is_on.unwrap_or(!kind && section == "general") {
                 continue;
             }
-            let at = text("general", ip).unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.to_string());
-            let number = text("general", port).map_or(Ok(default), |text| text.parse());
+            let at = text(section, ip).unwrap_or_else(|| Ipv4Addr::UNSPECIFIED.to_string());
+            let number = text(section, port).map_or(Ok(default), |text| text.parse());
             match (at.parse(), number) {
                 (Ok(ip), Ok(port @ 1..)) => doors.push(Door {
                     at: SocketAddr::new(ip, port),
@@ -236,6 +300,17 @@ impl Import {
             }
         }
         doors
+    }
+
+    /// Janus' lists are of the beginnings of addresses, ours of networks. False when one of them is no network.
+    fn allow_operators(&mut self, list: &str) -> bool {
+        let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let Some(networks) = items.map(network).collect::<Option<Vec<_>>>() else { return false };
+        if self.table.contains_key("admin_secret") {
+            let known = self.table.entry("admin_allow").or_insert_with(|| toml::Value::Array(Vec::new()));
+            known.as_array_mut().into_iter().for_each(|known| known.extend(networks.iter().cloned().map(Into::into)));
+        }
+        true
     }
 
     fn transport(&mut self, file: &File) {
@@ -285,12 +360,33 @@ impl Import {
                 }
                 "certificates" => self.rest(file, section, options, &["cert_pem", "cert_key"]),
                 "admin" => {
-                    let ports =
-                        ["admin_port", "admin_ws_port", "admin_base_path", "admin_secure_port", "admin_wss_port"];
-                    self.rest(file, section, options, &ports);
+                    let doors = [HTTP, WEBSOCKETS, ADMIN_HTTP, ADMIN_WEBSOCKETS].into_iter().flatten();
+                    let mut taken: Vec<&str> = doors.flat_map(|(switch, port, ip, _)| [switch, port, ip]).collect();
+                    let path = options.get("admin_base_path").and_then(Value::scalar);
+                    if path.is_some_and(|path| path.trim_matches('/') == "admin") {
+                        taken.push("admin_base_path");
+                    }
+                    for name in ["admin_acl", "admin_ws_acl"] {
+                        let list = options.get(name).and_then(Value::scalar).filter(|list| !list.is_empty());
+                        if list.is_some_and(|list| self.allow_operators(&list)) {
+                            taken.push(name);
+                        }
+                    }
+                    self.rest(file, section, options, &taken);
                 }
                 _ => self.rest(file, section, options, &[]),
             }
         }
     }
+}
+
+/// `10.1.` is all that begins so: 10.1.0.0/16.
+fn network(beginning: &str) -> Option<String> {
+    if let Ok(whole) = beginning.parse::<IpAddr>() {
+        return Some(format!("{whole}/{}", if whole.is_ipv4() { 32 } else { 128 }));
+    }
+    let octets = beginning.strip_suffix('.')?.split('.').collect::<Vec<_>>();
+    let whole = [octets.as_slice(), &["0"; 3]].concat().get(..4)?.join(".");
+    let address = whole.parse::<Ipv4Addr>().ok().filter(|_| octets.len() < 4)?;
+    Some(format!("{address}/{}", 8 * octets.len()))
 }

@@ -59,6 +59,8 @@ pub(super) fn line(mindex: usize, DummyStream { codec, fmtp }: DummyStream, spec
         Codec::Vp9 => Some(format!("profile-id={}", profile.unwrap_or("0")).into()),
         _ => None,
     });
+    let fec =
+        codec == Codec::Opus && spec.opus_fec && fmtp.as_deref().is_some_and(|fmtp| fmtp.contains("useinbandfec=1"));
     let shown = |of: Codec| profile.filter(|_| codec == of).map(Box::from);
     PublishedMedia {
         mindex,
@@ -73,7 +75,7 @@ pub(super) fn line(mindex: usize, DummyStream { codec, fmtp }: DummyStream, spec
         rtx_ssrcs: Vec::new(),
         nack: false,
         stereo: false,
-        fec: false,
+        fec,
         dtx: false,
         h264_profile: shown(Codec::H264),
         vp9_profile: shown(Codec::Vp9),

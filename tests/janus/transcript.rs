@@ -6,6 +6,7 @@
 //! connection of its own for each letter; `=` is its response: a status, then JSON unless there is no content. `%` is the
 //! next event for event handlers, without what is the same in all. `! ours` says that the next exchange is not played to
 //! Debian's Janus by `debian/compare`: it is about a bound of ours, or about what ends that Janus or leaves it in disorder.
+//! `! ours to the end: ...` says so of all that follows, and why.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -235,7 +236,7 @@ impl Transcript {
                 let time = Duration::from_secs_f64(seconds.parse().map_err(|_| "not a time")?);
                 self.world().wait(time);
             }
-            ["ours"] => {}
+            ["ours"] | ["ours", "to", "the", "end:", ..] => {}
             ["lanes", "open"] => self.world().set_lanes(Lanes::Open),
             ["lanes", "full"] => self.world().set_lanes(Lanes::Full),
             ["lanes", "silent"] => self.world().set_lanes(Lanes::Silent),

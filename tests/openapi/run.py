@@ -18,7 +18,9 @@ HERE = pathlib.Path(__file__).parent
 BUDGET, PATIENCE = 30, 5  # seconds: of the requests, and of one request
 SESSION = 4711  # in the path of some requests
 ANY = "schema: { type: integer, minimum: 1, maximum: 9007199254740991 }"
-ENDS = ", detach, destroy]", ", detach]"
+ENDS = ", detach, destroy]", ", detach]", ", set_session_timeout, destroy_session]", ", detach_handle]"
+ENDS_ALL = "        - set_session_timeout\n        - accept_new_sessions\n"
+SECRET = "admin_secret: { type: string }"
 
 
 def start(program):
@@ -26,6 +28,7 @@ def start(program):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     arguments = ["--listen", "127.0.0.1:0", "--media-ip", "127.0.0.1", "--media-port", str(port), "--shards", "1"]
+    arguments += ["--admin-secret", "adm"]
     process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if found := re.search(r"ws://(\S+)", line):
@@ -53,6 +56,9 @@ def main():
         for verbs in ENDS:
             assert verbs in description
             description = description.replace(verbs, "]")
+        assert ENDS_ALL in description and SECRET in description
+        description = description.replace(ENDS_ALL, "")
+        description = description.replace(SECRET, "admin_secret: { type: string, enum: [adm, wrong] }")
         scratch = HERE / "../../target/openapi"
         scratch.mkdir(exist_ok=True)
         (scratch / "openapi.yaml").write_text(description)

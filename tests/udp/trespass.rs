@@ -13,6 +13,8 @@ use tungstenite::{Message, WebSocket};
 const SECRET: &str = "sesame";
 const API: &str = "sesame-of-the-api";
 const ADMIN: &str = "sesame-of-the-admin";
+const OPERATOR: &str = "sesame-of-the-operator";
+const TOKEN: &str = "sesame-token";
 
 /// A connection with a session, on which anything may be said.
 struct Visitor {
@@ -194,14 +196,67 @@ fn garbage(at: SocketAddr) {
     assert_eq!(http(at, &format!("FROB /janus/{API}"), "").0, 404);
 }
 
+/// What only operators may do, and tokens, which open the API until they are taken away.
+fn operators_and_tokens(at: SocketAddr, owner: &Visitor) {
+    let ask = |path: &str, request: Value| {
+        let mut request = request;
+        request["transaction"] = "t".into();
+        let (status, answer) = http(at, &format!("POST {path}"), &request.to_string());
+        assert_eq!(status, 200, "{path}: {request}");
+        answer
+    };
+    let verbs = ["add_token", "list_tokens", "list_sessions", "get_status", "set_log_level", "destroy_session", "x"];
+    for secret in
+        [json!("sesame-of-nobody"), json!(""), json!(API), json!(ADMIN), json!(7), json!(null), json!([OPERATOR])]
+    {
+        for verb in verbs {
+            let request = json!({ "janus": verb, "admin_secret": secret, "apisecret": API, "token": TOKEN });
+            for path in ["/admin".into(), format!("/admin/{}", owner.session)] {
+                let answer = ask(&path, request.clone());
+                assert_eq!(answer["error"]["code"], 403, "{path}: {request}: {answer}");
+            }
+        }
+    }
+    let operator = |verb: &str, token: Value| {
+        ask("/admin", json!({ "janus": verb, "admin_secret": OPERATOR, "token": token, "plugins": [] }))
+    };
+    let create = |token: &str| ask("/janus", json!({ "janus": "create", "token": token }));
+    assert_eq!(create(TOKEN)["error"]["code"], 403, "nobody has stored it yet");
+    assert_eq!(operator("add_token", json!(TOKEN))["janus"], "success");
+    assert_eq!(operator("add_token", json!([TOKEN]))["error"]["code"], 467);
+    assert!(operator("list_tokens", json!(null)).to_string().contains(TOKEN));
+    assert_eq!(create(TOKEN)["janus"], "success");
+    for token in ["sesame-toke", "sesame-tokens", "sesame-of-nobody", ""] {
+        assert_eq!(create(token)["error"]["code"], 403, "{token}");
+        assert_eq!(http(at, &format!("GET /janus/{}?token={token}", owner.session), "").0, 403);
+    }
+    let session = create(TOKEN)["data"]["id"].clone();
+    let plugin = "janus.plugin.videoroom";
+    let attach = json!({ "janus": "attach", "session_id": session, "plugin": plugin, "token": TOKEN });
+    let handle = ask("/janus", attach)["data"]["id"].clone();
+    // What an operator is shown of a handle, and may ask in its stead.
+    let shown = ask(&format!("/admin/{session}/{handle}"), json!({ "janus": "handle_info", "admin_secret": OPERATOR }));
+    assert_eq!(shown["info"]["token"], TOKEN, "{shown}");
+    let request = json!({ "request": "list", "admin_key": ADMIN });
+    let message = json!({ "janus": "message_plugin", "admin_secret": OPERATOR, "plugin": plugin, "request": request });
+    assert_eq!(ask("/admin", message)["response"]["videoroom"], "success");
+    assert_eq!(operator("remove_token", json!(TOKEN))["janus"], "success");
+    assert_eq!(operator("remove_token", json!(TOKEN))["error"]["code"], 470);
+    assert_eq!(create(TOKEN)["error"]["code"], 403, "it has been taken away");
+    let deep = format!(r#"{{"janus":"list_tokens","admin_secret":"{OPERATOR}","token":"{TOKEN}"#);
+    assert_eq!(http(at, "POST /admin", &deep).1["error"]["code"], 454);
+}
+
 #[test]
 fn who_has_no_right_is_refused_and_no_secret_is_ever_logged() {
     let _alone = alone();
-    let mut server = Server::start(31_950, 1, &["--log", "trace", "--api-secret", API, "--admin-key", ADMIN]);
+    let secrets = ["--api-secret", API, "--admin-key", ADMIN, "--admin-secret", OPERATOR, "--token-auth"];
+    let mut server = Server::start(31_950, 1, &[&["--log", "trace"], &secrets[..]].concat());
     let at = server.signalling;
     let (mut visitor, other) = (Visitor::new(at), Visitor::new(at));
     strangers(at, &other);
     ids_of_others(&mut visitor, &other);
+    operators_and_tokens(at, &other);
     wrong_keys(&mut visitor);
     played_again(&mut visitor);
     garbage(at);

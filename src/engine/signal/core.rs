@@ -191,6 +191,7 @@ impl SignalEngine {
             api_secret: self.config.api_secret.is_some(),
             auth_token: !matches!(self.tokens, Tokens::Off),
             event_handlers: !self.config.events.is_none(),
+            static_event_loops: self.config.shards,
         };
         envelope::server_info(transaction, &info)
     }

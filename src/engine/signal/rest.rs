@@ -124,6 +124,9 @@ impl SignalEngine {
                 self.respond_json(id, method, keep_alive, &text);
             }
             (Route::Api(Some(session), Some(_)), Method::Get) => {
+                if !self.is_authorised_query(now, &request) {
+                    return self.respond_empty(id, method, keep_alive, Status::Forbidden);
+                }
                 let location = format!("{BASE}/{}", session.0);
                 self.respond_with(id, method, keep_alive, Status::Found, &[("Location", &location)]);
             }
@@ -209,10 +212,14 @@ impl SignalEngine {
         Asker { place: self.place(id), request }
     }
 
+    fn is_authorised_query(&self, now: Now, request: &Request) -> bool {
+        let (secret, token) = (request.parameter("apisecret"), request.parameter("token"));
+        self.authorise(now, secret.as_deref(), token.as_deref()).is_ok()
+    }
+
     fn answer_poll(&mut self, now: Now, id: ConnectionId, session: SessionId, request: &Request) {
         let Request { method, keep_alive, .. } = *request;
-        let (secret, token) = (request.parameter("apisecret"), request.parameter("token"));
-        if self.authorise(now, secret.as_deref(), token.as_deref()).is_err() {
+        if !self.is_authorised_query(now, request) {
             return self.respond_empty(id, method, keep_alive, Status::Forbidden);
         }
         let shape = Shape::of(request.parameter("maxev").as_deref());

@@ -282,6 +282,8 @@ pub struct ServerInfo<'a> {
     /// Whether events go anywhere.
     #[serde(rename = "event_handlers")]
     pub event_handlers: bool,
+    /// How many media shards there are.
+    pub static_event_loops: u8,
 }
 
 /// Clients compare this with Janus' own numbers to learn whether the multistream API (1.0 and newer) is spoken.
@@ -299,6 +301,8 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         #[serde(rename = "version_string")]
         version_string: &'static str,
         author: &'static str,
+        log_to_stdout: bool,
+        log_to_file: bool,
         #[serde(rename = "data_channels")]
         data_channels: bool,
         #[serde(flatten)]
@@ -306,9 +310,11 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         ice_lite: bool,
         ice_tcp: bool,
         full_trickle: bool,
+        mdns_enabled: bool,
         #[serde(rename = "opaqueid_in_api")]
         opaqueid_in_api: bool,
         transports: serde_json::Value,
+        loggers: serde_json::Value,
         plugins: serde_json::Value,
     }
     let version_string = env!("CARGO_PKG_VERSION");
@@ -320,11 +326,15 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         version: JANUS_API_VERSION,
         version_string,
         author,
+        // The log goes to stderr.
+        log_to_stdout: false,
+        log_to_file: false,
         data_channels: false,
         info,
         ice_lite: true,
         ice_tcp: false,
         full_trickle: false,
+        mdns_enabled: false,
         opaqueid_in_api: false,
         transports: serde_json::json!({
             "janus.transport.http": {
@@ -336,6 +346,7 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
                 "version_string": version_string, "version": 1
             }
         }),
+        loggers: serde_json::json!({}),
         plugins: serde_json::json!({
             super::videoroom::PACKAGE: {
                 "name": "JANUS VideoRoom plugin", "author": author, "description": "The VideoRoom of Portunus",
