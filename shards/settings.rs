@@ -189,6 +189,9 @@ pub struct Settings {
     /// File that permanent rooms are kept in, over those of the configuration
     #[arg(long, value_name = "FILE", env = "PORTUNUS_ROOMS_FILE", global = true)]
     pub rooms_file: Option<PathBuf>,
+    /// Folder that operators may have packets captured in (start_pcap); without it they may not
+    #[arg(long, value_name = "DIR", env = "PORTUNUS_CAPTURE_FOLDER", global = true)]
+    pub capture_folder: Option<PathBuf>,
     /// Rooms, in the file only.
     #[arg(skip)]
     pub room: Option<Vec<RoomTable>>,
@@ -240,6 +243,7 @@ impl Settings {
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
             rooms_file: self.rooms_file.or(those.rooms_file),
+            capture_folder: self.capture_folder.or(those.capture_folder),
             room: self.room.or(those.room),
         }
     }

@@ -57,9 +57,11 @@ pub enum DropReason {
     RoomFailed,
     /// An event for a signalling shard whose lane is full.
     EventLaneFull,
+    /// A packet that its capture had no room for.
+    CaptureOverflow,
 }
 
-const NAMES: [(DropReason, &str); 27] = [
+const NAMES: [(DropReason, &str); 28] = [
     (DropReason::Oversize, "oversize"),
     (DropReason::Unclassified, "unclassified"),
     (DropReason::UnknownSource, "unknown_source"),
@@ -87,6 +89,7 @@ const NAMES: [(DropReason, &str); 27] = [
     (DropReason::IndexUsed, "index_used"),
     (DropReason::RoomFailed, "room_failed"),
     (DropReason::EventLaneFull, "event_lane_full"),
+    (DropReason::CaptureOverflow, "capture_overflow"),
 ];
 
 /// One counter per [`DropReason`].

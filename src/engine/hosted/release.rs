@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::super::arena::Lane;
+use super::super::capture;
 use super::super::history::History;
 use super::super::leg::{HEADER_MAX, Leg, LegStreams, Stamps};
 use super::super::peer::{Keys, Peer};
@@ -14,6 +15,7 @@ use super::super::verdict::DropReason;
 use super::HostedRoom;
 use crate::id::{FourTuple, LegId, MemberId};
 use crate::limits::SEGMENT_MAX;
+use crate::wire::pcap::Direction;
 use crate::wire::sdp::MediaKind;
 
 impl HostedRoom {
@@ -178,6 +180,9 @@ impl Release<'_> {
         if sealed.is_none() {
             return turn.drop(DropReason::IndexUsed);
         }
+        // The sealer has completed the header. The last byte of padding says how much there is.
+        let pieces: [&[u8]; 3] = [&header[..len], payload, &[1][..padding.into()]];
+        capture::record(&mut keys.capture, turn, || Some(self.path), Direction::Out, &pieces);
         if let Some(resendable) = &mut leg.resendable {
             let Stamps { abs_send_time, transport_sequence } = *stamps;
             let position = (position & 0xffff_ffff) as u32;
