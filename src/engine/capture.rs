@@ -35,23 +35,10 @@ impl Capture {
     }
 }
 
-/// Writes a packet down, if there is a capture.
-#[inline]
-pub fn record(
-    slot: &mut Slot,
-    turn: &mut Turn<'_>,
-    path: impl FnOnce() -> Option<FourTuple>,
-    direction: Direction,
-    pieces: &[&[u8]],
-) {
-    if slot.is_some() {
-        write(slot, turn, path(), direction, pieces);
-    }
-}
-
+/// Writes a packet down. The caller has seen that there is a capture: what others pay for it is that look.
 #[cold]
 #[inline(never)]
-fn write(slot: &mut Slot, turn: &mut Turn<'_>, path: Option<FourTuple>, direction: Direction, pieces: &[&[u8]]) {
+pub fn record(slot: &mut Slot, turn: &mut Turn<'_>, path: Option<FourTuple>, direction: Direction, pieces: &[&[u8]]) {
     let Some(capture) = slot else { return };
     let ends = path.and_then(|path| Some((*turn.desk.sockets.get(usize::from(path.socket.0))?, path.remote)));
     let Some((local, remote)) = ends else { return turn.drop(DropReason::CaptureOverflow) };

@@ -261,8 +261,8 @@ impl Peer {
         let Some(len) = compose(&mut plain[..most]) else { return false };
         let sent = turn.send_control(path, |out| keys.outbound.protect_rtcp(&plain[..len], out).ok()).is_some();
         turn.desk.counters.rtcp_sent += u64::from(sent);
-        if sent {
-            capture::record(&mut keys.capture, turn, || Some(path), Direction::Out, &[&plain[..len]]);
+        if sent && keys.capture.is_some() {
+            capture::record(&mut keys.capture, turn, Some(path), Direction::Out, &[&plain[..len]]);
         }
         sent
     }

@@ -44,7 +44,9 @@ fn tshark(file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
     command.args(["-r", &file.to_string_lossy(), "-n", "--enable-heuristic", "rtp_udp"]);
     command.args(["--enable-heuristic", "rtcp_udp", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
     command.args(["-Y", filter, "-T", "fields"]);
-    fields.iter().for_each(|field| drop(command.args(["-e", field])));
+    for field in fields {
+        command.args(["-e", field]);
+    }
     let output = command.output().expect("tshark (Debian's package) runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("tshark speaks UTF-8");

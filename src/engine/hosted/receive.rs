@@ -149,7 +149,9 @@ impl HostedRoom {
             Err(error) => return Verdict::Drop(unopened(error)),
         };
         let plain = &datagram[..opened.len];
-        capture::record(&mut keys.capture, turn, || peer.ice.selected(), Direction::In, &[plain]);
+        if keys.capture.is_some() {
+            capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[plain]);
+        }
         let Ok(packet) = Packet::parse(plain) else { return Verdict::Drop(DropReason::RtpMalformed) };
         let known = peer.sources.get(&packet.header.ssrc).copied();
         let source = match known.filter(|source| !names_another(&self.streams, *source, &packet)) {
@@ -360,7 +362,9 @@ impl HostedRoom {
             Err(error) => return Verdict::Drop(unopened(error)),
         };
         turn.desk.counters.rtcp_received += 1;
-        capture::record(&mut keys.capture, turn, || peer.ice.selected(), Direction::In, &[&datagram[..len]]);
+        if keys.capture.is_some() {
+            capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[&datagram[..len]]);
+        }
         for packet in Compound::new(&datagram[..len]) {
             match packet {
                 Ok(rtcp::Packet::SenderReport(report)) => self.sender_report(turn, member, received, &report),

@@ -180,9 +180,11 @@ impl Release<'_> {
         if sealed.is_none() {
             return turn.drop(DropReason::IndexUsed);
         }
-        // The sealer has completed the header. The last byte of padding says how much there is.
-        let pieces: [&[u8]; 3] = [&header[..len], payload, &[1][..padding.into()]];
-        capture::record(&mut keys.capture, turn, || Some(self.path), Direction::Out, &pieces);
+        if keys.capture.is_some() {
+            // The sealer has completed the header. Of padding there is one byte, which says so.
+            let pieces: [&[u8]; 3] = [&header[..len], payload, &[1][..padding.into()]];
+            capture::record(&mut keys.capture, turn, Some(self.path), Direction::Out, &pieces);
+        }
         if let Some(resendable) = &mut leg.resendable {
             let Stamps { abs_send_time, transport_sequence } = *stamps;
             let position = (position & 0xffff_ffff) as u32;

@@ -160,9 +160,9 @@ impl Resend<'_> {
             let sealed = turn.send(self.path, Lane::Retransmission, len + text.len() + overhead, |out| {
                 keys.outbound.seal(stream, &mut header[..len], text, 0, out).ok().map(|sealed| sealed.len)
             });
-            if sealed.is_some() {
+            if sealed.is_some() && keys.capture.is_some() {
                 let pieces: [&[u8]; 2] = [&header[..len], text];
-                capture::record(&mut keys.capture, turn, || Some(self.path), Direction::Out, &pieces);
+                capture::record(&mut keys.capture, turn, Some(self.path), Direction::Out, &pieces);
             }
             sealed
         } else {
@@ -175,9 +175,9 @@ impl Resend<'_> {
                 let sealed = keys.outbound.seal_again(streams.media, index, header, payload, sent.padding, out);
                 sealed.ok().map(|sealed| sealed.len)
             });
-            if sealed.is_some() {
+            if sealed.is_some() && keys.capture.is_some() {
                 let pieces: [&[u8]; 3] = [&header[..len], payload, &[1][..sent.padding.min(1).into()]];
-                capture::record(&mut keys.capture, turn, || Some(self.path), Direction::Out, &pieces);
+                capture::record(&mut keys.capture, turn, Some(self.path), Direction::Out, &pieces);
             }
             sealed
         };
