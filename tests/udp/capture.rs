@@ -122,7 +122,8 @@ fn tshark_reads_what_was_captured_of_a_publisher_and_a_subscriber() {
     let told = streams(&file, &ours);
     let mut counts: Vec<usize> = told.values().map(Vec::len).collect();
     let mut expected = vec![sent.audio_sent as usize, sent.video_sent as usize];
-    (counts.sort_unstable(), expected.sort_unstable());
+    counts.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(counts, expected);
     assert!(told.values().all(|numbers| is_gapless(numbers)));
     assert!(told.keys().all(|(ssrc, _)| subscriber.peer.ledger().heard.contains_key(ssrc)));
