@@ -53,6 +53,7 @@ impl CaptureFolder for Folder {
         }
         let cannot = |error: io::Error| format!("cannot open {}: {error}", path.join("/"));
         let (path, file) = self.open(path).map_err(cannot)?;
+        let empty = path.clone();
         let (sink, ring) = RingBuffer::new(CAPTURE_RING_BYTES);
         let run = move || {
             match write(file, ring) {
@@ -62,7 +63,10 @@ impl CaptureFolder for Folder {
             }
             drop(permit);
         };
-        thread::Builder::new().name("capture".into()).spawn(run).map_err(cannot)?;
+        thread::Builder::new().name("capture".into()).spawn(run).map_err(|error| {
+            let _ = fs::remove_file(&empty);
+            cannot(error)
+        })?;
         Ok(Box::new(Sink(sink)))
     }
 }

@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
+use arrayvec::ArrayVec;
+
 /// What a capture's file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -101,18 +103,18 @@ fn append_record(packet: &Captured<'_>, out: &mut Vec<u8>) {
     out.extend(sink);
     out.extend(source);
     let udp_len = u16::try_from(UDP + len).unwrap_or(u16::MAX);
-    let mut addresses = Vec::with_capacity(32);
+    let mut addresses = ArrayVec::<u8, 32>::new();
     match (from.ip(), to.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             addresses.extend(from.octets().into_iter().chain(to.octets()));
             out.extend([0x08, 0x00]);
             let total = u16::try_from(20 + UDP + len).unwrap_or(u16::MAX).to_be_bytes();
             // RFC 791: no fragments, 64 hops, UDP.
-            let mut header = vec![0x45, 0, total[0], total[1], 0, 0, 0x40, 0, 64, 17, 0, 0];
-            header.extend(&addresses);
-            let sum = checksum(header.iter().copied()).to_be_bytes();
+            let mut header = [0x45, 0, total[0], total[1], 0, 0, 0x40, 0, 64, 17, 0, 0];
+            let sum = checksum(header.into_iter().chain(addresses.iter().copied())).to_be_bytes();
             header[10..12].copy_from_slice(&sum);
             out.extend(header);
+            out.extend(&addresses);
         }
         (from, to) => {
             // Both are IPv6; an IPv4 address would be a mapped one here.
