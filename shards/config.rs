@@ -113,6 +113,8 @@ pub struct Config {
     pub handlers: Handlers,
     /// The rooms to begin with.
     pub rooms: Vec<RoomSpec>,
+    /// Where operators may have packets captured.
+    pub capture_folder: Option<PathBuf>,
     /// Where permanent rooms are written, and what is there.
     pub rooms_file: Option<(PathBuf, RoomsFile)>,
     /// The same as a file would say it, without secrets.
@@ -305,6 +307,7 @@ impl Config {
             dscp,
             handlers,
             rooms,
+            capture_folder: capture_folder(&all)?,
             rooms_file,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
         })
@@ -343,6 +346,15 @@ impl fmt::Display for ConfigError {
                 write!(f, "cannot list the network interfaces ({error}): name the addresses with --media-ip")
             }
         }
+    }
+}
+
+fn capture_folder(all: &Settings) -> Result<Option<PathBuf>, ConfigError> {
+    match &all.capture_folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(ConfigError::Value("capture_folder", format!("{} is not a folder", folder.display())))
+        }
+        folder => Ok(folder.clone()),
     }
 }
 

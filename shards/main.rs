@@ -2,6 +2,7 @@
 
 mod affinity;
 mod banner;
+mod capture;
 mod certificate;
 mod clock;
 mod config;
@@ -34,6 +35,7 @@ use portunus::engine::signal::SignalConfig;
 use portunus::id::{ShardId, SignalId};
 use portunus::proto::dtls::{Certificate, Context};
 use portunus::proto::srtp::Profile;
+use portunus::room::capture::CaptureFolder;
 use portunus::room::observation::Watch;
 use portunus::wire::janus::events::Kind;
 use rlimit::Resource;
@@ -149,6 +151,8 @@ fn serve(config: Config) -> Result<(), StartError> {
     }
     let clerks = config.rooms_file.map(|(path, file)| file.serve(path, signals_count)).transpose();
     let mut clerks = clerks.map_err(StartError::Thread)?.map(Vec::into_iter);
+    let folder = |root| Arc::new(capture::Folder::new(root)) as Arc<dyn CaptureFolder>;
+    let capture_folder = config.capture_folder.map(folder);
     // Everything is bound before the first thread runs.
     for parts in parts {
         media::spawn(parts).map_err(StartError::Thread)?;
@@ -207,6 +211,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 string_ids: config.string_ids,
                 rooms: std::mem::take(&mut rooms),
                 rooms_file: clerks.is_some(),
+                capture_folder: capture_folder.clone(),
                 page: PAGE,
                 connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)) / usize::from(signals_count),
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),

@@ -208,6 +208,9 @@ pub struct Settings {
     /// How they are sent, in the file only.
     #[arg(skip)]
     pub event_websocket_options: Option<WebSocketTable>,
+    /// Folder that operators may have packets captured in (start_pcap); without it they may not
+    #[arg(long, value_name = "DIR", env = "PORTUNUS_CAPTURE_FOLDER", global = true)]
+    pub capture_folder: Option<PathBuf>,
     /// Rooms, in the file only.
     #[arg(skip)]
     pub room: Option<Vec<RoomTable>>,
@@ -265,6 +268,7 @@ impl Settings {
             event_queue: self.event_queue.or(those.event_queue),
             event_webhook_options: self.event_webhook_options.or(those.event_webhook_options),
             event_websocket_options: self.event_websocket_options.or(those.event_websocket_options),
+            capture_folder: self.capture_folder.or(those.capture_folder),
             room: self.room.or(those.room),
         }
     }

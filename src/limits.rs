@@ -118,6 +118,15 @@ pub const EVENTS_WAITING_MAX: usize = 16 * 1024;
 /// Envelopes in one mailbox lane.
 pub const LANE_DEPTH: usize = 4096;
 
+/// Bytes of one capture; then it ends.
+pub const CAPTURE_BYTES_MAX: u64 = 256 << 20;
+/// How long one capture runs; then it ends.
+pub const CAPTURE_TIME_MAX: Duration = Duration::from_secs(600);
+/// Captures at a time.
+pub const CAPTURES_MAX: usize = 16;
+/// Bytes of a capture that wait for the disk: a fifth of a second at 80 Mbit/s.
+pub const CAPTURE_RING_BYTES: usize = 2 << 20;
+
 const _: () = assert!(SEGMENT_MAX <= DATAGRAM_MAX);
 const _: () = assert!(4 * VIDEO_MISSING_MAX + 128 <= SEGMENT_MAX);
 const _: () = assert!(VIDEO_SENT_MAX.is_power_of_two() && AUDIO_SENT_MAX.is_power_of_two());

@@ -24,6 +24,7 @@ use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
 use crate::id::{FourTuple, RoomId, ShardId, SignalId};
 use crate::limits::{DATAGRAM_MAX, NO_MEDIA_TIMEOUT, ROOMS_PER_SHARD_MAX};
+use crate::room::capture::CaptureError;
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
 use crate::room::error::RoomError;
 use crate::room::observation::Watch;
@@ -313,6 +314,12 @@ impl MediaEngine {
                 let found = slot.and_then(|slot| self.in_room(now, tx, slot, |room, turn| room.inspect(turn, handle)));
                 Reply::Inspected(found.flatten().map(Box::new))
             }
+            Command::Capture { room, handle, order } => {
+                let slot = self.by_id.get(&room).and_then(|slot| u32::try_from(*slot).ok());
+                let done =
+                    slot.and_then(|slot| self.in_room(now, tx, slot, |room, turn| room.capture(turn, handle, order)));
+                Reply::Capture(done.unwrap_or(Err(CaptureError::NoPeer)))
+            }
         };
         answer(&mut self.desk, reply);
     }
@@ -422,6 +429,8 @@ impl MediaEngine {
             ("packets_abandoned", of.packets_abandoned),
             ("sources_rebound", of.sources_rebound),
             ("peers_connected", of.peers_connected),
+            ("captures_limited", of.captures_limited),
+            ("captures_failed", of.captures_failed),
             ("rooms_failed", of.rooms_failed),
             ("histories_shrunk", self.desk.region.shrunk),
         ];

@@ -1,6 +1,7 @@
 //! One shard's mind: protocols and rooms composed, still without I/O.
 
 pub mod arena;
+pub mod capture;
 pub mod forwarder;
 pub mod history;
 pub mod hosted;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use foldhash::quality::SeedableRandomState;
 
 use super::arena::Lane;
+use super::capture::{self, Slot};
 use super::index::PeerKey;
 use super::timer::Looks;
 use super::turn::Turn;
@@ -17,6 +18,7 @@ use crate::proto::ice::{Credentials, IceAgent};
 use crate::proto::rtp::PublisherClock;
 use crate::proto::srtp::{Inbound, Outbound, Profile, SrtpError, split_keying_material};
 use crate::time::Mono;
+use crate::wire::pcap::Direction;
 use crate::wire::sdp::{Setup, Transport};
 
 /// A peer connection.
@@ -64,6 +66,8 @@ pub struct Peer {
     /// What the peer's certificate must hash to, once it has said so.
     pub remote_fingerprint: Option<Fingerprint>,
     remote_ufrag: Option<Box<str>>,
+    /// A capture that waits for keys.
+    early_capture: Slot,
 }
 
 /// How far the peer has come.
@@ -80,6 +84,8 @@ pub struct Keys {
     pub inbound: Inbound,
     /// What we send.
     pub outbound: Outbound,
+    /// Who else is told of the packets.
+    pub capture: Slot,
 }
 
 /// What an SSRC of the peer belongs to.
@@ -151,6 +157,7 @@ impl Peer {
             connected_at: Mono::NEVER,
             remote_fingerprint: None,
             remote_ufrag: None,
+            early_capture: None,
         };
         if let Some(remote) = remote {
             peer.set_remote(remote, turn);
@@ -214,11 +221,18 @@ impl Peer {
         let profile = Profile::from_iana_id(profile).ok_or(SrtpError::KeyLength)?;
         let (client, server) = split_keying_material(profile, material.as_bytes())?;
         let (ours, theirs) = if role == Role::Active { (client, server) } else { (server, client) };
-        self.media = MediaState::Connected(Box::new(Keys {
-            inbound: Inbound::new(profile, &theirs)?,
-            outbound: Outbound::new(profile, &ours)?,
-        }));
+        let (inbound, outbound) = (Inbound::new(profile, &theirs)?, Outbound::new(profile, &ours)?);
+        let capture = self.capture().take();
+        self.media = MediaState::Connected(Box::new(Keys { inbound, outbound, capture }));
         Ok(())
+    }
+
+    /// Where the peer's capture stands.
+    pub fn capture(&mut self) -> &mut Slot {
+        match &mut self.media {
+            MediaState::Connected(keys) => &mut keys.capture,
+            MediaState::Handshaking => &mut self.early_capture,
+        }
     }
 
     /// The keys and the path, when media can be sent.
@@ -250,6 +264,9 @@ impl Peer {
         let Some(len) = compose(&mut plain[..most]) else { return false };
         let sent = turn.send_control(path, |out| keys.outbound.protect_rtcp(&plain[..len], out).ok()).is_some();
         turn.desk.counters.rtcp_sent += u64::from(sent);
+        if sent && keys.capture.is_some() {
+            capture::record(&mut keys.capture, turn, Some(path), Direction::Out, &[&plain[..len]]);
+        }
         sent
     }
 

@@ -80,6 +80,10 @@ pub struct Counters {
     pub peers_connected: u64,
     /// RTP packets sent by forwarders.
     pub packets_forwarded: u64,
+    /// Captures that ended because they were as long as one may be.
+    pub captures_limited: u64,
+    /// Captures that ended because their file could not be written.
+    pub captures_failed: u64,
     /// Rooms dropped after a fault of ours.
     pub rooms_failed: u64,
 }

@@ -59,9 +59,11 @@ pub enum DropReason {
     EventLaneFull,
     /// Something that event handlers wanted to know, while the lane to their signalling shard is half full.
     ObservationLaneFull,
+    /// A packet that its capture had no room for.
+    CaptureOverflow,
 }
 
-const NAMES: [(DropReason, &str); 28] = [
+const NAMES: [(DropReason, &str); 29] = [
     (DropReason::Oversize, "oversize"),
     (DropReason::Unclassified, "unclassified"),
     (DropReason::UnknownSource, "unknown_source"),
@@ -90,6 +92,7 @@ const NAMES: [(DropReason, &str); 28] = [
     (DropReason::RoomFailed, "room_failed"),
     (DropReason::EventLaneFull, "event_lane_full"),
     (DropReason::ObservationLaneFull, "observation_lane_full"),
+    (DropReason::CaptureOverflow, "capture_overflow"),
 ];
 
 /// One counter per [`DropReason`].

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::capture::{CaptureError, CaptureOrder};
 use super::error::RoomError;
 pub use super::inspection::*;
 use super::observation::Observation;
@@ -152,6 +153,15 @@ pub enum Command {
         /// Whose.
         handle: HandleAddress,
     },
+    /// To the owner: capture this handle's packets, or no longer. For operators.
+    Capture {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        handle: HandleAddress,
+        /// Whether.
+        order: CaptureOrder,
+    },
 }
 
 /// How much of a membership ends.
@@ -259,6 +269,8 @@ pub enum Reply {
     Adjusted,
     /// To `Inspect`; none when the room or the handle is not there.
     Inspected(Option<Box<Inspection>>),
+    /// To `Capture`.
+    Capture(Result<(), CaptureError>),
     /// The request is refused; nothing was changed.
     Refused(RoomError),
 }

@@ -3,6 +3,7 @@
 
 mod administration;
 pub mod allowed;
+pub mod capture;
 pub mod codec;
 pub mod command;
 mod dummy;

@@ -5,6 +5,7 @@ pub mod error;
 pub mod janus;
 pub mod jcfg;
 pub mod payload;
+pub mod pcap;
 pub mod reader;
 pub mod rtcp;
 pub mod rtp;

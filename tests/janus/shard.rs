@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use portunus::id::{RoomId, ShardId, StreamId};
+use portunus::room::capture::{CaptureError, CaptureOrder};
 use portunus::room::command::*;
 use portunus::room::effect::Effect;
 use portunus::room::error::RoomError;
@@ -142,6 +143,8 @@ impl Shard {
                 let member = self.rooms.get(&room).and_then(|room| room.inspect(handle));
                 Reply::Inspected(member.map(|member| Box::new(Inspection { member, peer: None })))
             }
+            Command::Capture { order: CaptureOrder::Start { .. }, .. } => Reply::Capture(Err(CaptureError::NoPeer)),
+            Command::Capture { .. } => Reply::Capture(Err(CaptureError::NotRunning)),
             Command::Survey => Reply::Surveyed(Box::new(ShardReport {
                 shard: self.id.0,
                 gauges: vec![("rooms", u64::try_from(self.rooms.len()).unwrap())],

@@ -9,10 +9,12 @@
 //! `! ours to the end: ...` says so of all that follows, and why.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portunus::engine::signal::{Fate, Permanent, SignalConfig};
 use portunus::id::{Name, RoomId, ShardId, StreamId};
+use portunus::room::capture::{CaptureFolder, CaptureSink, Put};
 use portunus::room::command::{Event, Mail};
 use portunus::room::spec::RoomSpec;
 use portunus::room::talking::TalkChange;
@@ -21,6 +23,26 @@ use serde_json::Value;
 
 use crate::client::Frame;
 use crate::world::{Lanes, World};
+
+/// A folder for captures in which one file is there already. What is written is of no interest.
+#[derive(Debug)]
+struct Folder;
+
+impl CaptureFolder for Folder {
+    fn create(&self, path: &[&str]) -> Result<Box<dyn CaptureSink>, String> {
+        if path.contains(&"taken") {
+            Err(format!("cannot open {}: File exists", path.join("/")))
+        } else {
+            Ok(Box::new(Folder))
+        }
+    }
+}
+
+impl CaptureSink for Folder {
+    fn put(&mut self, _: &[u8]) -> Put {
+        Put::Taken
+    }
+}
 
 /// A browser's offer, shortened.
 const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
@@ -340,6 +362,7 @@ impl Transcript {
             "session_timeout" => self.config.session_timeout = Duration::from_secs(number()?),
             "handles_max" => self.config.handles_max = usize::try_from(number()?).unwrap(),
             "sessions_max" => self.config.sessions_max = usize::try_from(number()?).unwrap(),
+            "capture_folder" => self.config.capture_folder = Some(Arc::new(Folder)),
             "rooms_file" => self.config.rooms_file = value == "true",
             "shards" => self.config.shards = u8::try_from(number()?).unwrap(),
             "room" if self.config.string_ids => {

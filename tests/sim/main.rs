@@ -2,6 +2,7 @@
 mod browser;
 mod calls;
 mod camera;
+mod capture;
 mod checks;
 mod clock;
 mod control;

@@ -5,6 +5,7 @@
 mod agent;
 mod bad_input;
 mod call;
+mod capture;
 mod cascade;
 mod churn;
 mod client;

@@ -1,5 +1,6 @@
 //! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
 
+use super::super::capture;
 use super::super::forwarder::Forwarder;
 use super::super::history::Entry;
 use super::super::leg::{Leg, LegStreams};
@@ -17,6 +18,7 @@ use crate::proto::srtp::SrtpError;
 use crate::room::command::HangupReason;
 use crate::room::effect::LegSpec;
 use crate::time::Mono;
+use crate::wire::pcap::Direction;
 use crate::wire::rtcp::{self, Compound};
 use crate::wire::rtp::extension::{identifier, transport_sequence};
 use crate::wire::rtp::{ExtSeq, Packet};
@@ -152,7 +154,11 @@ impl HostedRoom {
             Ok(opened) => opened,
             Err(error) => return Verdict::Drop(unopened(error)),
         };
-        let Ok(packet) = Packet::parse(&datagram[..opened.len]) else { return Verdict::Drop(DropReason::RtpMalformed) };
+        let plain = &datagram[..opened.len];
+        if keys.capture.is_some() {
+            capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[plain]);
+        }
+        let Ok(packet) = Packet::parse(plain) else { return Verdict::Drop(DropReason::RtpMalformed) };
         let known = peer.sources.get(&packet.header.ssrc).copied();
         let source = match known.filter(|source| !names_another(&self.streams, *source, &packet)) {
             Some(source) => source,
@@ -362,6 +368,9 @@ impl HostedRoom {
             Err(error) => return Verdict::Drop(unopened(error)),
         };
         turn.desk.counters.rtcp_received += 1;
+        if keys.capture.is_some() {
+            capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[&datagram[..len]]);
+        }
         for packet in Compound::new(&datagram[..len]) {
             match packet {
                 Ok(rtcp::Packet::SenderReport(report)) => self.sender_report(turn, member, received, &report),

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::super::arena::Lane;
+use super::super::capture;
 use super::super::history::History;
 use super::super::leg::{HEADER_MAX, Leg, LegStreams, Stamps};
 use super::super::peer::{Keys, Peer};
@@ -14,6 +15,7 @@ use super::super::verdict::DropReason;
 use super::HostedRoom;
 use crate::id::{FourTuple, LegId, MemberId};
 use crate::limits::SEGMENT_MAX;
+use crate::wire::pcap::Direction;
 use crate::wire::sdp::MediaKind;
 
 impl HostedRoom {
@@ -177,6 +179,11 @@ impl Release<'_> {
         });
         if sealed.is_none() {
             return turn.drop(DropReason::IndexUsed);
+        }
+        if keys.capture.is_some() {
+            // The sealer has completed the header. Of padding there is one byte, which says so.
+            let pieces: [&[u8]; 3] = [&header[..len], payload, &[1][..padding.into()]];
+            capture::record(&mut keys.capture, turn, Some(self.path), Direction::Out, &pieces);
         }
         if let Some(resendable) = &mut leg.resendable {
             let Stamps { abs_send_time, transport_sequence } = *stamps;

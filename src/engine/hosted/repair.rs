@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::super::arena::Lane;
+use super::super::capture;
 use super::super::history::History;
 use super::super::leg::{HEADER_MAX, Leg, Stamps};
 use super::super::peer::Keys;
@@ -14,6 +15,7 @@ use super::reports::with_cname;
 use crate::id::{FourTuple, MemberId, StreamId};
 use crate::limits::{DATAGRAM_MAX, HISTORY_AGE, NACKED_MAX, RESEND_INTERVAL, VIDEO_MISSING_MAX};
 use crate::time::Mono;
+use crate::wire::pcap::Direction;
 use crate::wire::rtcp::{Nack, ReceiverReport, nack};
 use crate::wire::rtp::{Header, Packet};
 
@@ -155,19 +157,29 @@ impl Resend<'_> {
             let text = &mut text[..2 + payload.len()];
             text[..2].copy_from_slice(&sequence.to_be_bytes());
             text[2..].copy_from_slice(payload);
-            turn.send(self.path, Lane::Retransmission, len + text.len() + overhead, |out| {
+            let sealed = turn.send(self.path, Lane::Retransmission, len + text.len() + overhead, |out| {
                 keys.outbound.seal(stream, &mut header[..len], text, 0, out).ok().map(|sealed| sealed.len)
-            })
+            });
+            if sealed.is_some() && keys.capture.is_some() {
+                let pieces: [&[u8]; 2] = [&header[..len], text];
+                capture::record(&mut keys.capture, turn, Some(self.path), Direction::Out, &pieces);
+            }
+            sealed
         } else {
             // The same index may only carry the same bytes: what was stamped then is stamped again.
             let stamps = Stamps { abs_send_time: sent.abs_send_time, transport_sequence: sent.transport_sequence };
             let len = leg.write_header(entry, leg.pt(), timestamp, stamps, &mut header).map_err(|_| Unserved::Gone)?;
             let max = len + payload.len() + usize::from(sent.padding) + overhead;
-            turn.send(self.path, Lane::Retransmission, max, |out| {
+            let sealed = turn.send(self.path, Lane::Retransmission, max, |out| {
                 let header = &mut header[..len];
                 let sealed = keys.outbound.seal_again(streams.media, index, header, payload, sent.padding, out);
                 sealed.ok().map(|sealed| sealed.len)
-            })
+            });
+            if sealed.is_some() && keys.capture.is_some() {
+                let pieces: [&[u8]; 3] = [&header[..len], payload, &[1][..sent.padding.min(1).into()]];
+                capture::record(&mut keys.capture, turn, Some(self.path), Direction::Out, &pieces);
+            }
+            sealed
         };
         sealed.map(|_| ()).ok_or(Unserved::Gone)
     }

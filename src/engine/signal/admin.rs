@@ -207,7 +207,9 @@ impl SignalEngine {
             | AdminVerb::DestroySession
             | AdminVerb::HandleInfo
             | AdminVerb::HangupWebrtc
-            | AdminVerb::DetachHandle => return Err(CoreError::Unhandled(request.name.into())),
+            | AdminVerb::DetachHandle
+            | AdminVerb::StartCapture(_)
+            | AdminVerb::StopCapture(_) => return Err(CoreError::Unhandled(request.name.into())),
         }
         Ok(())
     }
@@ -345,6 +347,10 @@ impl SignalEngine {
     ) -> Result<(), CoreError> {
         match verb {
             AdminVerb::HandleInfo => return self.inspect(now, asker, request, (session, handle)),
+            AdminVerb::StartCapture(format) => {
+                return self.start_capture(now, asker, request, (session, handle), format);
+            }
+            AdminVerb::StopCapture(_) => return self.stop_capture(now, asker, request, (session, handle)),
             AdminVerb::HangupWebrtc => {
                 self.hang_up(now.mono, session, handle, Teardown::OperatorHangup);
             }

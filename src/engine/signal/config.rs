@@ -1,11 +1,13 @@
 //! What a signalling shard is told at start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::network::Network;
 use super::target::TargetRule;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
+use crate::room::capture::CaptureFolder;
 use crate::room::spec::RoomSpec;
 use crate::wire::janus::events::Mask;
 
@@ -62,6 +64,8 @@ pub struct SignalConfig {
     pub rooms: Vec<RoomSpec>,
     /// Whether the machine writes rooms down, so that `permanent` can be asked for.
     pub rooms_file: bool,
+    /// Where operators may have packets captured.
+    pub capture_folder: Option<Arc<dyn CaptureFolder>>,
     /// Served at `/`: HTML.
     pub page: &'static [u8],
     /// Connections at a time.
@@ -105,6 +109,7 @@ impl SignalConfig {
             string_ids: false,
             rooms: Vec::new(),
             rooms_file: false,
+            capture_folder: None,
             page: b"",
             connections_max: 16_384,
             sessions_max: 65_536,

@@ -199,6 +199,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
         | Reply::Surveyed(_)
         | Reply::Adjusted
         | Reply::Inspected(_)
+        | Reply::Capture(_)
         | Reply::Refused(_) => return None,
     })
 }

@@ -6,6 +6,7 @@
 //! what it took before is written: what stays here is counted against `outbox_bytes`.
 
 mod admin;
+mod capture;
 mod config;
 mod connection;
 mod core;
@@ -50,6 +51,7 @@ pub use relay::{Relay, SignalReport};
 
 pub use crate::proto::session::ConnectionId;
 
+use capture::CaptureRequest;
 use connection::{Connections, Protocol, Purpose};
 use council::{Council, CouncilId};
 use duty::{Duties, DutyId};
@@ -137,6 +139,8 @@ enum Waiting {
     Council(CouncilId),
     /// What an operator wants to know of a handle.
     Inquiry(Box<Inquiry>),
+    /// What an operator wants to have captured.
+    Capture(Box<CaptureRequest>),
     /// Something that is repeated until it is acknowledged.
     Duty(DutyId),
 }
@@ -529,6 +533,7 @@ impl SignalEngine {
             Waiting::Report(id, signal) => self.miss_report(now, id, signal),
             Waiting::Council(id) => self.hear_media(id, None, Err(error)),
             Waiting::Inquiry(inquiry) => self.conclude_inquiry(now, *inquiry, Err(error)),
+            Waiting::Capture(request) => self.conclude_capture(&request, Err(error)),
             // Duties have no deadline and are not refused.
             Waiting::Duty(_) => {}
         }

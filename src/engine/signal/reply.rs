@@ -20,6 +20,7 @@ impl SignalEngine {
             Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
             Some(Waiting::Council(id)) => self.hear_media(id, Some(from), Ok(reply)),
             Some(Waiting::Inquiry(inquiry)) => self.conclude_inquiry(now, *inquiry, Ok(reply)),
+            Some(Waiting::Capture(request)) => self.conclude_capture(&request, Ok(reply)),
             // Signalling shards do not reply by mail.
             Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
             Some(Waiting::Duty(id)) => self.duty_done(now, id, reply),

@@ -71,6 +71,10 @@ pub enum CoreError {
     NotAccepting,
     /// 490: a bound of ours is reached; carries the setting.
     Exhausted(&'static str),
+    /// 490: packets are captured nowhere.
+    NoCaptureFolder,
+    /// 490: a capture cannot begin or end; carries why.
+    Capture(Box<str>),
     /// 490: tokens are not kept in a table here.
     NoStoredTokens,
     /// 490: a verb of Janus' that has no meaning here; carries the verb and why.
@@ -110,6 +114,8 @@ impl CoreError {
             CoreError::NoSuchToken(_) => 470,
             CoreError::Draining | CoreError::NotAccepting => 472,
             CoreError::Exhausted(_)
+            | CoreError::NoCaptureFolder
+            | CoreError::Capture(_)
             | CoreError::NoStoredTokens
             | CoreError::Unavailable(..)
             | CoreError::Incomplete
@@ -154,6 +160,8 @@ impl fmt::Display for CoreError {
             CoreError::NoSuchToken(token) => write!(f, "Token {token} not found"),
             CoreError::NotAccepting => f.write_str("Currently not accepting new sessions"),
             CoreError::NoStoredTokens => f.write_str("Stored-Token based authentication disabled"),
+            CoreError::NoCaptureFolder => f.write_str("Packets are captured nowhere (--capture-folder names a folder)"),
+            CoreError::Capture(why) => write!(f, "Capture refused: {why}"),
             CoreError::Unavailable(verb, why) => write!(f, "Not available here: {verb} ({why})"),
             CoreError::Incomplete => f.write_str("Not every shard has answered in time, try again"),
             CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),

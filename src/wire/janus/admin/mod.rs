@@ -7,6 +7,7 @@ pub mod request;
 
 use super::envelope::json;
 use crate::id::{HandleId, SessionId};
+use crate::wire::pcap::Format;
 
 /// What an operator can ask for; compared without regard to case. `info` and `ping` are everybody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,10 @@ pub enum AdminVerb {
     HangupWebrtc,
     /// `detach_handle`
     DetachHandle,
+    /// `start_pcap`, `start_text2pcap`
+    StartCapture(Format),
+    /// `stop_pcap`, `stop_text2pcap`
+    StopCapture(Format),
     /// One of Janus' that is not here: its name, and why.
     Unavailable(&'static str, &'static str),
 }
@@ -106,6 +111,10 @@ const VERBS: [(&str, AdminVerb, Scope); 37] = {
         ("handle_info", HandleInfo, Scope::Handle),
         ("hangup_webrtc", HangupWebrtc, Scope::Handle),
         ("detach_handle", DetachHandle, Scope::Handle),
+        ("start_pcap", StartCapture(Format::Pcap), Scope::Handle),
+        ("stop_pcap", StopCapture(Format::Pcap), Scope::Handle),
+        ("start_text2pcap", StartCapture(Format::Text), Scope::Handle),
+        ("stop_text2pcap", StopCapture(Format::Text), Scope::Handle),
         absent("set_log_timestamps", Scope::Server, "log lines always have them"),
         absent("set_log_colors", Scope::Server, "a terminal decides that at start"),
         absent("set_locking_debug", Scope::Server, "there are no locks"),
@@ -115,10 +124,6 @@ const VERBS: [(&str, AdminVerb, Scope); 37] = {
         absent("set_nack_optimizations", Scope::Server, "they are always on"),
         absent("resolve_address", Scope::Server, "the server resolves no names"),
         absent("test_stun", Scope::Server, "the server asks no STUN server"),
-        absent("start_pcap", Scope::Handle, "packets are not captured"),
-        absent("stop_pcap", Scope::Handle, "packets are not captured"),
-        absent("start_text2pcap", Scope::Handle, "packets are not captured"),
-        absent("stop_text2pcap", Scope::Handle, "packets are not captured"),
     ]
 };
 

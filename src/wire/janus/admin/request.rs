@@ -76,6 +76,43 @@ pub fn query<'v>(fields: Fields<'v>, name: &'static str) -> Result<(&'v str, &'v
     Ok((fields.text(name).unwrap_or_default(), request))
 }
 
+/// Where a capture goes, and how much of each packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureFile<'v> {
+    /// Names of folders, from the outer to the inner; none is a way out.
+    pub folder: Vec<&'v str>,
+    /// The file's name; none is for us to choose.
+    pub name: Option<&'v str>,
+    /// Bytes of each packet to keep; 0 is all.
+    pub truncate: u64,
+}
+
+impl<'v> CaptureFile<'v> {
+    /// Reads `folder`, `filename` and `truncate`.
+    pub fn parse(fields: Fields<'v>) -> Result<CaptureFile<'v>, CoreError> {
+        let table = [
+            Field::optional("folder", Kind::Label),
+            Field::optional("filename", Kind::Label),
+            Field::optional("truncate", Kind::Natural),
+        ];
+        let fields = fields.check(&table)?;
+        let folder: Vec<&str> = fields.text("folder").map(|text| text.split('/').collect()).unwrap_or_default();
+        if !folder.iter().all(|name| is_file_name(name)) {
+            return Err(CoreError::Element("folder", "a relative path below the configured folder"));
+        }
+        let name = fields.text("filename");
+        if name.is_some_and(|name| !is_file_name(name)) {
+            return Err(CoreError::Element("filename", "a name without a path"));
+        }
+        Ok(CaptureFile { folder, name, truncate: fields.natural("truncate").unwrap_or_default() })
+    }
+}
+
+/// Whether a name stays where it is put: `.`, `..` and hidden files do not count.
+fn is_file_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}
+
 /// `token` and `plugins` of the token verbs.
 #[derive(Clone, Copy, Debug)]
 pub struct Token<'v> {
@@ -140,6 +177,25 @@ mod tests {
         let small = |text: &str| on(text, |fields| told(natural::<u32>(fields, "n")));
         assert_eq!(small(r#"{"n":4294967295}"#), Ok(u32::MAX));
         assert_eq!(small(r#"{"n":4294967296}"#).unwrap_err().0, 467);
+    }
+
+    #[test]
+    fn captures_stay_below_their_folder() {
+        let parse = |text: &str| {
+            on(text, |fields| {
+                let file = CaptureFile::parse(fields).map_err(|error| error.code())?;
+                Ok((file.folder.join(">"), file.name.map(String::from), file.truncate))
+            })
+        };
+        assert_eq!(parse("{}"), Ok((String::new(), None, 0)));
+        let text = r#"{"folder":"a/b","filename":"c.pcap","truncate":64}"#;
+        assert_eq!(parse(text), Ok(("a>b".into(), Some("c.pcap".into()), 64)));
+        for name in ["", "/", "/etc", "..", "a/../../b", "a//b", "./a", "a\\u0000b"] {
+            assert_eq!(parse(&format!(r#"{{"folder":"{name}"}}"#)), Err(467), "{name}");
+            assert_eq!(parse(&format!(r#"{{"filename":"{name}"}}"#)), Err(467), "{name}");
+        }
+        assert_eq!(parse(r#"{"filename":"a/b"}"#), Err(467));
+        assert_eq!(parse(r#"{"truncate":-1}"#), Err(467));
     }
 
     #[test]

@@ -1,0 +1,24 @@
+//! Captures of a room's handles begin and end.
+
+use super::super::capture::Capture;
+use super::super::turn::Turn;
+use super::HostedRoom;
+use crate::id::HandleAddress;
+use crate::room::capture::{CaptureError, CaptureOrder};
+
+impl HostedRoom {
+    /// Begins or ends the capture of a handle's PeerConnection; it ends with that at the latest.
+    pub fn capture(&mut self, turn: &Turn<'_>, handle: HandleAddress, order: CaptureOrder) -> Result<(), CaptureError> {
+        let member = self.room.member(handle);
+        let peer = member.and_then(|member| self.peers.get_mut(member.0)).ok_or(CaptureError::NoPeer)?;
+        let slot = peer.capture();
+        match order {
+            CaptureOrder::Start { .. } if slot.is_some() => Err(CaptureError::Running),
+            CaptureOrder::Start { format, truncate, sink } => {
+                *slot = Some(Box::new(Capture::begin(sink, format, truncate, turn.now.mono)));
+                Ok(())
+            }
+            CaptureOrder::Stop => slot.take().map(drop).ok_or(CaptureError::NotRunning),
+        }
+    }
+}
