@@ -1,4 +1,5 @@
 // The unchanged janode: its management calls, and a call whose signalling it carries for peer connections in a browser.
+import { createSocket } from 'node:dgram';
 import Janode from 'janode';
 import VideoRoom from 'janode/plugins/videoroom';
 import { browser, page, scenario, check, until, sleep, websocket } from './driver.mjs';
@@ -157,6 +158,46 @@ await scenario(async () => {
   same(wider.streams.map(it => it.description), [undefined, undefined, 'screen']);
   await take('red', wider.jsep);
   await heard('watcher', 'VIDEOROOM_PUB_LIST', data => data.publishers[0].streams.length === 3);
+
+  // Forwarded to a port.
+  const receiver = createSocket('udp4');
+  const arrived = [];
+  receiver.on('message', packet => arrived.push(packet[1] & 0x7f));
+  await new Promise(done => receiver.bind(0, '127.0.0.1', done));
+  const { port } = receiver.address();
+  const forward = { room: ROOM, feed: 11, secret: SECRET };
+  await refused(433, admin.startForward({ ...forward, secret: 'wrong', host: '127.0.0.1', streams: [{ mid: '1', port }] }));
+  const { forwarders: [forwarded] } = await admin.startForward({ ...forward, host: '127.0.0.1', streams: [{ mid: '1', port, pt: 100 }] });
+  same([forwarded.host, forwarded.video_port, forwarded.pt], ['127.0.0.1', port, 100]);
+  await until(5000, 'packets are forwarded', () => arrived.length > 20);
+  check(arrived.every(type => type === 100), `payload types ${arrived.slice(0, 20)}`);
+  const { forwarders: [lists] } = await admin.listForward({ room: ROOM, secret: SECRET });
+  same([lists.feed, lists.forwarders[0].video_stream], [11, forwarded.video_stream]);
+  same((await admin.stopForward({ ...forward, stream: forwarded.video_stream })).stream, forwarded.video_stream);
+  same((await admin.listForward({ room: ROOM, secret: SECRET })).forwarders, []);
+  receiver.close();
+
+  // Shown in another room as a publisher of another server; janode passes these requests through.
+  const ask = async body => (await admin.message({ secret: SECRET, ...body })).plugindata.data;
+  same((await admin.create({ room: ROOM + 2, secret: SECRET })).room, ROOM + 2);
+  const lines = [{ type: 'audio', mindex: 0, mid: '0', codec: 'opus' }, { type: 'video', mindex: 1, mid: '1', codec: 'vp8' }];
+  const far = await ask({ request: 'add_remote_publisher', room: ROOM + 2, id: 21, display: 'far', streams: lines });
+  const shown = { request: 'publish_remotely', room: ROOM, publisher_id: 11, remote_id: 'r', host: '127.0.0.1', port: far.port, rtcp_port: far.rtcp_port };
+  same(await ask(shown), { videoroom: 'success', room: ROOM, id: 11, remote_id: 'r' });
+  same((await ask({ request: 'listremotes', room: ROOM, publisher_id: 11 })).list.map(it => it.remote_id), ['r']);
+  const distant = await attach(session, 'distant');
+  const seen = await distant.joinSubscriber({ room: ROOM + 2, streams: [{ feed: 21 }] });
+  check((await distant.start({ jsep: await answer('distant', seen.jsep) })).started === 'ok', 'started');
+  const frames = () => tab.evaluate(() => inbound('distant'));
+  await until(10000, 'the far publisher is seen and heard', async () => {
+    const { 0: heardPackets, 1: decoded } = await frames();
+    return heardPackets > 20 && decoded > 5;
+  });
+  same((await ask({ request: 'update_remote_publisher', room: ROOM + 2, id: 21, display: 'farther', streams: [] })).videoroom, 'success');
+  same((await ask({ request: 'unpublish_remotely', room: ROOM, publisher_id: 11, remote_id: 'r' })).videoroom, 'success');
+  same((await ask({ request: 'remove_remote_publisher', room: ROOM + 2, id: 21 })).videoroom, 'success');
+  await heard('distant', 'VIDEOROOM_UPDATED', data => data.streams.every(it => !it.active));
+  await distant.leave();
 
   // Moderated, unpublished, kicked and gone.
   const participants = async () => (await admin.listParticipants({ room: ROOM })).participants;

@@ -289,7 +289,8 @@ fn ffmpeg_decodes_what_is_forwarded_to_it_in_the_clear_and_sealed() {
 
 #[test]
 fn janode_manages_rooms_and_carries_a_call() {
-    Server::start("janode", &[]).plays("janode", &[]);
+    let flags = ["--forward-allow", "127.0.0.1", "--remote-ports", "1"];
+    Server::start("janode", &flags).plays("janode", &[]);
 }
 
 #[test]

@@ -57,8 +57,7 @@ class Peer:
         self.ice._connection.ice_controlling = controlling
         self.ice._role_set = True
         await self.ice.start(RTCIceParameters(usernameFragment=find("ice-ufrag"), password=find("ice-pwd")))
-        # Who offers is the server of DTLS here: everybody answers `active`.
-        self.dtls._set_role("server" if controlling else "client")
+        self.dtls._set_role("server" if find("setup") == "active" else "client")
         algorithm, value = find("fingerprint").split()
         await self.dtls.start(RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint(algorithm, value)]))
         for number in range(1 << 16):

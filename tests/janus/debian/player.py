@@ -437,4 +437,5 @@ async def main():
     sys.exit(bool(unexplained or idle))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
