@@ -7,11 +7,12 @@ use crate::import::{self, ImportError};
 use crate::interface;
 use crate::rooms::RoomTable;
 use crate::rooms_file::RoomsFile;
-use crate::settings::{Command, CommandLine, Settings};
+use crate::settings::{Command, CommandLine, DtlsCertificate, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
 use portunus::engine::signal::Network;
 use portunus::engine::signal::target::TargetRule;
+use portunus::proto::dtls::KeyKind;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -105,6 +106,8 @@ pub struct Config {
     pub slowlink_threshold: u32,
     /// SRTP profiles in order of preference.
     pub srtp_profiles: Vec<Profile>,
+    /// What key the certificate for DTLS has.
+    pub dtls_certificate: KeyKind,
     /// The least time between two turns of a media shard.
     pub coalesce: Duration,
     /// DSCP of media.
@@ -302,6 +305,10 @@ impl Config {
             admin_key: secret("admin_key", &mut all.admin_key)?,
             peer_timeout: Duration::from_secs(peer_timeout),
             slowlink_threshold: all.slowlink_threshold.unwrap_or_default(),
+            dtls_certificate: match all.dtls_certificate {
+                Some(DtlsCertificate::Rsa) => KeyKind::Rsa,
+                Some(DtlsCertificate::Ecdsa) | None => KeyKind::Ecdsa,
+            },
             srtp_profiles: profiles(all.srtp_profiles.as_deref().unwrap_or_default())?,
             coalesce: Duration::from_micros(coalesce),
             dscp,

@@ -9,6 +9,7 @@ mod config;
 mod doorbell;
 mod events;
 mod fault;
+mod handshake;
 mod headroom;
 mod heap;
 mod import;
@@ -94,7 +95,8 @@ fn serve(config: Config) -> Result<(), StartError> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(StartError::Thread)?;
 
     let clock = Clock::start();
-    let certificate = Certificate::generate(clock.read().now).map_err(StartError::Certificate)?;
+    let certificate =
+        Certificate::generate(clock.read().now, config.dtls_certificate).map_err(StartError::Certificate)?;
     let dtls = Context::new(&certificate, &profile_names(&config.srtp_profiles)).map_err(StartError::Certificate)?;
     let tls = certificate::load(&config, clock.read().now)?;
     let shards = u8::try_from(config.plan.media.len()).expect("a plan has at most 255");

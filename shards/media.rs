@@ -3,6 +3,7 @@
 use crate::affinity;
 use crate::clock::{Clock, Reading};
 use crate::fault::fatal;
+use crate::handshake;
 use crate::inbox::Inbox;
 use crate::mailbox::MediaPost;
 use crate::ring::{Completion, Ring, RingError, Token};
@@ -128,6 +129,9 @@ impl MediaShard {
                     break;
                 }
             }
+        }
+        if let Some(failed) = self.engine.poll_failed_handshake(now) {
+            warn!("{}", handshake::sentence(&failed));
         }
         self.post.ring();
         self.udp.machine.turns += 1;

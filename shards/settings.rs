@@ -5,7 +5,7 @@ use crate::affinity::CpuList;
 use crate::config::ConfigError;
 use crate::events::settings::{WebSocketTable, WebhookTable};
 use crate::rooms::RoomTable;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +36,16 @@ pub enum Command {
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
     },
+}
+
+/// What `dtls_certificate` may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DtlsCertificate {
+    /// ECDSA on P-256, which every browser takes.
+    Ecdsa,
+    /// RSA of 2048 bits.
+    Rsa,
 }
 
 /// One layer of settings: what it does not say is none.
@@ -172,12 +182,15 @@ pub struct Settings {
     /// The first of these ports; those of the other shards follow [default: 21000]
     #[arg(long, value_name = "PORT", env = "PORTUNUS_REMOTE_PORT", global = true)]
     pub remote_port: Option<u16>,
-    /// Seconds without an authenticated check after which a peer is dropped [default: 15]
+    /// Seconds after which a peer is dropped that says nothing while it is sent something or is to send media [default: 30]
     #[arg(long, value_name = "SECONDS", env = "PORTUNUS_PEER_TIMEOUT", global = true)]
     pub peer_timeout: Option<u64>,
     /// Packets of one m-line lost in a second that clients are told of as a slow link; 0 is never [default: 0]
     #[arg(long, value_name = "PACKETS", env = "PORTUNUS_SLOWLINK_THRESHOLD", global = true)]
     pub slowlink_threshold: Option<u32>,
+    /// Key of the certificate that DTLS peers are shown; rsa for peers that know RSA only [default: ecdsa]
+    #[arg(long, value_name = "KEY", value_enum, env = "PORTUNUS_DTLS_CERTIFICATE", global = true)]
+    pub dtls_certificate: Option<DtlsCertificate>,
     /// SRTP profiles, the preferred first [default: AEAD_AES_128_GCM,AES_CM_128_HMAC_SHA1_80,AEAD_AES_256_GCM]
     #[arg(long, value_name = "NAMES", env = "PORTUNUS_SRTP_PROFILES", value_delimiter = ',', global = true)]
     pub srtp_profiles: Option<Vec<String>>,
@@ -258,6 +271,7 @@ impl Settings {
             remote_port: self.remote_port.or(those.remote_port),
             peer_timeout: self.peer_timeout.or(those.peer_timeout),
             slowlink_threshold: self.slowlink_threshold.or(those.slowlink_threshold),
+            dtls_certificate: self.dtls_certificate.or(those.dtls_certificate),
             srtp_profiles: self.srtp_profiles.or(those.srtp_profiles),
             coalesce: self.coalesce.or(those.coalesce),
             dscp: self.dscp.or(those.dscp),
@@ -292,8 +306,9 @@ impl Settings {
             lock_rtp_forward: Some(false),
             remote_ports: Some(0),
             remote_port: Some(21_000),
-            peer_timeout: Some(15),
+            peer_timeout: Some(30),
             slowlink_threshold: Some(0),
+            dtls_certificate: Some(DtlsCertificate::Ecdsa),
             srtp_profiles: Some(profiles.map(Into::into).into()),
             coalesce: Some(2000),
             dscp: Some(0),
@@ -316,7 +331,7 @@ mod tests {
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
         let file = || toml::from_str("media_port = 30000\nsession_timeout = 5\nlisten = [\"127.0.0.1:1\"]").unwrap();
         let all = flags(&["--session-timeout", "7"]).or(file()).or(Settings::defaults());
-        assert_eq!((all.session_timeout, all.media_port, all.peer_timeout), (Some(7), Some(30_000), Some(15)));
+        assert_eq!((all.session_timeout, all.media_port, all.peer_timeout), (Some(7), Some(30_000), Some(30)));
         assert_eq!(all.listen, Some(vec!["127.0.0.1:1".parse().unwrap()]));
     }
 

@@ -1,7 +1,7 @@
 //! Our DTLS endpoint connects with an independent implementation (dimpl, the one str0m uses), as client and as server.
 
 use portunus::proto::dtls::{
-    Certificate, CloseReason, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, MTU, Role,
+    Certificate, CloseReason, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, KeyKind, MTU, Role,
 };
 use portunus::time::{Mono, Now};
 use std::time::Instant;
@@ -51,7 +51,7 @@ fn connect(role: Role, version: DtlsVersion, chosen: u16) {
     let CryptoProvider { dtls_provider, sha256_provider, .. } = str0m::crypto::from_feature_flags();
     let certificate = dtls_provider.generate_certificate().unwrap();
     let fingerprint = Fingerprint(sha256_provider.sha256(&certificate.certificate));
-    let context = Context::new(&Certificate::generate(NOW).unwrap(), PROFILES).unwrap();
+    let context = Context::new(&Certificate::generate(NOW, KeyKind::Ecdsa).unwrap(), PROFILES).unwrap();
     let mut ours = Endpoint::new(&context, role).unwrap();
     ours.set_remote_fingerprint(fingerprint);
 

@@ -6,7 +6,7 @@ use crate::meter::Meter;
 use crate::sdp::Remote;
 use crate::socket;
 use crate::track::{Track, stamp};
-use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, Role};
+use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, KeyKind, Role};
 use portunus::proto::srtp::{Inbound, Outbound, Profile, split_keying_material};
 use portunus::time::Mono;
 use portunus::wire::demux::{Protocol, classify};
@@ -52,7 +52,7 @@ pub struct Peer {
 
 /// One DTLS identity for all peers, which offer one SRTP profile.
 pub fn context(profile: Profile) -> Context {
-    let certificate = Certificate::generate(clock::now()).expect("a certificate");
+    let certificate = Certificate::generate(clock::now(), KeyKind::Ecdsa).expect("a certificate");
     Context::new(&certificate, profile.openssl_name()).expect("a context")
 }
 

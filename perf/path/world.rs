@@ -402,6 +402,10 @@ impl Handshake for Script {
 
     fn close(&mut self) {}
 
+    fn opened(&self) -> u64 {
+        0
+    }
+
     fn ignored(&self) -> u64 {
         0
     }

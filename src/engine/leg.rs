@@ -174,6 +174,18 @@ impl Leg {
         self.prepare_resends();
     }
 
+    /// The peer goes on with another connection, which knows nothing of our numbers: they begin anew, without a rollover
+    /// that its receiver could not guess. `first` and `timestamp` are as for [`Leg::new`].
+    pub fn disconnect(&mut self, first: u64, timestamp: u32) {
+        self.outbound = None;
+        self.resendable = None;
+        self.rewrite = Rewrite::new(self.spec.clock_rate, first, timestamp);
+        self.awaiting_keyframe = self.spec.kind == MediaKind::Video;
+        self.loss = ReportedLoss::default();
+        self.counted = Counts { bytes_last_second: 0, ..self.counts() };
+        (self.sent, self.sent_before, self.octets_told) = (Sent::default(), Sent::default(), 0);
+    }
+
     fn prepare_resends(&mut self) {
         if !self.nack {
             self.resendable = None;

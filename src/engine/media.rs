@@ -12,6 +12,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slab::Slab;
 
 use super::arena::{SendArena, Transmit};
+use super::failure::{FailedHandshake, FailedHandshakes};
 use super::forwarder::Receivers;
 use super::hosted::HostedRoom;
 use super::index::{PeerIndex, PeerKey};
@@ -33,7 +34,7 @@ use crate::room::room::Room;
 use crate::room::spec::RoomSpec;
 use crate::time::{Mono, Now};
 use crate::wire::demux::{Protocol, classify};
-use crate::wire::stun::Message;
+use crate::wire::stun::{Class, Message};
 
 /// What a shard is made with.
 pub struct MediaConfig {
@@ -102,6 +103,7 @@ impl MediaEngine {
                 region: HistoryRegion::new(),
                 candidates: candidates(&config.advertised),
                 no_media_timer: NO_MEDIA_TIMEOUT,
+                failed_handshakes: FailedHandshakes::default(),
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
                 slowlink_threshold: config.slowlink_threshold,
@@ -153,25 +155,45 @@ impl MediaEngine {
             return self.handle_receiver(now, at, protocol, datagram, tx);
         };
         self.in_room(now, tx, room, |room, turn| match protocol {
-            Protocol::Dtls => room.accept_dtls(turn, member, datagram),
-            Protocol::Rtp => room.accept_rtp(turn, member, received, datagram),
-            _ => room.accept_rtcp(turn, member, received, datagram),
+            Protocol::Dtls => room.accept_dtls(turn, member, at, datagram),
+            Protocol::Rtp => room.accept_rtp(turn, member, at, received, datagram),
+            _ => room.accept_rtcp(turn, member, at, received, datagram),
         })
         .unwrap_or(Verdict::Drop(DropReason::RoomFailed))
     }
 
     fn handle_check(&mut self, now: Now, at: FourTuple, datagram: &[u8], tx: &mut dyn Transmit) -> Verdict {
         let Ok(message) = Message::parse(datagram) else { return Verdict::Drop(DropReason::StunMalformed) };
+        if message.class() == Class::Indication && self.desk.index.by_tuple(at).is_some() {
+            // RFC 8445 §11: keepalives of a known path. They prove nothing, not being authenticated, and say nothing.
+            return Verdict::Consumed;
+        }
         let Some((ufrag, _)) = message.username() else { return Verdict::Drop(DropReason::StunUnauthorized) };
-        let Some(PeerKey { room, member }) = self.desk.index.by_ufrag(ufrag) else {
+        let Some(key) = self.desk.index.by_ufrag(ufrag) else {
             return Verdict::Drop(DropReason::StunUnknownUfrag);
         };
+        if let Some(owner) = self.desk.index.by_tuple(at).filter(|&owner| owner != key)
+            && self.is_held(now, at, owner, key)
+        {
+            return Verdict::Drop(DropReason::StunTupleHeld);
+        }
+        let PeerKey { room, member } = key;
         let outcome = self.in_room(now, tx, room, |room, turn| room.accept_check(turn, member, at, &message));
         let Some((verdict, displaced)) = outcome else { return Verdict::Drop(DropReason::RoomFailed) };
         if let Some(before) = displaced {
             self.in_room(now, tx, before.room, |room, _| room.forget_path(before.member, at));
         }
         verdict
+    }
+
+    /// Whether a 4-tuple stays its owner's although another peer checks on it. A check proves no source address: whoever
+    /// may join could silence anybody whose address they know. Only a peer that completed its handshake there takes it
+    /// back from one that did not.
+    fn is_held(&self, now: Now, at: FourTuple, owner: PeerKey, other: PeerKey) -> bool {
+        let ice = |key: PeerKey| self.rooms.get(key.room as usize)?.ice(key.member);
+        let Some(owner) = ice(owner) else { return false };
+        let is_reclaimed = ice(other).is_some_and(|other| other.has_proven(at)) && !owner.has_proven(at);
+        owner.is_heard_on(at, now.mono) && !is_reclaimed
     }
 
     /// A datagram at a port that is no peers'.
@@ -369,6 +391,11 @@ impl MediaEngine {
         !self.desk.mail.is_empty()
     }
 
+    /// A handshake that has failed and is to be logged, one a minute.
+    pub fn poll_failed_handshake(&mut self, now: Now) -> Option<FailedHandshake> {
+        self.desk.failed_handshakes.take(now.mono)
+    }
+
     /// What the machine counts.
     pub fn machine(&mut self) -> &mut MachineCounters {
         &mut self.desk.machine
@@ -428,6 +455,9 @@ impl MediaEngine {
             ("packets_recovered", of.packets_recovered),
             ("packets_abandoned", of.packets_abandoned),
             ("sources_rebound", of.sources_rebound),
+            ("associations_replaced", of.associations_replaced),
+            ("paths_followed", of.paths_followed),
+            ("handshakes_failed", of.handshakes_failed),
             ("peers_connected", of.peers_connected),
             ("captures_limited", of.captures_limited),
             ("captures_failed", of.captures_failed),

@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod capture;
+pub mod failure;
 pub mod forwarder;
 pub mod history;
 pub mod hosted;

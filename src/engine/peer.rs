@@ -168,15 +168,16 @@ impl Peer {
     /// The peer's description is known, or has changed.
     pub fn set_remote(&mut self, remote: &Transport, turn: &mut Turn<'_>) {
         let role = role_toward(Some(remote));
-        if role != self.role && self.remote_ufrag.is_none() {
-            // Only before anything was heard: the side that we took while the description was unknown.
-            if let Some(dtls) = turn.desk.handshakes.endpoint(role) {
+        if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
+            // Before the description was known we took a side, and perhaps the handshake of another ICE agent.
+            let is_wrong = self.remote_ufrag.is_none() && role != self.role || self.ice.is_misled(&credentials);
+            if is_wrong && let Some(dtls) = turn.desk.handshakes.endpoint(role) {
                 self.dtls = dtls;
                 self.role = role;
             }
-        }
-        if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
-            self.ice.set_remote(&credentials);
+            for struck in self.ice.set_remote(&credentials) {
+                turn.desk.index.remove_tuple(struck, self.key);
+            }
         }
         let fingerprint = Fingerprint(remote.fingerprint);
         self.dtls.set_remote_fingerprint(fingerprint);
@@ -185,6 +186,38 @@ impl Peer {
             self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
         }
         self.remote_ufrag = Some(remote.ufrag.clone());
+    }
+
+    /// Whether a description stands for another DTLS association than the one that is there (RFC 8842 §5): a page has made a
+    /// new connection and goes on with it. It comes with ICE credentials of its own, or it is refused before it gets here.
+    pub fn is_another(&self, remote: &Transport) -> bool {
+        self.remote_fingerprint.is_some_and(|known| known != Fingerprint(remote.fingerprint)) && self.is_restart(remote)
+    }
+
+    /// Leaves the association that was there for the one that a description stands for. What was negotiated stays; keys,
+    /// paths and what was measured on them do not. False when the library cannot make an endpoint.
+    pub fn begin_association(&mut self, remote: &Transport, turn: &mut Turn<'_>) -> bool {
+        let role = role_toward(Some(remote));
+        let Some(dtls) = turn.desk.handshakes.endpoint(role) else { return false };
+        let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) else { return false };
+        (self.dtls, self.role) = (dtls, role);
+        let (struck, retired) = self.ice.begin_association(&credentials);
+        for tuple in struck {
+            turn.desk.index.remove_tuple(tuple, self.key);
+        }
+        if let Some(retired) = retired {
+            turn.desk.index.remove_ufrag(&retired);
+        }
+        self.early_capture = self.capture().take();
+        self.media = MediaState::Handshaking;
+        self.feedback = FeedbackRecorder::new();
+        self.clock = PublisherClock::default();
+        self.round_trip = Duration::ZERO;
+        (self.report_at, self.connected_at) = (Mono::NEVER, Mono::NEVER);
+        // As for a new peer, whose description comes first.
+        (self.remote_ufrag, self.remote_fingerprint) = (None, None);
+        self.set_remote(remote, turn);
+        true
     }
 
     /// Whether a description asks for an ICE restart (RFC 8839 §4.4.1.1.1: the credentials differ).
@@ -257,6 +290,7 @@ impl Peer {
 
     /// Composes and seals one RTCP datagram. Nothing is sent without keys, without a path, or when `compose` declines.
     pub fn send_rtcp(&mut self, turn: &mut Turn<'_>, compose: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        self.ice.note_sent(turn.now.mono);
         let Some((keys, path)) = self.sender() else { return false };
         let mut plain = [0; crate::limits::SEGMENT_MAX];
         // Room for the SRTCP index and the tag.

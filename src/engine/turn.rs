@@ -7,6 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::arena::{Lane, SendArena, Transmit};
+use super::failure::FailedHandshakes;
 use super::forwarder::Receivers;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
@@ -76,6 +77,12 @@ pub struct Counters {
     pub packets_abandoned: u64,
     /// SSRCs that moved to another m-line of their peer (RFC 9143 §9.2).
     pub sources_rebound: u64,
+    /// Peers that went on with another DTLS association (RFC 8842 §5).
+    pub associations_replaced: u64,
+    /// Times that media to a peer moved to the pair from which its own came.
+    pub paths_followed: u64,
+    /// Handshakes that failed: no common version, suite or SRTP profile, a wrong certificate, no answer in time.
+    pub handshakes_failed: u64,
     /// Handshakes finished.
     pub peers_connected: u64,
     /// RTP packets sent by forwarders.
@@ -120,6 +127,8 @@ pub struct Desk {
     pub candidates: Vec<Candidate>,
     /// An m-line from which nothing came for this long is not receiving; zero is never.
     pub no_media_timer: Duration,
+    /// Handshakes that came to nothing, for the log.
+    pub failed_handshakes: FailedHandshakes,
     /// DTLS endpoints.
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.

@@ -17,10 +17,14 @@ pub enum DropReason {
     StunUnauthorized,
     /// STUN that is not a Binding request.
     StunUnexpected,
+    /// A check from the address of another peer, which was heard there just now.
+    StunTupleHeld,
     /// An authenticated check that could not be accepted: 420 or 487.
     StunRefused,
-    /// DTLS while the peer is not on this path.
+    /// DTLS that had no effect: malformed, repeated, early or late.
     DtlsUnexpected,
+    /// DTLS of another ICE agent of the client than the one whose handshake is under way (no BUNDLE).
+    DtlsOtherAgent,
     /// Media before the handshake is done.
     NotConnected,
     /// SRTP or SRTCP that does not authenticate.
@@ -63,7 +67,7 @@ pub enum DropReason {
     CaptureOverflow,
 }
 
-const NAMES: [(DropReason, &str); 29] = [
+const NAMES: [(DropReason, &str); 31] = [
     (DropReason::Oversize, "oversize"),
     (DropReason::Unclassified, "unclassified"),
     (DropReason::UnknownSource, "unknown_source"),
@@ -71,8 +75,10 @@ const NAMES: [(DropReason, &str); 29] = [
     (DropReason::StunUnknownUfrag, "stun_unknown_ufrag"),
     (DropReason::StunUnauthorized, "stun_unauthorized"),
     (DropReason::StunUnexpected, "stun_unexpected"),
+    (DropReason::StunTupleHeld, "stun_tuple_held"),
     (DropReason::StunRefused, "stun_refused"),
     (DropReason::DtlsUnexpected, "dtls_unexpected"),
+    (DropReason::DtlsOtherAgent, "dtls_other_agent"),
     (DropReason::NotConnected, "not_connected"),
     (DropReason::SrtpUnauthorized, "srtp_unauthorized"),
     (DropReason::SrtpReplay, "srtp_replay"),

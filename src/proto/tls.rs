@@ -17,7 +17,7 @@ use openssl::x509::X509;
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
 
 use super::memory::Memory;
-use super::self_signed;
+use super::self_signed::{self, KeyKind};
 use crate::time::Now;
 
 /// A record's type octet (RFC 8446 §5.1): every connection begins with a handshake record.
@@ -92,7 +92,7 @@ impl Context {
 
     /// With a certificate made for this run, for clients that are told to trust it. It is valid for a year.
     pub fn self_signed(now: Now, addresses: &[IpAddr], names: &[String]) -> Result<Context, TlsError> {
-        let (mut builder, key) = self_signed::begin(now)?;
+        let (mut builder, key) = self_signed::begin(now, KeyKind::Ecdsa)?;
         let mut alternatives = SubjectAlternativeName::new();
         for address in addresses {
             alternatives.ip(&address.to_string());

@@ -96,6 +96,11 @@ impl Rewrite {
         self.rebase != Rebase::No || self.base.is_none()
     }
 
+    /// When its newest packet went out.
+    pub fn sent_at(&self) -> Option<Mono> {
+        self.sent_at
+    }
+
     /// What is added to a source timestamp, once a packet of this source has gone out; reports need it.
     pub fn timestamp_offset(&self) -> Option<u32> {
         self.base.filter(|_| self.rebase != Rebase::Source).map(|base| base.timestamp_offset)

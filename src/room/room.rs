@@ -192,9 +192,19 @@ impl Room {
 
     /// The engine says that the member's peer connection is up.
     pub fn peer_up(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
-        let Some(Peer::Connecting) = self.peer(member) else { return };
-        self.members[member].peer = Peer::Up;
         let own = self.own(member);
+        match self.peer(member) {
+            Some(Peer::Connecting) => self.members[member].peer = Peer::Up,
+            Some(Peer::Up) => {
+                // It goes on with another association (RFC 8842 §5): who it is and what it publishes, others know.
+                tell(effects, own, Event::WebrtcUp);
+                if matches!(self.members[member].role, Role::Subscriber(_)) {
+                    self.request_keyframes(member, effects);
+                }
+                return;
+            }
+            _ => return,
+        }
         match &self.members[member].role {
             Role::Publisher(_) => {
                 self.announce(member, RoomObservation::Published, effects);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use portunus::engine::turn::HandshakeFactory;
-use portunus::proto::dtls::{Certificate, Context};
+use portunus::proto::dtls::{Certificate, Context, KeyKind};
 use portunus::wire::sdp::MediaKind;
 
 use crate::assert_talked;
@@ -19,7 +19,7 @@ use crate::workload::{AUDIO_VIDEO, Played};
 use crate::world::{self, World};
 
 fn dtls(_: u8) -> Box<dyn HandshakeFactory + Send> {
-    let certificate = Certificate::generate(Clock::new().now()).unwrap();
+    let certificate = Certificate::generate(Clock::new().now(), KeyKind::Ecdsa).unwrap();
     Box::new(Context::new(&certificate, "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80").unwrap())
 }
 

@@ -102,6 +102,7 @@ impl World {
             has_peer: false,
             done: false,
             vanished: false,
+            unanswered: None,
             closed: false,
             left: false,
             exchanged: false,
@@ -359,6 +360,7 @@ impl World {
         client.browser = browser;
         client.browsers += 1;
         (client.closed, client.vanished, client.negotiating) = (false, false, false);
+        client.unanswered = None;
         if !client.exchanged {
             self.ledger.outages.end(id, self.clock.mono());
         }

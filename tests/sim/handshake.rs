@@ -244,6 +244,10 @@ impl Handshake for ScriptedHandshake {
         (self.repeat, self.give_up) = (Mono::NEVER, Mono::NEVER);
     }
 
+    fn opened(&self) -> u64 {
+        0
+    }
+
     fn ignored(&self) -> u64 {
         self.ignored
     }

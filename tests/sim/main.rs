@@ -307,8 +307,8 @@ fn who_inherits_an_address_does_not_inherit_its_media() {
     let (gone, heir) = (scripted_subscriber(&mut world, 1, publisher), scripted_subscriber(&mut world, 1, publisher));
     world.run_for(Duration::from_secs(4));
     world.inherit(heir, gone);
-    // The next check of the heir comes within 2.5 s, and tells.
-    world.run_for(Duration::from_secs(3));
+    // The address stays with who was heard there until 2 s have gone by; the heir checks every 2.5 s, and then has it.
+    world.run_for(Duration::from_secs(6));
     let foreign = |world: &World| heard(world, heir, |heard| matches!(heard, Heard::Foreign(_)));
     let before = foreign(&world);
     world.run_for(Duration::from_secs(5));

@@ -66,7 +66,7 @@ pub fn play(seed: u64) -> Played {
     let silent = |client: &Client| client.has_peer && (client.vanished || client.closed);
     let missed = world.clients.values().any(silent);
     world.run_for(if missed { PEER_TIMEOUT + Duration::from_secs(3) } else { Duration::from_secs(2) });
-    for (id, client) in world.clients.iter().filter(|(_, client)| client.vanished || client.closed) {
+    for (id, client) in world.clients.iter().filter(|(_, client)| world.is_missed(client)) {
         assert!(!client.has_peer, "client {id} is gone and nobody noticed");
     }
     world.end();

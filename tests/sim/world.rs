@@ -80,6 +80,8 @@ pub struct Client {
     pub vanished: bool,
     /// Its browser has said goodbye by itself.
     pub closed: bool,
+    /// When media or reports were first sent to a browser that is gone.
+    pub unanswered: Option<Mono>,
     /// It has left its room.
     pub left: bool,
     /// Its address was another's: that one's packets still come to it.
@@ -296,6 +298,11 @@ impl World {
     /// A path is found again when what is more than an answer to a check goes where the client is.
     fn notice(&mut self, to: SocketAddr, bytes: &[u8]) {
         if matches!(classify(bytes), Protocol::Rtp | Protocol::Rtcp) {
+            let gone =
+                self.clients.values_mut().find(|client| client.public == to && (client.vanished || client.closed));
+            if let Some(client) = gone {
+                client.unanswered.get_or_insert(self.clock.mono());
+            }
             let found = self.clients.iter().find(|(_, client)| client.public == to);
             let lasting = |client: &Client| client.exchanged || client.vanished || client.closed;
             if let Some((id, _)) = found.filter(|(_, client)| client.disturbed && !lasting(client)) {
@@ -309,6 +316,15 @@ impl World {
         if let Some(client) = client {
             client.browser.receive(&self.clock, datagram.from, &datagram.bytes);
         }
+    }
+
+    /// Whether the server must have noticed by now that a browser is gone: it was to send media, or was sent something that
+    /// it would have answered.
+    pub fn is_missed(&self, client: &Client) -> bool {
+        let unanswered =
+            client.unanswered.is_some_and(|at| at + PEER_TIMEOUT + Duration::from_secs(2) <= self.clock.mono());
+        let owes = client.role == Role::Publisher && client.lines.iter().any(|(_, active)| *active);
+        (client.vanished || client.closed) && (owes || unanswered)
     }
 
     /// Browsers look at the clock, send, and say what they have noticed.

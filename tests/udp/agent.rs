@@ -5,7 +5,7 @@ use crate::clock::now;
 use crate::media::{Heard, Speech, Stamp};
 use crate::peer::{Ledger, Order};
 use crate::sdp::{MID, OPUS, Remote, TRANSPORT_CC, VP8};
-use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, Role};
+use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, KeyKind, Role};
 use portunus::proto::srtp::{Inbound, Outbound, Profile, SrtpError, split_keying_material};
 use portunus::time::{Mono, Now};
 use portunus::wire::demux::{Protocol, classify};
@@ -419,7 +419,7 @@ impl Agent {
 fn context() -> &'static Context {
     static CONTEXT: OnceLock<Context> = OnceLock::new();
     CONTEXT.get_or_init(|| {
-        let certificate = Certificate::generate(now()).expect("a certificate");
+        let certificate = Certificate::generate(now(), KeyKind::Ecdsa).expect("a certificate");
         let profiles = [Profile::AesCm128HmacSha1_80, Profile::AeadAes256Gcm, Profile::AeadAes128Gcm];
         Context::new(&certificate, &profiles.map(Profile::openssl_name).join(":")).expect("a context")
     })

@@ -154,12 +154,26 @@ impl HostedRoom {
             peer.restart_ice(turn);
         }
         let awaited = peer.ice.selected().is_none();
-        peer.set_remote(remote, turn);
+        let is_another = peer.is_another(remote);
+        if is_another {
+            if !peer.begin_association(remote, turn) {
+                return self.peer_lost(turn, member, HangupReason::DtlsError);
+            }
+            turn.desk.counters.associations_replaced += 1;
+            for leg in &peer.legs {
+                if let Some(leg) = self.legs.get_mut(leg.0) {
+                    let (first, timestamp) = first_numbers(turn);
+                    leg.disconnect(first, timestamp);
+                }
+            }
+        } else {
+            peer.set_remote(remote, turn);
+        }
         if peer.role == Role::Active && peer.ice.selected().is_some() {
             // Checks may overtake the description that makes us the client (RFC 8842 §5.3).
             peer.dtls.start(turn.now);
         }
-        if awaited {
+        if awaited || is_another {
             self.observe_ice(turn, member, IceState::Connecting);
         }
         // The handshake may have been waiting for the fingerprint.
@@ -215,9 +229,8 @@ impl HostedRoom {
     }
 
     fn add_leg(&mut self, turn: &mut Turn<'_>, id: LegId, member: MemberId, spec: LegSpec) {
-        // RFC 3711 §3.3.1: a first index below 2^15, so that a receiver that misses it still guesses the same rollover.
-        let first = u64::from(turn.random_u32() & 0x7fff).max(1);
-        let mut leg = Leg::new(member, spec, first, turn.random_u32());
+        let (first, timestamp) = first_numbers(turn);
+        let mut leg = Leg::new(member, spec, first, timestamp);
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         peer.legs.push(id);
         peer.outbox.reserve(peer.legs.len());
@@ -268,6 +281,12 @@ fn unroute(streams: &mut Table<Stream>, source: Option<StreamId>, leg: LegId) {
     if let Some(stream) = source.and_then(|id| streams.get_mut(id.0)) {
         stream.route.retain(|&of| of != leg);
     }
+}
+
+/// Where the numbers of a leg begin: a sequence number and a timestamp. RFC 3711 §3.3.1: a first index below 2^15, so that
+/// a receiver that misses it still guesses the same rollover.
+fn first_numbers(turn: &mut Turn<'_>) -> (u64, u32) {
+    (u64::from(turn.random_u32() & 0x7fff).max(1), turn.random_u32())
 }
 
 /// Whether the reply carries our answer, so that the peer's description was an offer.

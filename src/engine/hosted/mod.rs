@@ -15,6 +15,7 @@ mod reports;
 use std::ops::Range;
 
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
+use crate::proto::ice::IceAgent;
 use crate::room::command::{Administration, Event, HangupReason, MemberRequest, Reply, RoomSummary, Teardown};
 use crate::room::error::RoomError;
 use crate::room::room::Room;
@@ -69,6 +70,11 @@ impl HostedRoom {
     /// The room's id.
     pub fn id(&self) -> &RoomId {
         &self.room.spec().room
+    }
+
+    /// Which paths a member's peer has been heard on.
+    pub fn ice(&self, member: MemberId) -> Option<&IceAgent> {
+        self.peers.get(member.0).map(|peer| &peer.ice)
     }
 
     /// For `list`.
@@ -217,7 +223,6 @@ impl HostedRoom {
             (Mono::NEVER, peer.connect_by)
         };
         let prompt = prompt.min(peer.dtls.deadline());
-        let lax = lax.min(peer.ice.deadline(turn.desk.peer_timeout));
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, prompt);
         turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, lax);

@@ -64,10 +64,6 @@ impl HostedRoom {
         if let Some(retired) = change.retired {
             turn.desk.index.remove_ufrag(&retired);
         }
-        if !change.validated {
-            let at = peer.ice.deadline(turn.desk.peer_timeout);
-            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
-        }
         if change.selected {
             self.observe_path(turn, member, at, first);
         }
@@ -85,14 +81,35 @@ impl HostedRoom {
     }
 
     /// DTLS on a validated path.
-    pub fn accept_dtls(&mut self, turn: &mut Turn<'_>, member: MemberId, datagram: &[u8]) -> Verdict {
+    pub fn accept_dtls(&mut self, turn: &mut Turn<'_>, member: MemberId, at: FourTuple, datagram: &[u8]) -> Verdict {
         let Some(peer) = self.peers.get_mut(member.0) else { return Verdict::Drop(DropReason::UnknownSource) };
-        let ignored = peer.dtls.ignored();
+        if !peer.ice.admits_dtls(at) {
+            return Verdict::Drop(DropReason::DtlsOtherAgent);
+        }
+        let (ignored, opened) = (peer.dtls.ignored(), peer.dtls.opened());
         peer.dtls.handle_datagram(turn.now, datagram);
+        let is_opened = peer.dtls.opened() > opened;
         let ignored = peer.dtls.ignored() > ignored;
         turn.desk.counters.dtls_received += 1;
+        if is_opened {
+            self.heard(turn, member, at);
+        }
         self.after_dtls(turn, member);
         if ignored { Verdict::Drop(DropReason::DtlsUnexpected) } else { Verdict::Consumed }
+    }
+
+    /// Something authenticated came from a peer: it is there, and perhaps somewhere else than we send to.
+    fn heard(&mut self, turn: &mut Turn<'_>, member: MemberId, at: FourTuple) {
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
+        if peer.ice.note_media(turn.now.mono, at) {
+            self.follow(turn, member, at);
+        }
+    }
+
+    /// Media to a peer go where its own came from.
+    fn follow(&self, turn: &mut Turn<'_>, member: MemberId, at: FourTuple) {
+        turn.desk.counters.paths_followed += 1;
+        self.observe_path(turn, member, at, false);
     }
 
     /// Sends what DTLS has to say, and hears what it has come to.
@@ -104,12 +121,17 @@ impl HostedRoom {
                 DtlsEvent::Connected { profile, keying_material, role } => {
                     let Some(peer) = self.peers.get_mut(member.0) else { return };
                     peer.connected_at = turn.now.mono;
+                    peer.ice.note_handshake();
                     if peer.connect(profile, &keying_material, role).is_err() {
                         return self.peer_lost(turn, member, HangupReason::DtlsError);
                     }
                     self.peer_connected(turn, member);
                 }
                 DtlsEvent::Closed(reason) => {
+                    if let Some(peer) = self.peers.get(member.0).filter(|peer| !peer.is_connected()) {
+                        turn.desk.counters.handshakes_failed += 1;
+                        turn.desk.failed_handshakes.note(peer.dtls.offered());
+                    }
                     let reason = match reason {
                         CloseReason::Alert => HangupReason::DtlsAlert,
                         CloseReason::Timeout => HangupReason::DtlsTimeout,
@@ -144,6 +166,7 @@ impl HostedRoom {
         &mut self,
         turn: &mut Turn<'_>,
         member: MemberId,
+        at: FourTuple,
         received: Mono,
         datagram: &mut [u8],
     ) -> Verdict {
@@ -154,6 +177,7 @@ impl HostedRoom {
             Ok(opened) => opened,
             Err(error) => return Verdict::Drop(unopened(error)),
         };
+        let has_moved = peer.ice.note_media(turn.now.mono, at);
         let plain = &datagram[..opened.len];
         if keys.capture.is_some() {
             capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[plain]);
@@ -181,6 +205,10 @@ impl HostedRoom {
             let at = peer.feedback.deadline();
             turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
         }
+        if has_moved {
+            self.follow(turn, member, at);
+        }
+        let Some(stream) = self.streams.get(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
         // RTX that no FID group announced is known by its payload type.
         let is_repair = matches!(source, Source::Repair(..)) || Some(packet.header.payload_type) == stream.media.rtx_pt;
         if is_repair {
@@ -358,6 +386,7 @@ impl HostedRoom {
         &mut self,
         turn: &mut Turn<'_>,
         member: MemberId,
+        at: FourTuple,
         received: Mono,
         datagram: &mut [u8],
     ) -> Verdict {
@@ -371,6 +400,7 @@ impl HostedRoom {
         if keys.capture.is_some() {
             capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[&datagram[..len]]);
         }
+        self.heard(turn, member, at);
         for packet in Compound::new(&datagram[..len]) {
             match packet {
                 Ok(rtcp::Packet::SenderReport(report)) => self.sender_report(turn, member, received, &report),

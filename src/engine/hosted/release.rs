@@ -96,6 +96,7 @@ fn send_range(
     lane: Lane,
 ) -> bool {
     let transport_sequence = peer.transport_sequence;
+    peer.ice.note_sent(turn.now.mono);
     let (Some((keys, path)), Some(streams)) = (peer.sender(), leg.outbound) else {
         turn.desk.drops.add(DropReason::NoPath, range.end - range.start);
         return false;

@@ -73,7 +73,6 @@ impl HostedRoom {
             None => datagram.len(),
         };
         let Ok(packet) = Packet::parse(&datagram[..len]) else { return Verdict::Drop(DropReason::RtpMalformed) };
-        remote.heard(at, received);
         let Some(place) = packet.header.ssrc.checked_sub(FIRST_SSRC) else {
             return Verdict::Drop(DropReason::RtpUnknownSource);
         };
@@ -86,6 +85,10 @@ impl HostedRoom {
         // One encoding is all that is understood.
         let Some(id) = found.filter(|_| substream == 0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
         let verdict = self.keep(turn, (id, 0), received, &packet);
+        // Only what is taken counts as heard: otherwise one stray packet would keep the other server out.
+        if let (Verdict::Accepted, Some(remote)) = (verdict, self.remotes.get_mut(member.0)) {
+            remote.heard(at, received);
+        }
         // There is no timer of its own: what is asked for too soon is asked again when something comes.
         if self.streams.get(id.0).is_some_and(|stream| stream.keyframes.due() <= turn.now.mono) {
             self.ask_remote(turn, id);

@@ -46,7 +46,8 @@ impl HostedRoom {
             return;
         }
         let unanswered = !peer.is_connected() && peer.connect_by <= now;
-        if unanswered || peer.ice.expired(now, turn.desk.peer_timeout) {
+        let owes = !peer.streams.is_empty();
+        if unanswered || peer.is_connected() && peer.ice.is_gone(now, turn.desk.peer_timeout, owes) {
             return self.peer_lost(turn, member, HangupReason::IceFailed);
         }
         if peer.dtls.deadline() <= now {
@@ -187,7 +188,12 @@ impl HostedRoom {
     /// publisher stay on one line.
     fn report_sending(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let legs = self.peers.get_mut(member.0).map(|peer| std::mem::take(&mut peer.legs)).unwrap_or_default();
-        for leg in legs.iter().filter_map(|leg| self.legs.get(leg.0)).filter(|leg| leg.sent.packets > 0) {
+        // RFC 3550 §6.4: who has sent nothing since the last two reports is no sender, and says nothing.
+        let is_sender =
+            |leg: &&Leg| leg.rewrite.sent_at().is_some_and(|at| turn.now.mono.since(at) <= 2 * REPORT_INTERVAL);
+        let senders: Vec<_> =
+            legs.iter().copied().filter(|leg| self.legs.get(leg.0).as_ref().is_some_and(is_sender)).collect();
+        for leg in senders.iter().filter_map(|leg| self.legs.get(leg.0)) {
             let Some(stream) = leg.source.and_then(|id| self.streams.get(id.0)) else { continue };
             let clock = self.peers.get(stream.member.0).map(|publisher| publisher.clock).unwrap_or_default();
             let (Some(timestamp), Some(offset)) =

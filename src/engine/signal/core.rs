@@ -318,6 +318,10 @@ impl SignalEngine {
                 }
                 let mut description = read_description(jsep.kind, jsep.sdp)?;
                 description.e2ee = jsep.e2ee;
+                let handle_state = self.sessions.handle_mut(session, handle);
+                if handle_state.is_some_and(|handle| !handle.describe(&description)) {
+                    return Err(CoreError::CertificateChanged);
+                }
                 self.emit_remote(now, session, handle, jsep);
                 Some(Box::new(description))
             }

@@ -7,6 +7,7 @@ mod forwarding;
 mod link;
 mod observe;
 mod order;
+mod presence;
 mod remote;
 mod repair;
 mod sources;
@@ -80,7 +81,12 @@ impl Transmit for Taken {
 }
 
 impl World {
+    /// One in which nobody is given up.
     fn new(seed: u8) -> World {
+        World::with_peer_timeout(seed, Duration::from_secs(100_000))
+    }
+
+    fn with_peer_timeout(seed: u8, peer_timeout: Duration) -> World {
         let now = Now { mono: Mono(1_000_000_000), unix_us: 1_790_000_000_000_000 };
         let engine = MediaEngine::new(MediaConfig {
             shard: ShardId(0),
@@ -90,7 +96,7 @@ impl World {
             remote_ports: vec![21_000],
             advertised: vec![([127, 0, 0, 1], 20_000).into()],
             handshakes: Box::new(Scripted::default()),
-            peer_timeout: Duration::from_secs(100_000),
+            peer_timeout,
             slowlink_threshold: SLOWLINK,
             watch: Watch {
                 rooms: true,
@@ -309,7 +315,7 @@ struct Scripted {}
 
 impl HandshakeFactory for Scripted {
     fn endpoint(&self, role: Role) -> Option<Box<dyn Handshake>> {
-        Some(Box::new(Script { role, event: None }))
+        Some(Box::new(Script { role, is_known: false, keys: None, event: None }))
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -319,19 +325,30 @@ impl HandshakeFactory for Scripted {
 
 struct Script {
     role: Role,
+    /// Whether the peer's fingerprint is.
+    is_known: bool,
+    keys: Option<u8>,
     event: Option<DtlsEvent>,
+}
+
+impl Script {
+    fn connect(&mut self) {
+        let Some(keys) = self.keys.filter(|_| self.is_known) else { return };
+        let keying_material = vec![keys; PROFILE.keying_material_len()];
+        self.event = Some(DtlsEvent::Connected {
+            profile: PROFILE.iana_id(),
+            keying_material: KeyingMaterial::new(&keying_material).unwrap(),
+            role: self.role,
+        });
+    }
 }
 
 impl Handshake for Script {
     fn start(&mut self, _now: Now) {}
 
     fn handle_datagram(&mut self, _now: Now, bytes: &[u8]) {
-        let keying_material = vec![bytes[1]; PROFILE.keying_material_len()];
-        self.event = Some(DtlsEvent::Connected {
-            profile: PROFILE.iana_id(),
-            keying_material: KeyingMaterial::new(&keying_material).unwrap(),
-            role: self.role,
-        });
+        self.keys = Some(bytes[1]);
+        self.connect();
     }
 
     fn handle_timeout(&mut self, _now: Now) {}
@@ -340,7 +357,12 @@ impl Handshake for Script {
         Mono::NEVER
     }
 
-    fn set_remote_fingerprint(&mut self, _fingerprint: Fingerprint) {}
+    fn set_remote_fingerprint(&mut self, _fingerprint: Fingerprint) {
+        if !self.is_known {
+            self.is_known = true;
+            self.connect();
+        }
+    }
 
     fn poll_transmit(&mut self, _out: &mut [u8]) -> Option<usize> {
         None
@@ -359,6 +381,10 @@ impl Handshake for Script {
     }
 
     fn close(&mut self) {}
+
+    fn opened(&self) -> u64 {
+        0
+    }
 
     fn ignored(&self) -> u64 {
         0

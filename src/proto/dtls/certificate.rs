@@ -1,8 +1,8 @@
-//! The certificate a shard shows to its peers and the key to it: made at start, ECDSA P-256 (RFC 8827 §6.5), or read from PEM.
+//! The certificate a shard shows to its peers and the key to it: made at start or read from PEM.
 //! Nobody checks its chain or its dates, only its hash against the SDP (RFC 8122).
 
 use super::{DtlsError, Fingerprint};
-use crate::proto::self_signed;
+use crate::proto::self_signed::{self, KeyKind};
 use crate::time::Now;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -19,8 +19,8 @@ pub struct Certificate {
 
 impl Certificate {
     /// Makes a self-signed one, valid from a day before `now` to a year after. Key and serial come from the library's generator.
-    pub fn generate(now: Now) -> Result<Self, DtlsError> {
-        let (mut builder, key) = self_signed::begin(now)?;
+    pub fn generate(now: Now, kind: KeyKind) -> Result<Self, DtlsError> {
+        let (mut builder, key) = self_signed::begin(now, kind)?;
         builder.sign(&key, MessageDigest::sha256())?;
         Ok(Self::new(builder.build(), key)?)
     }
@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn a_generated_certificate_is_self_signed_valid_today_and_never_the_same() {
-        let (one, other) = (Certificate::generate(NOW).unwrap(), Certificate::generate(NOW).unwrap());
+        let (one, other) =
+            (Certificate::generate(NOW, KeyKind::Ecdsa).unwrap(), Certificate::generate(NOW, KeyKind::Ecdsa).unwrap());
         assert_ne!(one.fingerprint(), other.fingerprint());
         assert!(one.x509.verify(&one.key).unwrap());
         let at = |days: i64| Asn1Time::from_unix(1_790_000_000 + days * DAY).unwrap();
@@ -78,11 +79,11 @@ mod tests {
 
     #[test]
     fn pem_gives_the_same_certificate_back_and_a_foreign_key_is_refused() {
-        let one = Certificate::generate(NOW).unwrap();
+        let one = Certificate::generate(NOW, KeyKind::Ecdsa).unwrap();
         let pem = one.x509.to_pem().unwrap();
         let read = Certificate::from_pem(&pem, &one.key.private_key_to_pem_pkcs8().unwrap()).unwrap();
         assert_eq!(read.fingerprint(), one.fingerprint());
-        let foreign = Certificate::generate(NOW).unwrap().key.private_key_to_pem_pkcs8().unwrap();
+        let foreign = Certificate::generate(NOW, KeyKind::Ecdsa).unwrap().key.private_key_to_pem_pkcs8().unwrap();
         assert!(matches!(Certificate::from_pem(&pem, &foreign), Err(DtlsError::KeyMismatch)));
         assert!(matches!(Certificate::from_pem(b"no", &foreign), Err(DtlsError::Pem(_))));
     }

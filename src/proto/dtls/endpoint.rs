@@ -28,6 +28,9 @@ pub struct Endpoint {
     events: ArrayVec<DtlsEvent, 2>,
     data: Datagrams,
     ignored: u64,
+    opened: u64,
+    /// The cipher suites of the ClientHello, until the handshake is complete.
+    offered: Box<[u16]>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +70,8 @@ impl Endpoint {
             events: ArrayVec::new(),
             data: Datagrams::default(),
             ignored: 0,
+            opened: 0,
+            offered: Box::default(),
         })
     }
 
@@ -111,6 +116,7 @@ impl Endpoint {
                 Some((profile, keying_material)) => {
                     self.phase = Phase::Connected(peer);
                     self.give_up = Mono::NEVER;
+                    self.offered = Box::default();
                     self.events.push(DtlsEvent::Connected { profile, keying_material, role: self.role });
                 }
                 None => self.end(CloseReason::Protocol),
@@ -140,7 +146,10 @@ impl Endpoint {
         let mut bytes = [0; DATAGRAM_MAX];
         while matches!(self.phase, Phase::Unverified(_) | Phase::Connected(_)) {
             match self.stream.ssl_read(&mut bytes) {
-                Ok(len) if matches!(self.phase, Phase::Connected(_)) => drop(self.data.push(&bytes[..len])),
+                Ok(len) if matches!(self.phase, Phase::Connected(_)) => {
+                    self.opened += 1;
+                    self.data.push(&bytes[..len]);
+                }
                 Ok(_) => {} // who sent it is not known yet
                 Err(error) if error.code() == ErrorCode::WANT_READ => return,
                 Err(error) => self.judge(&error),
@@ -200,6 +209,7 @@ impl Handshake for Endpoint {
         if matches!(self.phase, Phase::Idle) {
             self.start(now);
             self.phase = Phase::Handshaking;
+            self.offered = record::offered_suites(records);
         }
         let was_finished = !matches!(self.phase, Phase::Handshaking);
         let before = (self.data.len(), self.stream.get_ref().outbound.len());
@@ -253,6 +263,14 @@ impl Handshake for Endpoint {
         if !matches!(self.phase, Phase::Closed) {
             self.shut();
         }
+    }
+
+    fn offered(&self) -> &[u16] {
+        &self.offered
+    }
+
+    fn opened(&self) -> u64 {
+        self.opened
     }
 
     fn ignored(&self) -> u64 {

@@ -11,6 +11,7 @@ mod fingerprint;
 mod memory;
 mod record;
 
+pub use crate::proto::self_signed::KeyKind;
 pub use certificate::Certificate;
 pub use context::Context;
 pub use endpoint::Endpoint;
@@ -53,6 +54,13 @@ pub trait Handshake {
     fn send_data(&mut self, bytes: &[u8]) -> bool;
     /// Ends the association with a close_notify if the handshake got that far. No event follows.
     fn close(&mut self);
+    /// The cipher suites that a client has offered us, by their numbers in the IANA registry; none when we are the client,
+    /// and once the handshake is complete.
+    fn offered(&self) -> &[u16] {
+        &[]
+    }
+    /// Records of the finished handshake that could be authenticated and held application data.
+    fn opened(&self) -> u64;
     /// Datagrams that had no effect: malformed, unauthenticated, repeated, early or late.
     fn ignored(&self) -> u64;
 }

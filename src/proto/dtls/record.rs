@@ -8,6 +8,9 @@ use crate::wire::reader::Reader;
 /// a Certificate message with a chain of a few RSA certificates stays under half of this.
 const HANDSHAKE_MESSAGE_MAX: u32 = 16 * 1024;
 
+/// Cipher suites of a ClientHello that are remembered, for the log.
+const SUITES_MAX: usize = 64;
+
 /// The longest prefix of `datagram` that is whole, well-formed records; empty when the first is not.
 pub(super) fn well_formed(datagram: &[u8]) -> &[u8] {
     let mut reader = Reader::new(datagram);
@@ -23,6 +26,23 @@ pub(super) fn is_client_hello(records: &[u8]) -> bool {
     matches!(records, [22, _, _, 0, 0, ..]) && records.get(13) == Some(&1)
 }
 
+/// The cipher suites of a ClientHello that is whole in the first record (RFC 5246 §7.4.1.2, RFC 6347 §4.2.1); none otherwise.
+pub(super) fn offered_suites(records: &[u8]) -> Box<[u16]> {
+    let read = || -> Result<Box<[u16]>, WireError> {
+        let mut reader = Reader::new(records);
+        reader.take(13 + 12, "record and message header")?;
+        reader.take(2 + 32, "client_version and random")?;
+        for what in ["session_id", "cookie"] {
+            let len = reader.u8(what)?;
+            reader.take(len.into(), what)?;
+        }
+        let len = reader.u16("cipher_suites")?;
+        let suites = reader.take(len.into(), "cipher_suites")?;
+        Ok(suites.chunks_exact(2).map(|suite| u16::from_be_bytes([suite[0], suite[1]])).take(SUITES_MAX).collect())
+    };
+    read().unwrap_or_default()
+}
+
 /// Consumes one record and says whether it may pass.
 fn record(reader: &mut Reader<'_>) -> Result<bool, WireError> {
     let content_type = reader.u8("content type")?;
@@ -35,9 +55,11 @@ fn record(reader: &mut Reader<'_>) -> Result<bool, WireError> {
         return Ok(false);
     }
     Ok(match content_type {
-        20..=23 if epoch != 0 => true,        // sealed: the library's authentication decides
-        20 => fragment == [1],                // change_cipher_spec, RFC 5246 §7.1
-        21 => matches!(fragment, [1 | 2, _]), // alert, RFC 5246 §7.2
+        20..=23 if epoch != 0 => true, // sealed: the library's authentication decides
+        20 => fragment == [1],         // change_cipher_spec, RFC 5246 §7.1
+        // Anyone can forge an alert in the clear, and "an attacker can cause the connection to be torn down" with it
+        // (RFC 6347 §4.1.2.7): a peer that gives up before there are keys is noticed by its silence.
+        21 => false,
         22 => handshake(Reader::new(fragment))?,
         _ => false, // application data in the clear, heartbeats, connection ids, DTLS 1.3
     })
@@ -77,7 +99,7 @@ mod tests {
     fn plaintext_that_the_handshake_has_no_use_for_is_dropped() {
         for good in [
             record_of(20, 0, &[1]),
-            record_of(21, 0, &[2, 40]),
+            record_of(21, 1, &[2, 40]),
             record_of(22, 0, &hello(9, 4, 5)),
             record_of(23, 1, &[0; 30]),
         ] {
@@ -91,7 +113,8 @@ mod tests {
             vec![],
             version,
             record_of(20, 0, &[2]),
-            record_of(21, 0, &[3, 40]),
+            record_of(21, 0, &[2, 40]),
+            record_of(21, 0, &[1, 0]),
             record_of(21, 0, &[2]),
             record_of(22, 0, &[]),
             record_of(22, 0, &hello(9, 5, 5)),

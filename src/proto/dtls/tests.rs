@@ -121,7 +121,7 @@ impl Pair {
 fn certificates() -> &'static [Certificate; 2] {
     static CERTIFICATES: std::sync::OnceLock<[Certificate; 2]> = std::sync::OnceLock::new();
     let now = Now { mono: Mono(0), unix_us: 1_790_000_000_000_000 };
-    CERTIFICATES.get_or_init(|| [0, 1].map(|_| Certificate::generate(now).unwrap()))
+    CERTIFICATES.get_or_init(|| [0, 1].map(|_| Certificate::generate(now, KeyKind::Ecdsa).unwrap()))
 }
 
 fn seconds(seconds: u64) -> Mono {
@@ -278,13 +278,57 @@ fn close_notify_reaches_the_other_side_at_once() {
     }
 }
 
+/// A server with a certificate of this kind, and a client that offers these suites only.
+fn limited(kind: KeyKind, ciphers: &str) -> Pair {
+    let now = Now { mono: Mono(0), unix_us: 1_790_000_000_000_000 };
+    let [ours, _] = certificates();
+    let theirs = Certificate::generate(now, kind).unwrap();
+    let client = Context::with_ciphers(ours, CHROMIUM, ciphers).unwrap();
+    let server = Context::new(&theirs, GCM_FIRST).unwrap();
+    let mut pair = Pair {
+        client: Endpoint::new(&client, Role::Active).unwrap(),
+        server: Endpoint::new(&server, Role::Passive).unwrap(),
+        ..Pair::new()
+    };
+    pair.client.set_remote_fingerprint(theirs.fingerprint());
+    pair.server.set_remote_fingerprint(ours.fingerprint());
+    pair
+}
+
 #[test]
-fn a_fatal_alert_during_the_handshake_closes() {
-    let mut pair = Pair::new();
+fn old_clients_connect_with_cbc_suites_and_with_rsa_alone() {
+    for ciphers in ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA"] {
+        limited(KeyKind::Ecdsa, ciphers).connect();
+    }
+    for ciphers in ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA"] {
+        limited(KeyKind::Rsa, ciphers).connect();
+    }
+}
+
+#[test]
+fn a_client_without_a_suite_for_our_certificate_fails_and_shows_what_it_offers() {
+    let mut pair = limited(KeyKind::Ecdsa, "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA");
     pair.client.start(pair.now);
-    let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40];
-    pair.client.handle_datagram(pair.now, &alert);
-    assert_eq!(pair.client.poll_event(), Some(DtlsEvent::Closed(CloseReason::Alert)));
+    pair.run(seconds(5), |_, _| true);
+    assert_eq!(pair.events[1], [DtlsEvent::Closed(CloseReason::Protocol)]);
+    let offered: Vec<u16> = pair.server.offered().iter().copied().filter(|suite| *suite != 0x00ff).collect();
+    assert_eq!(offered, [0xc02f, 0xc013]);
+    assert!(Pair::new().server.offered().is_empty());
+}
+
+#[test]
+fn alerts_in_the_clear_during_the_handshake_change_nothing() {
+    for side in 0..2 {
+        let mut pair = Pair::new();
+        pair.client.start(pair.now);
+        let now = pair.now;
+        for (level, description) in [(2, 40), (1, 0)] {
+            let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, level, description];
+            pair.side(side).handle_datagram(now, &alert);
+            assert_eq!(pair.side(side).poll_event(), None);
+        }
+        pair.connect();
+    }
 }
 
 #[test]

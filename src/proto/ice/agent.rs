@@ -1,6 +1,9 @@
 //! The lite agent of one peer (RFC 8445 §7.3 and §8.2, consent of RFC 7675 as its receiving side). It decides which
-//! checks are believed, which 4-tuples media may come from and which one media goes to; it has no socket and no table
-//! of peers.
+//! checks are believed, which 4-tuples media may come from, which one media goes to, and when the peer is gone; it has
+//! no socket and no table of peers.
+//!
+//! Consent is renewed by checks and by authenticated SRTP, SRTCP or DTLS on a valid pair: libnice up to 0.1.21 sends
+//! nothing but Binding indications once a pair is nominated, and the media of such a peer proves as much as a check.
 //!
 //! A lite agent takes the source address of an authenticated check as it is, without a check of its own back to it.
 //! Someone who holds the password can therefore direct media at a third party for as long as they keep checks coming;
@@ -8,14 +11,21 @@
 
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
+
 use super::valid_list::{Renewal, ValidList};
 use super::{Change, CheckOutcome, Credentials, StunDrop};
 use crate::id::FourTuple;
+use crate::limits::TUPLES_PER_PEER;
 use crate::time::Mono;
 use crate::wire::stun::{Class, ErrorCode, Key, Message, Method, Role, binding_error, binding_success};
 
-/// How long a believed check lets us send to where it came from (RFC 7675 §5.1).
+/// For how long a pair may be sent on after the peer was heard on it (RFC 7675 §5.1).
 pub const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
+
+/// A pair on which nothing was heard for so long loses media to one on which media arrive, and may be taken over by
+/// another peer (a port that a NAT gave to someone else).
+pub const PAIR_SILENCE: Duration = Duration::from_secs(2);
 
 /// The 4-tuple that is sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +47,14 @@ pub struct IceAgent {
     valid: ValidList,
     selection: Selection,
     last_check: Option<Mono>,
+    /// When the peer was last heard: a check, SRTP, SRTCP or DTLS that could be authenticated.
+    last_heard: Option<Mono>,
+    /// When something was first sent to the peer since it was last heard.
+    unanswered: Option<Mono>,
+    /// The remote ufrag whose pairs may carry DTLS while no description has named one.
+    handshake_ufrag: Option<Box<str>>,
+    /// The pair on which the DTLS handshake was completed: whoever did that receives what is sent there.
+    proven: Option<FourTuple>,
 }
 
 /// What one `a=ice-ufrag` stands for. The HMAC key is made once; of the peer only the ufrag is kept, because an agent
@@ -63,6 +81,10 @@ impl IceAgent {
             valid: ValidList::default(),
             selection: Selection::Nothing,
             last_check: None,
+            last_heard: None,
+            unanswered: None,
+            handshake_ufrag: None,
+            proven: None,
         }
     }
 
@@ -72,9 +94,52 @@ impl IceAgent {
     }
 
     /// Takes the peer's credentials from its description. Until then our ufrag and a tag made with our password
-    /// suffice, because checks may overtake the description; from then on the peer's ufrag has to match too.
-    pub fn set_remote(&mut self, remote: &Credentials) {
+    /// suffice, because checks may overtake the description; from then on the peer's ufrag has to match too. A client
+    /// that does not bundle runs an ICE agent for each m-line, and all of them check with our one password before their
+    /// answer is seen: the pairs of those that the description does not name are struck, and returned.
+    pub fn set_remote(&mut self, remote: &Credentials) -> ArrayVec<FourTuple, TUPLES_PER_PEER> {
+        self.agree(remote, true)
+    }
+
+    fn agree(&mut self, remote: &Credentials, keep_agreed: bool) -> ArrayVec<FourTuple, TUPLES_PER_PEER> {
+        let struck = self.valid.agree(remote.ufrag(), keep_agreed);
         self.current.remote_ufrag = Some(remote.ufrag().into());
+        self.handshake_ufrag = None;
+        if self.selected().is_some_and(|selected| struck.contains(&selected)) {
+            self.selection = self.valid.latest().map_or(Selection::Nothing, Selection::Valid);
+        }
+        struck
+    }
+
+    /// Whether DTLS on `tuple` is the peer's. While no description has named its ufrag, that is the agent whose DTLS
+    /// came first, and what is sent goes to it: datagrams of two clients must never meet in one association.
+    pub fn admits_dtls(&mut self, tuple: FourTuple) -> bool {
+        let Some(ufrag) = self.valid.get(tuple).map(|pair| pair.remote_ufrag.as_deref()) else { return false };
+        let Some(ufrag) = ufrag else { return true };
+        if self.handshake_ufrag.is_none() {
+            self.handshake_ufrag = Some(ufrag.into());
+            let selected = self.selected().and_then(|selected| self.valid.get(selected));
+            if selected.is_none_or(|pair| pair.remote_ufrag.as_deref() != Some(ufrag)) {
+                self.selection = Selection::Valid(tuple);
+            }
+        }
+        self.handshake_ufrag.as_deref() == Some(ufrag)
+    }
+
+    /// Whether DTLS has been taken from an agent that is not the one that the description names.
+    pub fn is_misled(&self, remote: &Credentials) -> bool {
+        self.handshake_ufrag.as_deref().is_some_and(|ufrag| ufrag != remote.ufrag())
+    }
+
+    /// A new DTLS association begins (RFC 8842 §5) with the agent whose credentials these are, on our current ones: what
+    /// was valid for the old one is struck. Returns those 4-tuples, and the local ufrag that is no longer answered.
+    pub fn begin_association(
+        &mut self,
+        remote: &Credentials,
+    ) -> (ArrayVec<FourTuple, TUPLES_PER_PEER>, Option<Box<str>>) {
+        let retired = self.previous.take().map(|generation| generation.local.into_ufrag());
+        (self.last_heard, self.unanswered, self.proven) = (None, None, None);
+        (self.agree(remote, false), retired)
     }
 
     /// Begins a new generation (RFC 8445 §9): the peer's credentials are to be set anew. The old ufrag is answered
@@ -103,6 +168,7 @@ impl IceAgent {
             Err(reason) => return CheckOutcome::Refused { reply: 0, reason },
         };
         let key = &generation.key;
+        let is_agreed = generation.remote_ufrag.is_some();
         let transaction = message.transaction();
         let refusal = match message.role() {
             _ if !message.unknown_attributes().is_empty() => {
@@ -122,7 +188,11 @@ impl IceAgent {
             (Err(_), _) => CheckOutcome::Refused { reply: 0, reason: StunDrop::NoSpace },
             (Ok(reply), Some((reason, _))) => CheckOutcome::Refused { reply, reason },
             (Ok(reply), None) => {
-                CheckOutcome::Answered { reply, change: self.admit(now, tuple, age, message.use_candidate()) }
+                let remote_ufrag = message.username().map(|(_, remote)| remote).filter(|_| !is_agreed);
+                CheckOutcome::Answered {
+                    reply,
+                    change: self.admit(now, tuple, age, remote_ufrag, message.use_candidate()),
+                }
             }
         }
     }
@@ -149,16 +219,28 @@ impl IceAgent {
         Ok((age, generation))
     }
 
-    /// Takes note of a believed check (RFC 8445 §7.3.1.4 and §7.3.2).
-    fn admit(&mut self, now: Mono, tuple: FourTuple, age: Age, use_candidate: bool) -> Change {
+    /// Takes note of a believed check (RFC 8445 §7.3.1.4 and §7.3.2). `remote_ufrag` is whose it is, while no
+    /// description says so.
+    fn admit(
+        &mut self,
+        now: Mono,
+        tuple: FourTuple,
+        age: Age,
+        remote_ufrag: Option<&str>,
+        use_candidate: bool,
+    ) -> Change {
         self.last_check = Some(now);
         let retired = match age {
             Age::Current => self.previous.take().map(|generation| generation.local.into_ufrag()),
             Age::Previous => None,
         };
         let before = self.selected();
-        let renewal = self.valid.renew(now, tuple, before);
-        if use_candidate {
+        let renewal = self.valid.renew(now, tuple, remote_ufrag, before);
+        self.note_heard(now);
+        // What another agent of the same client nominates is not where the handshake's client is.
+        let is_rival = matches!((&self.handshake_ufrag, remote_ufrag), (Some(one), Some(other)) if **one != *other);
+        if is_rival {
+        } else if use_candidate {
             self.selection = Selection::Nominated(tuple);
         } else if retired.is_some() || !self.has_consent(now) {
             self.selection = Selection::Valid(tuple);
@@ -170,12 +252,53 @@ impl IceAgent {
         Change { validated, selected: self.selected() != before, evicted, retired }
     }
 
-    /// Whether the peer still wants what is sent to the selected 4-tuple: it has checked that very pair within
+    /// Takes note of SRTP, SRTCP or DTLS that could be authenticated and came on a valid pair. True when sending moves to
+    /// that pair: a client behind a NAT that rebinds need not nominate again, and nothing is left of the old mapping.
+    pub fn note_media(&mut self, now: Mono, tuple: FourTuple) -> bool {
+        self.valid.note(now, tuple);
+        self.note_heard(now);
+        let Some(selected) = self.selected() else { return false };
+        if selected == tuple || self.is_heard_on(selected, now) || self.valid.get(tuple).is_none() {
+            return false;
+        }
+        self.selection = Selection::Valid(tuple);
+        true
+    }
+
+    fn note_heard(&mut self, now: Mono) {
+        self.last_heard = Some(now);
+        self.unanswered = None;
+    }
+
+    /// Takes note of something that was sent to the peer and that it is to answer in some way: with reports, with checks.
+    pub fn note_sent(&mut self, now: Mono) {
+        if self.unanswered.is_none() {
+            self.unanswered = Some(now);
+        }
+    }
+
+    /// Whether the peer was heard on this very pair within [`PAIR_SILENCE`].
+    pub fn is_heard_on(&self, tuple: FourTuple, now: Mono) -> bool {
+        self.valid.get(tuple).is_some_and(|pair| now < pair.heard + PAIR_SILENCE)
+    }
+
+    /// The DTLS handshake is complete.
+    pub fn note_handshake(&mut self) {
+        self.proven = self.selected();
+    }
+
+    /// Whether the peer completed its handshake on this pair, so that it can be reached there. A check proves less: its
+    /// source address may be forged.
+    pub fn has_proven(&self, tuple: FourTuple) -> bool {
+        self.proven == Some(tuple)
+    }
+
+    /// Whether the peer still wants what is sent to the selected 4-tuple: it was heard on that very pair within
     /// [`CONSENT_LIFETIME`]. A peer behind a NAT that rebinds may go on checking without ever nominating again
     /// (RFC 7675 §5.1 knows consent per pair); then the next check anywhere takes the selection over.
     fn has_consent(&self, now: Mono) -> bool {
-        let last_check = self.selected().and_then(|tuple| self.valid.last_check(tuple));
-        last_check.is_some_and(|last_check| now < last_check + CONSENT_LIFETIME)
+        let pair = self.selected().and_then(|tuple| self.valid.get(tuple));
+        pair.is_some_and(|pair| now < pair.heard + CONSENT_LIFETIME)
     }
 
     /// Where to send.
@@ -189,11 +312,6 @@ impl IceAgent {
     /// Where to send, and how far ICE has come.
     pub fn selection(&self) -> Selection {
         self.selection
-    }
-
-    /// Whether DTLS and SRTP may arrive on `tuple`.
-    pub fn accepts(&self, tuple: FourTuple) -> bool {
-        self.valid.contains(tuple)
     }
 
     /// Strikes a 4-tuple that another peer has validated since (a port that a NAT gave to someone else). If it was
@@ -220,15 +338,12 @@ impl IceAgent {
         self.last_check
     }
 
-    /// When the peer counts as gone unless it checks again: `timeout` behind its last believed check on any pair.
-    /// Never, before the first.
-    pub fn deadline(&self, timeout: Duration) -> Mono {
-        self.last_check.map_or(Mono::NEVER, |last_check| last_check + timeout)
-    }
-
-    /// Whether [`IceAgent::deadline`] has come.
-    pub fn expired(&self, now: Mono, timeout: Duration) -> bool {
-        now >= self.deadline(timeout)
+    /// Whether the peer is gone: for `timeout` it was to say something and was not heard. One that `owes` media was to
+    /// since it was last heard, any other since something was sent to it. Nobody is expected to answer silence: a
+    /// subscriber of a quiet room stays.
+    pub fn is_gone(&self, now: Mono, timeout: Duration, owes: bool) -> bool {
+        let since = if owes { self.last_heard } else { self.unanswered };
+        since.is_some_and(|since| now >= since + timeout)
     }
 
     fn generations(&self) -> impl Iterator<Item = (Age, &Generation)> {

@@ -6,6 +6,6 @@ mod check;
 mod credentials;
 mod valid_list;
 
-pub use agent::{CONSENT_LIFETIME, IceAgent, Selection};
+pub use agent::{CONSENT_LIFETIME, IceAgent, PAIR_SILENCE, Selection};
 pub use check::{Change, CheckOutcome, StunDrop};
 pub use credentials::{CredentialError, Credentials};

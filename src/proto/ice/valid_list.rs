@@ -13,10 +13,13 @@ pub(super) struct ValidList {
     pairs: ArrayVec<Pair, TUPLES_PER_PEER>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Pair {
-    tuple: FourTuple,
-    last_check: Mono,
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) tuple: FourTuple,
+    /// When a check, SRTP, SRTCP or DTLS that could be authenticated last arrived on it.
+    pub(super) heard: Mono,
+    /// The ufrag of the checks on it, for as long as no description of the peer has named one.
+    pub(super) remote_ufrag: Option<Box<str>>,
 }
 
 /// What a check did to the list.
@@ -29,36 +32,65 @@ pub(super) enum Renewal {
 }
 
 impl ValidList {
-    pub(super) fn contains(&self, tuple: FourTuple) -> bool {
-        self.pairs.iter().any(|pair| pair.tuple == tuple)
-    }
-
-    pub(super) fn last_check(&self, tuple: FourTuple) -> Option<Mono> {
-        self.pairs.iter().find(|pair| pair.tuple == tuple).map(|pair| pair.last_check)
+    pub(super) fn get(&self, tuple: FourTuple) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| pair.tuple == tuple)
     }
 
     pub(super) fn tuples(&self) -> impl Iterator<Item = FourTuple> {
         self.pairs.iter().map(|pair| pair.tuple)
     }
 
-    /// Notes a check on `tuple`. When the list is full, the pair that went longest without a check makes room,
-    /// so that a NAT may rebind for ever; `kept`, the one that is sent on, never does.
-    pub(super) fn renew(&mut self, now: Mono, tuple: FourTuple, kept: Option<FourTuple>) -> Renewal {
+    /// Notes that the peer was heard on `tuple`, if that is one of the list.
+    pub(super) fn note(&mut self, now: Mono, tuple: FourTuple) {
         if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.tuple == tuple) {
-            pair.last_check = now;
+            pair.heard = now;
+        }
+    }
+
+    /// Notes a check on `tuple`. When the list is full, the pair on which nothing was heard for longest makes room,
+    /// so that a NAT may rebind for ever; `kept`, the one that is sent on, never does.
+    pub(super) fn renew(
+        &mut self,
+        now: Mono,
+        tuple: FourTuple,
+        remote_ufrag: Option<&str>,
+        kept: Option<FourTuple>,
+    ) -> Renewal {
+        let remote_ufrag = remote_ufrag.map(Into::into);
+        if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.tuple == tuple) {
+            pair.heard = now;
+            pair.remote_ufrag = remote_ufrag;
             return Renewal::Known;
         }
-        let added = Pair { tuple, last_check: now };
-        if self.pairs.try_push(added).is_ok() {
+        let Err(full) = self.pairs.try_push(Pair { tuple, heard: now, remote_ufrag }) else {
             return Renewal::Added { evicted: None };
-        }
+        };
         let idle = self.pairs.iter_mut().filter(|pair| Some(pair.tuple) != kept);
-        let oldest = idle.min_by_key(|pair| pair.last_check).expect("a full list holds more than the kept pair");
-        Renewal::Added { evicted: Some(std::mem::replace(oldest, added).tuple) }
+        let oldest = idle.min_by_key(|pair| pair.heard).expect("a full list holds more than the kept pair");
+        Renewal::Added { evicted: Some(std::mem::replace(oldest, full.element()).tuple) }
     }
 
     pub(super) fn remove(&mut self, tuple: FourTuple) {
         self.pairs.retain(|pair| pair.tuple != tuple);
+    }
+
+    /// A description has named the peer's ufrag: pairs of other agents go, and their tuples are returned. So do, unless
+    /// `keep_agreed`, those that an earlier description stands for.
+    pub(super) fn agree(&mut self, ufrag: &str, keep_agreed: bool) -> ArrayVec<FourTuple, TUPLES_PER_PEER> {
+        let mut struck = ArrayVec::new();
+        self.pairs.retain(|pair| {
+            let keep = pair.remote_ufrag.take().map_or(keep_agreed, |of| *of == *ufrag);
+            if !keep {
+                struck.push(pair.tuple);
+            }
+            keep
+        });
+        struck
+    }
+
+    /// The pair on which the peer was heard last.
+    pub(super) fn latest(&self) -> Option<FourTuple> {
+        self.pairs.iter().max_by_key(|pair| pair.heard).map(|pair| pair.tuple)
     }
 }
 

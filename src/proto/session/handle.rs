@@ -9,7 +9,7 @@ use super::Asker;
 use crate::id::{RoomId, ShardId};
 use crate::time::Mono;
 use crate::wire::janus::videoroom::request::Request;
-use crate::wire::sdp::Description;
+use crate::wire::sdp::{Description, Transport};
 
 /// Requests of one handle that may wait behind the one in flight.
 pub const WAITING_MAX: usize = 16;
@@ -21,6 +21,8 @@ pub struct Handle {
     pub seat: Option<Seat>,
     /// How it came to be.
     pub origin: Origin,
+    /// Whom its last description spoke of.
+    transport: Option<Box<Transport>>,
     in_flight: bool,
     waiting: VecDeque<Waiting>,
 }
@@ -76,6 +78,18 @@ pub struct Waiting {
 }
 
 impl Handle {
+    /// Takes note of who a description speaks of. False when that cannot be: another certificate stands for another DTLS
+    /// association, and that needs ICE credentials of its own (RFC 8842 §5.1). Nothing is noted then.
+    pub fn describe(&mut self, description: &Description) -> bool {
+        let Some(transport) = description.transport() else { return true };
+        let is_torn = |known: &Transport| known.ufrag == transport.ufrag && known.fingerprint != transport.fingerprint;
+        if self.transport.as_deref().is_some_and(is_torn) {
+            return false;
+        }
+        self.transport = Some(Box::new(transport.clone()));
+        true
+    }
+
     /// Requests that wait behind the one in flight.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -124,6 +138,7 @@ mod tests {
     use super::super::{ConnectionId, Place};
     use super::*;
     use crate::id::SignalId;
+    use crate::wire::sdp::{DescriptionKind, parse};
 
     fn waiting(transaction: &str) -> Waiting {
         let connection = ConnectionId { slot: 0, generation: 0 };
@@ -135,6 +150,22 @@ mod tests {
             body: Value::Static(simd_json::StaticNode::Null),
             description: None,
         }
+    }
+
+    #[test]
+    fn another_certificate_needs_other_credentials() {
+        let text = crate::wire::sdp::vectors::CHROMIUM_PUBLISH;
+        let offer = parse(DescriptionKind::Offer, text).unwrap();
+        let change = |change: fn(&mut Transport)| {
+            let mut offer = offer.clone();
+            offer.media.iter_mut().filter_map(|media| media.transport.as_mut()).for_each(change);
+            offer
+        };
+        let mut handle = Handle::default();
+        assert!(handle.describe(&offer) && handle.describe(&offer));
+        assert!(!handle.describe(&change(|transport| transport.fingerprint = [8; 32])));
+        let another = change(|transport| (transport.ufrag, transport.fingerprint) = ("anew".into(), [8; 32]));
+        assert!(handle.describe(&another) && handle.describe(&offer));
     }
 
     #[test]

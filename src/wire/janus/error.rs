@@ -63,6 +63,8 @@ pub enum CoreError {
     SessionTaken,
     /// 469
     UnexpectedAnswer,
+    /// 469: another certificate on the ICE credentials of the last one.
+    CertificateChanged,
     /// 470
     NoSuchToken(Box<str>),
     /// 472
@@ -110,7 +112,7 @@ impl CoreError {
             CoreError::JsepType(_) => 464,
             CoreError::Sdp(_) => 465,
             CoreError::SessionTaken => 468,
-            CoreError::UnexpectedAnswer => 469,
+            CoreError::UnexpectedAnswer | CoreError::CertificateChanged => 469,
             CoreError::NoSuchToken(_) => 470,
             CoreError::Draining | CoreError::NotAccepting => 472,
             CoreError::Exhausted(_)
@@ -167,6 +169,9 @@ impl fmt::Display for CoreError {
             CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),
             CoreError::Sdp(error) => f.write_str(error),
             CoreError::SessionTaken => f.write_str("Session ID already in use"),
+            CoreError::CertificateChanged => {
+                f.write_str("Error processing SDP: a new certificate needs new ICE credentials (RFC 8842)")
+            }
             CoreError::UnexpectedAnswer => f.write_str("Unexpected answer (no offer of ours is open)"),
             CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),
             CoreError::NotAnswered => f.write_str("The request was not answered in time"),

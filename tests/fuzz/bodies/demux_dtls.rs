@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use portunus::limits::DATAGRAM_MAX;
-use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, MTU, Role};
+use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, KeyKind, MTU, Role};
 use portunus::time::{Mono, Now};
 use portunus::wire::demux::{Protocol, classify};
 use portunus::wire::reader::Reader;
@@ -45,7 +45,7 @@ fn drain(endpoint: &mut Endpoint) {
 
 fn waiting() -> Endpoint {
     static CONTEXT: LazyLock<Context> = LazyLock::new(|| {
-        let certificate = Certificate::generate(Now::default()).expect("a certificate");
+        let certificate = Certificate::generate(Now::default(), KeyKind::Ecdsa).expect("a certificate");
         Context::new(&certificate, "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80").expect("a context")
     });
     let mut endpoint = Endpoint::new(&CONTEXT, Role::Passive).expect("an endpoint");

@@ -16,12 +16,20 @@ fn credentials(ufrag: &str) -> Credentials {
 
 fn agent() -> IceAgent {
     let mut agent = IceAgent::new(credentials("ours"));
-    agent.set_remote(&Credentials::new("peer", &"p".repeat(22)).unwrap());
+    agent.set_remote(&remote("peer"));
     agent
 }
 
 fn tuple(port: u16) -> FourTuple {
     FourTuple { socket: SocketId(0), remote: ([192, 0, 2, 1], port).into() }
+}
+
+fn accepts(agent: &IceAgent, tuple: FourTuple) -> bool {
+    agent.tuples().any(|known| known == tuple)
+}
+
+fn remote(ufrag: &str) -> Credentials {
+    Credentials::new(ufrag, &"p".repeat(22)).unwrap()
 }
 
 fn at(seconds: u64) -> Mono {
@@ -105,7 +113,7 @@ fn the_first_valid_pair_is_used_before_nomination_and_a_second_one_does_not_move
     assert_eq!(agent.selection(), Selection::Valid(tuple(1000)));
     assert_eq!(check(&mut agent, 1, 2000), Change { validated: true, ..Change::default() });
     assert_eq!(agent.selection(), Selection::Valid(tuple(1000)));
-    assert!(agent.accepts(tuple(1000)) && agent.accepts(tuple(2000)) && !agent.accepts(tuple(3000)));
+    assert!(accepts(&agent, tuple(1000)) && accepts(&agent, tuple(2000)) && !accepts(&agent, tuple(3000)));
     assert_eq!(check(&mut agent, 2, 2000), Change::default());
 }
 
@@ -113,8 +121,8 @@ fn the_first_valid_pair_is_used_before_nomination_and_a_second_one_does_not_move
 fn another_socket_or_port_of_a_validated_address_is_not_accepted() {
     let mut agent = agent();
     check(&mut agent, 0, 1000);
-    assert!(!agent.accepts(FourTuple { socket: SocketId(1), ..tuple(1000) }));
-    assert!(!agent.accepts(tuple(1001)));
+    assert!(!accepts(&agent, FourTuple { socket: SocketId(1), ..tuple(1000) }));
+    assert!(!accepts(&agent, tuple(1001)));
 }
 
 #[test]
@@ -141,7 +149,7 @@ fn a_wrong_password_changes_nothing_and_is_not_answered() {
     let (outcome, _) = forged.arrive(&mut agent, 5, 2000);
     assert_eq!(outcome, CheckOutcome::Refused { reply: 0, reason: StunDrop::Integrity });
     assert_eq!(agent.selection(), Selection::Valid(tuple(1000)));
-    assert!(!agent.accepts(tuple(2000)));
+    assert!(!accepts(&agent, tuple(2000)));
     assert_eq!(agent.last_check(), Some(at(0)));
 }
 
@@ -248,8 +256,8 @@ fn the_ninth_tuple_evicts_the_one_that_went_longest_without_a_check_but_never_th
     check(&mut agent, 10, 1001);
     let ninth = check(&mut agent, 11, 5000);
     assert_eq!(ninth, Change { validated: true, evicted: Some(tuple(1002)), ..Change::default() });
-    assert!(agent.accepts(tuple(1000)) && agent.accepts(tuple(1001)) && agent.accepts(tuple(5000)));
-    assert!(!agent.accepts(tuple(1002)));
+    assert!(accepts(&agent, tuple(1000)) && accepts(&agent, tuple(1001)) && accepts(&agent, tuple(5000)));
+    assert!(!accepts(&agent, tuple(1002)));
     assert_eq!(agent.tuples().count(), TUPLES_PER_PEER);
     assert_eq!(agent.selection(), Selection::Nominated(tuple(1000)));
 }
@@ -275,16 +283,94 @@ fn a_selected_pair_without_consent_gives_way_to_the_next_pair_that_is_checked() 
 }
 
 #[test]
-fn a_peer_expires_one_timeout_after_its_last_believed_check() {
+fn a_peer_that_is_sent_something_is_gone_when_it_says_nothing_for_the_timeout() {
     let timeout = Duration::from_secs(30);
     let mut agent = agent();
-    assert_eq!(agent.deadline(timeout), Mono::NEVER);
-    assert!(!agent.expired(at(1_000_000), timeout));
+    agent.note_sent(at(0));
     check(&mut agent, 10, 1000);
-    assert_eq!(agent.deadline(timeout), at(40));
-    assert!(!agent.expired(at(39), timeout) && agent.expired(at(40), timeout));
-    check(&mut agent, 39, 2000);
-    assert!(!agent.expired(at(40), timeout));
+    agent.note_sent(at(15));
+    agent.note_sent(at(40));
+    assert!(!agent.is_gone(at(44), timeout, false) && agent.is_gone(at(45), timeout, false));
+    assert!(!agent.note_media(at(44), tuple(1000)));
+    assert!(!agent.is_gone(at(1_000_000), timeout, false), "nothing was sent since");
+    agent.note_sent(at(50));
+    assert!(!agent.is_gone(at(79), timeout, false) && agent.is_gone(at(80), timeout, false));
+}
+
+#[test]
+fn a_peer_that_publishes_is_gone_when_it_says_nothing_for_the_timeout() {
+    let timeout = Duration::from_secs(30);
+    let mut agent = agent();
+    assert!(!agent.is_gone(at(1_000_000), timeout, true), "before the first check it is not there yet");
+    check(&mut agent, 10, 1000);
+    assert!(!agent.is_gone(at(39), timeout, true) && agent.is_gone(at(40), timeout, true));
+    agent.note_media(at(39), tuple(1000));
+    assert!(!agent.is_gone(at(68), timeout, true) && agent.is_gone(at(69), timeout, true));
+}
+
+#[test]
+fn media_from_another_valid_pair_moves_the_selection_once_the_nominated_one_is_silent() {
+    let mut agent = agent();
+    nominate(&mut agent, 0, 1000);
+    check(&mut agent, 1, 2000);
+    assert!(!agent.note_media(at(1), tuple(2000)), "the nominated pair was heard a second ago");
+    assert!(!agent.note_media(at(3), tuple(3000)), "no check came from there");
+    assert_eq!(agent.selection(), Selection::Nominated(tuple(1000)));
+    assert!(agent.note_media(at(3), tuple(2000)));
+    assert_eq!(agent.selection(), Selection::Valid(tuple(2000)));
+    nominate(&mut agent, 4, 1000);
+    assert_eq!(agent.selection(), Selection::Nominated(tuple(1000)), "the peer's word goes first");
+}
+
+#[test]
+fn media_keep_the_consent_of_a_pair_without_checks() {
+    let mut agent = agent();
+    nominate(&mut agent, 0, 1000);
+    for seconds in 1..100 {
+        agent.note_media(at(seconds), tuple(1000));
+    }
+    check(&mut agent, 100, 2000);
+    assert_eq!(agent.selection(), Selection::Nominated(tuple(1000)));
+}
+
+#[test]
+fn of_two_agents_before_the_description_one_does_the_handshake_and_the_other_is_forgotten() {
+    let mut agent = IceAgent::new(credentials("ours"));
+    let arrive = |agent: &mut IceAgent, ufrag, port, use_candidate| {
+        let request = BindingRequest { local_ufrag: ufrag, use_candidate, ..ORDINARY };
+        change(Check::of(request).arrive(agent, 0, port))
+    };
+    arrive(&mut agent, "audio", 1000, true);
+    arrive(&mut agent, "video", 2000, true);
+    assert_eq!(agent.selected(), Some(tuple(2000)));
+    assert!(agent.admits_dtls(tuple(1000)), "whose ClientHello comes first has the association");
+    assert_eq!(agent.selected(), Some(tuple(1000)), "the answer to it goes where it came from");
+    assert!(!agent.admits_dtls(tuple(2000)) && !agent.admits_dtls(tuple(3000)));
+    assert!(!arrive(&mut agent, "video", 2000, true).selected, "what the other agent nominates moves nothing");
+
+    assert!(agent.is_misled(&remote("video")) && !agent.is_misled(&remote("audio")));
+    assert_eq!(agent.set_remote(&remote("video"))[..], [tuple(1000)]);
+    assert_eq!(agent.selected(), Some(tuple(2000)));
+    assert!(agent.admits_dtls(tuple(2000)) && !agent.admits_dtls(tuple(1000)));
+}
+
+#[test]
+fn a_new_association_keeps_nothing_of_the_old_one_but_what_its_own_agent_has_checked() {
+    let mut agent = agent();
+    nominate(&mut agent, 0, 1000);
+    agent.note_handshake();
+    assert!(agent.has_proven(tuple(1000)));
+    assert_eq!(agent.restart(credentials("anew")), None);
+    let request = BindingRequest { remote_ufrag: "anew", local_ufrag: "page2", ..ORDINARY };
+    change(Check::of(request).arrive(&mut agent, 1, 2000));
+    let (struck, retired) = agent.begin_association(&remote("page2"));
+    assert_eq!((&struck[..], retired), (&[tuple(1000)][..], None));
+    assert_eq!(agent.selected(), Some(tuple(2000)));
+    assert!(!agent.has_proven(tuple(1000)));
+
+    let (struck, retired) = agent.begin_association(&remote("page3"));
+    assert_eq!((&struck[..], retired), (&[tuple(2000)][..], None));
+    assert_eq!(agent.selected(), None);
 }
 
 #[test]
@@ -292,11 +378,11 @@ fn a_restart_keeps_the_old_pairs_and_the_old_ufrag_until_the_new_one_is_checked(
     let mut agent = agent();
     nominate(&mut agent, 0, 1000);
     assert_eq!(agent.restart(credentials("anew")), None);
-    agent.set_remote(&Credentials::new("PEER", &"p".repeat(22)).unwrap());
+    agent.set_remote(&remote("PEER"));
     assert_eq!(agent.local().ufrag(), "anew");
     assert_eq!(agent.ufrags().collect::<Vec<_>>(), ["anew", "ours"]);
     assert_eq!(check(&mut agent, 1, 1000), Change::default());
-    assert!(agent.accepts(tuple(1000)));
+    assert!(accepts(&agent, tuple(1000)));
     assert_eq!(agent.selected(), Some(tuple(1000)));
 
     let request = BindingRequest { remote_ufrag: "anew", local_ufrag: "PEER", ..ORDINARY };
@@ -326,7 +412,7 @@ fn a_tuple_that_another_peer_took_is_forgotten_and_not_sent_on() {
     nominate(&mut agent, 0, 1000);
     check(&mut agent, 1, 2000);
     agent.forget(tuple(1000));
-    assert!(!agent.accepts(tuple(1000)));
+    assert!(!accepts(&agent, tuple(1000)));
     assert_eq!(agent.selected(), None);
     assert_eq!(check(&mut agent, 2, 2000), Change { selected: true, ..Change::default() });
 }
@@ -361,7 +447,7 @@ proptest! {
                 }
             }
             prop_assert!(index.len() <= TUPLES_PER_PEER);
-            prop_assert!(index.iter().all(|&tuple| agent.accepts(tuple)));
+            prop_assert!(index.iter().all(|&tuple| accepts(&agent, tuple)));
             prop_assert_eq!(agent.tuples().count(), index.len());
             prop_assert!(agent.selected().is_none_or(|selected| index.contains(&selected)));
         }
