@@ -10,8 +10,8 @@ use crate::rooms_file::RoomsFile;
 use crate::settings::{Command, CommandLine, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
-use portunus::engine::signal::Network;
 use portunus::engine::signal::target::TargetRule;
+use portunus::engine::signal::{Network, Origin};
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
 use std::net::{IpAddr, SocketAddr};
@@ -82,7 +82,7 @@ pub struct Config {
     /// Silence after which a WebSocket is pinged; zero is never.
     pub ping_interval: Duration,
     /// Whose pages may use the API; none is anybody's.
-    pub allow_origin: Option<String>,
+    pub allow_origin: Option<Origin>,
     /// Whether others are refused.
     pub enforce_cors: bool,
     /// `info`'s name.
@@ -213,13 +213,8 @@ impl Config {
         if peer_timeout == 0 {
             return Err(ConfigError::Value("peer_timeout", "0 would drop every peer".into()));
         }
-        let allow_origin = all.allow_origin.clone();
-        if allow_origin
-            .as_ref()
-            .is_some_and(|origin| origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            return Err(ConfigError::Value("allow_origin", "that is no origin, such as https://example.org".into()));
-        }
+        let allow_origin = all.allow_origin.as_deref().map(origin).transpose()?;
+        all.allow_origin = allow_origin.as_ref().map(Origin::to_string);
         let enforce_cors = all.enforce_cors.unwrap_or_default();
         if enforce_cors && allow_origin.is_none() {
             return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
@@ -358,6 +353,15 @@ fn capture_folder(all: &Settings) -> Result<Option<PathBuf>, ConfigError> {
     }
 }
 
+fn origin(text: &str) -> Result<Origin, ConfigError> {
+    let refused = |_| {
+        let sentence =
+            format!("{text:?} is no origin, such as https://example.org; without the setting any is allowed");
+        ConfigError::Value("allow_origin", sentence)
+    };
+    text.parse().map_err(refused)
+}
+
 fn specs(tables: &[RoomTable], string_ids: bool) -> Result<Vec<RoomSpec>, String> {
     let mut specs: Vec<RoomSpec> = Vec::new();
     for table in tables {
@@ -484,6 +488,8 @@ mod tests {
             ("peer_timeout = 0", "peer_timeout"),
             ("log = \"=,=\"", "log"),
             ("allow_origin = \"a\\r\\nb\"", "allow_origin"),
+            ("allow_origin = \"*\"", "allow_origin"),
+            ("allow_origin = \"https://example.org/page\"", "allow_origin"),
             ("enforce_cors = true", "enforce_cors"),
             ("tls_cert = \"c\"", "tls_key"),
             ("tls_key = \"k\"", "tls_cert"),
