@@ -66,6 +66,8 @@ struct Import {
     disabled_events: Vec<String>,
     /// Whether events go anywhere.
     events: bool,
+    /// Files of event handlers that are off.
+    off: Vec<String>,
 }
 
 /// Imports a folder; the text says how it went.
@@ -141,15 +143,17 @@ impl Import {
                 && let Ok(Some(file)) = self.load(folder, &stem)
                 && is_used(&file)
             {
-                let sentence =
-                    "clients or operators that come this way reach nobody: HTTP and WebSocket are served alone";
+                let sentence = "enabled in Janus, but Portunus serves HTTP and WebSocket only: clients that connect this way cannot";
                 self.words.push(format!("{}: {sentence}", file.name));
                 continue;
             }
             unread.push(file);
         }
+        if !self.off.is_empty() {
+            self.words.push(format!("event handlers that are off in Janus are not imported: {}", self.off.join(", ")));
+        }
         if !unread.is_empty() {
-            self.words.push(format!("not read, as nothing here does what they are for: {}", unread.join(", ")));
+            self.words.push(format!("not read, because Portunus has nothing that corresponds: {}", unread.join(", ")));
         }
         Ok(())
     }

@@ -120,5 +120,5 @@ fn both_addresses_of_a_nat_are_advertised_and_certificates_are_named() {
 fn a_byte_of_latin_1_stops_nothing() {
     let (_, table, said) = imported("latin1");
     assert_eq!(table["server_name"], "b\u{fc}ro".into());
-    assert!(said.contains("janus.jcfg: not UTF-8, its texts are taken as Latin-1"), "{said}");
+    assert!(said.contains("janus.jcfg: not UTF-8, so it is read as Latin-1"), "{said}");
 }

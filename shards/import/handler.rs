@@ -40,10 +40,10 @@ impl Import {
     pub(super) fn handler(&mut self, name: &str, mut file: File) {
         let is_on = file.switch("general", "enabled").unwrap_or_default();
         if !self.events || !is_on || disabled(&self.disabled_events, name) {
-            return self.words.push(format!("{}: off in Janus, and not imported", file.name));
+            return self.off.push(file.name);
         }
         let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
-            let sentence = "events go out over HTTP and WebSocket alone: see event_webhook and event_websocket";
+            let sentence = "Portunus sends events over HTTP and WebSocket only: see event_webhook and event_websocket";
             return self.words.push(format!("{}: {sentence}", file.name));
         };
         let mut table = Table::new();
@@ -70,7 +70,7 @@ impl Import {
         ours.insert(kind.table.into(), table.into());
         match check(&ours, kind.url) {
             Ok(()) => self.table.extend(ours),
-            Err(error) => self.say(&file, "general, backend", &format!("no events are sent: {error}")),
+            Err(error) => self.say(&file, "general, backend", &format!("not imported: {error}")),
         }
         self.rest(&file);
     }

@@ -6,7 +6,7 @@ use super::source::File;
 use portunus::wire::jcfg::Value;
 
 /// What is said of an option that is not below.
-const NOTHING: &str = "there is no equivalent";
+const NOTHING: &str = "Portunus has no equivalent";
 
 /// What Janus does without a word where that is neither "no" nor 0: an option with this value asks for nothing.
 const DEFAULTS: [(&str, &str); 16] = [
@@ -28,20 +28,21 @@ const DEFAULTS: [(&str, &str); 16] = [
     ("admin_type", "SOCK_SEQPACKET"),
 ];
 
-const LOGS: &str = "logs go to standard error, with the time: the journal of systemd or a redirection keeps them";
-const MODULES: &str = "there are no modules to load, all is one program";
-const FOREGROUND: &str = "it stays in the foreground: systemd or a container keeps it running";
-const THREADS: &str = "how many threads there are is said by shards, signals and cpus";
-const NO_RECORDING: &str = "there is no recording yet";
-const FINGERPRINT: &str = "the certificate of DTLS is made at start, clients learn its fingerprint from the SDP";
-const RESENT: &str = "what is lost is sent again from a history of a second, without options";
-const LITE: &str = "ICE is lite here: the server answers checks and makes none";
-const SILENCE: &str = "a silent peer is hung up after peer_timeout, whether or not it is asked for";
-const RELAY: &str = "no TURN server is used: clients must reach the media addresses (media_ip, public_ip), with a TURN server \
-    of their own if need be";
-const TLS: &str = "TLS is 1.2 and 1.3 with the library's cipher suites";
-const PASSPHRASE: &str = "a key with a passphrase cannot be read: store tls_key without one";
-const ONE_SHARD: &str = "a room is served by its shard alone, whatever its size";
+const LOGS: &str =
+    "Portunus logs to standard error, with timestamps; let systemd's journal or a redirection keep the log";
+const MODULES: &str = "Portunus is one program and loads no modules";
+const FOREGROUND: &str = "Portunus stays in the foreground; let systemd or a container keep it running";
+const THREADS: &str = "the number of threads follows from shards, signals and cpus";
+const NO_RECORDING: &str = "Portunus does not record yet";
+const FINGERPRINT: &str = "the DTLS certificate is generated at start, and clients learn its fingerprint from the SDP";
+const RESENT: &str = "lost packets are resent from a history of one second, which has no options";
+const LITE: &str = "Portunus is always ICE-lite: it answers checks and sends none";
+const SILENCE: &str = "a silent peer is always hung up after peer_timeout";
+const RELAY: &str = "Portunus uses no TURN server: clients must be able to reach its media addresses (media_ip, public_ip), through \
+    a TURN server of their own if necessary";
+const TLS: &str = "TLS 1.2 and 1.3 are served with the library's cipher suites";
+const PASSPHRASE: &str = "Portunus cannot read a key with a passphrase: store tls_key without one";
+const ONE_SHARD: &str = "a room always runs on one shard and needs no helper threads";
 
 /// Sentences of options, by section (`*` is any, `room` stands for those of rooms) and name.
 const SENTENCES: [(&str, &str, &str); 80] = [
@@ -61,42 +62,54 @@ const SENTENCES: [(&str, &str, &str); 80] = [
     ("general", "debug_locks", LOGS),
     ("general", "daemonize", FOREGROUND),
     ("general", "pid_file", FOREGROUND),
-    ("general", "token_auth_secret", "tokens are looked at with token_auth only, which is off"),
+    ("general", "token_auth_secret", "has no effect while token_auth is off"),
     ("general", "candidates_timeout", LITE),
     ("general", "recordings_tmp_ext", NO_RECORDING),
     ("general", "event_loops", THREADS),
     ("general", "allow_loop_indication", THREADS),
     ("general", "task_pool_size", THREADS),
-    ("general", "opaqueid_in_api", "opaque ids are shown to event handlers and operators, not to clients"),
-    ("general", "hide_dependencies", "`info` cannot be told to show less"),
-    ("general", "no_webrtc_encryption", "media are always encrypted"),
-    ("general", "protected_folders", "files are written below capture_folder alone, and none without it"),
-    ("general", "check_openfiles_limit", "the limit of open files is looked at on every start"),
-    ("certificates", "dtls_accept_selfsigned", "clients' certificates are self-signed, their SDP vouches for them"),
-    ("certificates", "dtls_ciphers", "cipher suites are not configured; srtp_profiles says what protects media"),
-    ("certificates", "rsa_private_key", "keys are of P-256; where peers speak RSA alone, set dtls_certificate to rsa"),
+    ("general", "opaqueid_in_api", "opaque ids are shown to event handlers and operators only"),
+    ("general", "hide_dependencies", "what `info` shows cannot be reduced"),
+    ("general", "no_webrtc_encryption", "media is always encrypted"),
+    ("general", "protected_folders", "Portunus writes files on request only below capture_folder"),
+    ("general", "check_openfiles_limit", "the limit of open files is checked at every start"),
+    (
+        "certificates",
+        "dtls_accept_selfsigned",
+        "clients' certificates are self-signed; each is checked against the fingerprint in the SDP",
+    ),
+    (
+        "certificates",
+        "dtls_ciphers",
+        "DTLS cipher suites cannot be configured; srtp_profiles chooses how media is encrypted",
+    ),
+    (
+        "certificates",
+        "rsa_private_key",
+        "DTLS keys are P-256; if there are peers that support only RSA, set dtls_certificate to rsa",
+    ),
     ("certificates", "cert_pem", FINGERPRINT),
     ("certificates", "cert_key", FINGERPRINT),
     ("certificates", "cert_pwd", FINGERPRINT),
-    ("media", "ipv6_linklocal", "link-local addresses are never offered: an SDP cannot say of which link they are"),
+    ("media", "ipv6_linklocal", "link-local addresses are never offered, because SDP cannot name their link"),
     ("media", "min_nack_queue", RESENT),
     ("media", "max_nack_queue", RESENT),
     ("media", "nack_optimizations", RESENT),
-    ("media", "dtls_mtu", "the size and the timers of DTLS messages are not configured"),
-    ("media", "dtls_timeout", "the size and the timers of DTLS messages are not configured"),
-    ("media", "twcc_period", "how often feedback is sent follows from the bitrate"),
-    ("media", "no_media_timer", "it is 1 second, until operators change it (set_no_media_timer)"),
+    ("media", "dtls_mtu", "the MTU and the timers of DTLS are fixed"),
+    ("media", "dtls_timeout", "the MTU and the timers of DTLS are fixed"),
+    ("media", "twcc_period", "the feedback interval follows from the bitrate"),
+    ("media", "no_media_timer", "it is 1 second at start; operators can change it with set_no_media_timer"),
     ("nat", "nice_debug", LOGS),
-    ("nat", "full_trickle", "candidates are in the description, as with half-trickle"),
+    ("nat", "full_trickle", "candidates are sent in the description, as with half-trickle"),
     ("nat", "ice_nomination", LITE),
     ("nat", "ice_lite", LITE),
     ("nat", "ignore_mdns", LITE),
     ("nat", "ice_keepalive_conncheck", SILENCE),
     ("nat", "ice_consent_freshness", SILENCE),
     ("nat", "hangup_on_failed", SILENCE),
-    ("nat", "ice_tcp", "media are UDP alone; clients behind a firewall need a TURN server"),
-    ("nat", "stun_port", "no STUN server is asked"),
-    ("nat", "ignore_unreachable_ice_server", "no STUN or TURN server is asked"),
+    ("nat", "ice_tcp", "media is UDP only; clients behind a strict firewall need a TURN server of their own"),
+    ("nat", "stun_port", "Portunus asks no STUN server"),
+    ("nat", "ignore_unreachable_ice_server", "Portunus asks no STUN or TURN server"),
     ("nat", "turn_server", RELAY),
     ("nat", "turn_port", RELAY),
     ("nat", "turn_type", RELAY),
@@ -107,25 +120,29 @@ const SENTENCES: [(&str, &str, &str); 80] = [
     ("nat", "turn_rest_api_method", RELAY),
     ("nat", "turn_rest_api_timeout", RELAY),
     ("nat", "allow_force_relay", RELAY),
-    ("events", "combine_media_stats", "statistics are one event for each m-line"),
-    ("*", "json", "JSON is always written compact"),
+    ("events", "combine_media_stats", "media statistics are always one event per m-line"),
+    ("*", "json", "JSON is always compact"),
     (
         "*",
         "events",
-        "events cannot be turned off for a part: event_webhook_options and event_websocket_options name kinds",
+        "events cannot be turned off for one module; choose kinds of events in event_webhook_options and event_websocket_options",
     ),
-    ("*", "base_path", "the API is at /janus: clients must be told, or a proxy must rewrite the path"),
-    ("*", "admin_base_path", "the Admin API is at /admin: operators must be told, or a proxy must rewrite the path"),
-    ("*", "mhd_connection_limit", "connections are limited by open files (see portunus check), 10,000 at most"),
+    ("*", "base_path", "the API is at /janus: point clients there, or let a proxy rewrite the path"),
+    ("*", "admin_base_path", "the Admin API is at /admin: point operators there, or let a proxy rewrite the path"),
+    (
+        "*",
+        "mhd_connection_limit",
+        "the number of connections follows from the limit of open files (see portunus check), at most 10,000",
+    ),
     ("*", "threads", THREADS),
     ("*", "mhd_debug", LOGS),
     ("*", "ws_logging", LOGS),
-    ("*", "pingpong_timeout", "who has not answered by the next ping_interval is dropped"),
+    ("*", "pingpong_timeout", "a client that does not answer within the next ping_interval is dropped"),
     ("*", "ciphers", TLS),
     ("*", "cert_pwd", PASSPHRASE),
-    ("*", "events_cap_on_reconnect", "event_queue bounds the events that wait, connected or not"),
+    ("*", "events_cap_on_reconnect", "event_queue bounds the events that wait, whether connected or not"),
     ("room", "threads", ONE_SHARD),
-    ("room", "video_svc", "layers are not understood yet: VP9 is relayed whole"),
+    ("room", "video_svc", "Portunus does not select layers yet: VP9 is relayed whole"),
     ("room", "record", NO_RECORDING),
     ("room", "rec_dir", NO_RECORDING),
     ("room", "lock_record", NO_RECORDING),
@@ -136,7 +153,7 @@ impl Import {
     pub fn rest(&mut self, file: &File) {
         for (section, value) in file.group.iter() {
             let Value::Group(options) = value else {
-                self.say(file, section, "an option outside any section");
+                self.say(file, section, "an option outside of any section");
                 continue;
             };
             for (option, value) in options.iter() {

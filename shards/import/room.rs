@@ -41,16 +41,16 @@ impl Import {
         if file.switch("general", "lock_rtp_forward") == Some(true) {
             match self.table.contains_key("admin_key") {
                 true => self.set("lock_rtp_forward", true),
-                false => self.say(&file, "general, lock_rtp_forward", "locks nothing without an admin_key"),
+                false => self.say(&file, "general, lock_rtp_forward", "has no effect without an admin_key"),
             }
         }
         if disabled(&self.disabled_plugins, "videoroom") {
-            self.words.push(format!("{}: rooms are left out, for VideoRoom is disabled", file.name));
+            self.words.push(format!("{}: the rooms are left out because VideoRoom is disabled", file.name));
             return;
         }
-        let sentence = "`permanent` changes were written here: name a rooms_file to keep them, or they are refused";
+        let sentence = "Janus keeps `permanent` changes in this file; set rooms_file to keep them, or they are refused";
         self.say(&file, "rooms", sentence);
-        let sentence = "packets go to public addresses alone: name other networks in forward_allow";
+        let sentence = "RTP may be forwarded to public addresses only; list other networks in forward_allow";
         self.say(&file, "rtp_forward", sentence);
         let mut rooms: Vec<toml::Value> = Vec::new();
         let sections: Vec<(String, Group)> = file
@@ -65,7 +65,7 @@ impl Import {
         for (section, options) in sections {
             let Some(room) = self.room(&mut file, &section, &options, string_ids) else { continue };
             if rooms.iter().any(|other| other.get("room") == room.get("room")) {
-                self.say(&file, &section, "left out: a section before it has the same room");
+                self.say(&file, &section, "left out: an earlier section is the same room");
             } else {
                 rooms.push(room);
             }
@@ -80,15 +80,15 @@ impl Import {
             return;
         }
         let mut sentence =
-            "plugins.disable: VideoRoom is disabled, which cannot be turned off here: there are no rooms, and \
-            making some needs the admin_key"
+            "plugins.disable: VideoRoom is disabled, but it is all that Portunus serves: there are no rooms, and \
+            creating one needs the admin_key"
                 .to_owned();
         if !self.table.contains_key("admin_key") {
             let mut key = [0_u8; 16];
             // Without randomness nothing starts either.
             let _ = aws_lc_rs::rand::fill(&mut key);
             self.set("admin_key", key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-            sentence.push_str(", which is a random one that nobody knows");
+            sentence.push_str(", here a random one (in the file)");
         }
         self.words.push(sentence);
     }
@@ -109,7 +109,7 @@ impl Import {
         for name in SWITCHES {
             let Some(is_on) = file.switch(section, name) else { continue };
             if name == "signed_tokens" && is_on && !self.table.contains_key("token_auth_secret") {
-                let sentence = "asks for nothing without a token_auth_secret";
+                let sentence = "has no effect without a token_auth_secret";
                 self.say(file, &format!("{section}, {name}"), sentence);
             } else {
                 table.insert(name.into(), is_on.into());
@@ -162,12 +162,12 @@ impl Import {
                     self.say(file, &option, &format!("{item} is left out: {CODECS_MAX} codecs are the most"));
                 }
                 Some(codec) => known.push(codec.janus()),
-                None => self.say(file, &option, &format!("{item} is left out: there is no such codec here")),
+                None => self.say(file, &option, &format!("{item} is left out: Portunus does not have this codec")),
             }
         }
         if known.is_empty() {
             let default = if video { "vp8" } else { "opus" };
-            self.say(file, &option, &format!("none is left of {text}: it is {default}"));
+            self.say(file, &option, &format!("nothing is left of {text}, so it is {default}"));
             return None;
         }
         Some(known.join(","))
@@ -182,7 +182,7 @@ impl Import {
         let text = |name: &str| stream.get(name).and_then(Value::scalar).filter(|text| !text.is_empty());
         let Some(codec) = text("codec").as_deref().and_then(Codec::from_janus) else {
             let named = text("codec").unwrap_or_else(|| "one without a codec".into());
-            self.say(file, &option, &format!("{named} is left out: there is no such codec here"));
+            self.say(file, &option, &format!("{named} is left out: Portunus does not have this codec"));
             return None;
         };
         let mut table = Table::new();

@@ -60,8 +60,7 @@ impl Import {
         match range.split('-').next().and_then(|first| first.trim().parse::<u16>().ok()) {
             Some(first @ 1..=MEDIA_PORT_MAX) => {
                 self.set("media_port", i64::from(first));
-                let sentence = "all media of a shard go through one port: the first is the beginning of the range \
-                    (media_port)";
+                let sentence = "each media shard uses one UDP port; the first is the start of the range (media_port)";
                 self.say(file, "media, rtp_port_range", sentence);
             }
             _ => {
@@ -82,7 +81,7 @@ impl Import {
                     self.say(file, "nat, nat_1_1_mapping", &format!("{ip} is no address to be reached at"));
                 }
                 Ok(ip) if ip.is_ipv6() && !ipv6 => {
-                    self.say(file, "nat, nat_1_1_mapping", &format!("{ip} is left out, for media.ipv6 is off"));
+                    self.say(file, "nat, nat_1_1_mapping", &format!("{ip} is left out because media.ipv6 is off"));
                 }
                 Ok(ip) => public.push(ip),
                 Err(_) => self.say(file, "nat, nat_1_1_mapping", &format!("{item} is no address: see public_ip")),
@@ -97,7 +96,7 @@ impl Import {
         }
         let keeps = file.switch("nat", "keep_private_host").unwrap_or_default();
         if keeps && public.is_empty() {
-            self.say(file, "nat, keep_private_host", "there is no mapped address beside which to keep another");
+            self.say(file, "nat, keep_private_host", "has no effect without a mapped address");
         } else if keeps {
             self.set("keep_private_host", true);
         }
@@ -121,21 +120,22 @@ impl Import {
                 self.say(file, OPTION, &format!("{ip} is no address that an SDP can show"));
             }
             Some(ip) if ip.is_ipv6() && !ipv6 => {
-                self.say(file, OPTION, &format!("{ip} is left out, for media.ipv6 is off"));
+                self.say(file, OPTION, &format!("{ip} is left out because media.ipv6 is off"));
             }
             Some(ip) if public.contains(&ip) => {}
             Some(ip) if self.has(ip) && enforced => {
-                self.say(file, OPTION, &format!("{ip} is not needed: ice_enforce_list says where media are"));
+                self.say(file, OPTION, &format!("{ip} is not used: ice_enforce_list says which addresses media uses"));
             }
             Some(ip) if self.has(ip) => {
                 self.set("media_ip", vec![ip.to_string()]);
-                self.say(file, OPTION, &format!("media are at {ip} alone (media_ip)"));
+                self.say(file, OPTION, &format!("media uses {ip} only (media_ip)"));
             }
             Some(ip) if public.iter().any(|other| other.is_ipv4() == ip.is_ipv4()) => {
                 self.say(file, OPTION, &format!("{ip} is left out: nat_1_1_mapping says what is advertised"));
             }
             Some(ip) => {
-                let sentence = format!("this machine does not have {ip}: it is advertised (public_ip), and not bound");
+                let sentence =
+                    format!("this machine does not have {ip}, so it is advertised (public_ip) and not bound");
                 self.say(file, OPTION, &sentence);
                 public.push(ip);
             }
@@ -161,15 +161,16 @@ impl Import {
             let mut found: Vec<String> = own.map(|own| own.ip.to_string()).collect();
             match whole {
                 Some(ip) if ip.is_ipv6() && !ipv6 => {
-                    self.say(file, OPTION, &format!("{ip} is left out, for media.ipv6 is off"));
+                    self.say(file, OPTION, &format!("{ip} is left out because media.ipv6 is off"));
                 }
                 Some(ip) if found.is_empty() => {
-                    let sentence = format!("this machine does not have {ip}: where it lacks it, nothing starts");
+                    let sentence =
+                        format!("this machine does not have {ip}; Portunus will not start on a machine without it");
                     self.say(file, OPTION, &sentence);
                     found.push(ip.to_string());
                 }
                 None if found.is_empty() => {
-                    self.say(file, OPTION, &format!("this machine has no address of {item}: see media_ip"));
+                    self.say(file, OPTION, &format!("this machine has no address that matches {item}: see media_ip"));
                 }
                 None => {
                     let sentence = format!("{item} is {} on this machine (media_ip)", found.join(", "));
@@ -198,7 +199,7 @@ impl Import {
         if !out.is_empty() {
             let out: Vec<String> = out.iter().map(IpAddr::to_string).collect();
             let sentence =
-                format!("{} stay out: the other addresses of this machine are named (media_ip)", out.join(", "));
+                format!("{} excluded by naming the other addresses of this machine (media_ip)", out.join(", "));
             self.say(file, OPTION, &sentence);
             return self.media_at(file, OPTION, left.iter().map(IpAddr::to_string).collect());
         }
@@ -207,7 +208,8 @@ impl Import {
         }
         let others: Vec<&str> = addresses.iter().map(|item| item.as_str()).collect();
         if !others.is_empty() {
-            let sentence = format!("this machine has no address of {}: nothing is left out for it", others.join(", "));
+            let sentence =
+                format!("no address of this machine begins with {}, so nothing is excluded", others.join(", "));
             self.say(file, OPTION, &sentence);
         }
     }
@@ -215,7 +217,7 @@ impl Import {
     fn media_at(&mut self, file: &File, option: &str, mut addresses: Vec<String>) {
         addresses.dedup();
         if addresses.is_empty() {
-            self.say(file, option, &format!("no address is left, media are at {NOWHERE} until media_ip names others"));
+            self.say(file, option, &format!("no address is left; media uses {NOWHERE} until you set media_ip"));
             addresses.push(NOWHERE.into());
         }
         self.set("media_ip", addresses);
@@ -226,9 +228,9 @@ impl Import {
         if let Some(server) = file.text("nat", "stun_server") {
             let port = file.text("nat", "stun_port").unwrap_or_else(|| "3478".into());
             let sentence = match public.first() {
-                Some(ip) => format!("no STUN server is asked, public_ip is {ip}"),
+                Some(ip) => format!("Portunus asks no STUN server; public_ip is {ip}"),
                 None => format!(
-                    "no STUN server is asked. If this machine is behind a NAT, public_ip must be named, or nobody \
+                    "Portunus asks no STUN server. If this machine is behind a NAT, public_ip must be named, or nobody \
                      outside gets media: portunus check --stun {server}:{port} prints the address to put there"
                 ),
             };
@@ -245,18 +247,18 @@ impl Import {
         let without = plugins.iter().filter(|name| !disabled(&plugins, "videoroom") || !name.contains("videoroom"));
         let without: Vec<&str> = without.map(String::as_str).collect();
         if !without.is_empty() {
-            self.say(file, "plugins, disable", &format!("not here in any case: {}", without.join(", ")));
+            self.say(file, "plugins, disable", &format!("Portunus does not have these anyway: {}", without.join(", ")));
         }
         self.disabled_plugins = plugins;
         self.disabled_transports = list(file.text("transports", "disable"));
         let names = self.disabled_transports.join(", ");
         if !names.is_empty() {
-            self.say(file, "transports, disable", &format!("nothing of theirs is taken over: {names}"));
+            self.say(file, "transports, disable", &format!("not imported: {names}"));
         }
         self.disabled_events = list(file.text("events", "disable"));
         let names = self.disabled_events.join(", ");
         if !names.is_empty() {
-            self.say(file, "events, disable", &format!("nothing of theirs is taken over: {names}"));
+            self.say(file, "events, disable", &format!("not imported: {names}"));
         }
         self.events = file.switch("events", "broadcast").unwrap_or_default();
     }

@@ -66,7 +66,7 @@ impl Import {
         let [new, old] = ["jcfg", "cfg"].map(|ending| format!("{stem}.{ending}"));
         let (is_new, is_old) = (folder.join(&new).exists(), folder.join(&old).exists());
         if is_new && is_old {
-            self.words.push(format!("{old}: not read, for {new} is there too"));
+            self.words.push(format!("{old}: not read, because {new} is there too"));
         }
         match (is_new, is_old) {
             (true, _) => self.load_jcfg(folder, new).map(Some),
@@ -80,7 +80,7 @@ impl Import {
         let text = self.included(folder, &path, 0)?;
         let read = jcfg::parse(&text).map_err(|error| ImportError::Jcfg(path, error))?;
         for (line, option) in &read.repeated {
-            let sentence = format!("{name}, line {line}: {option} has been there before, the first is taken");
+            let sentence = format!("{name}, line {line}: {option} is there twice; the first is taken");
             self.words.push(sentence);
         }
         Ok(File { name, group: read.group, taken: HashSet::new() })
@@ -90,7 +90,7 @@ impl Import {
         let path = folder.join(&name);
         let bytes = fs::read(&path).map_err(|error| ImportError::File(path, error))?;
         let read = ini::parse(&self.decoded(bytes, &name));
-        self.words.push(format!("{name}: in the old format (INI), which is read as Janus does"));
+        self.words.push(format!("{name}: read as the old INI format"));
         for (line, what) in &read.faults {
             self.words.push(format!("{name}, line {line}: {what}"));
         }
@@ -120,7 +120,7 @@ impl Import {
     /// Texts are UTF-8, or what old editors wrote.
     fn decoded(&mut self, bytes: Vec<u8>, name: &str) -> String {
         let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-            self.words.push(format!("{name}: not UTF-8, its texts are taken as Latin-1"));
+            self.words.push(format!("{name}: not UTF-8, so it is read as Latin-1"));
             error.into_bytes().into_iter().map(char::from).collect()
         });
         text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)

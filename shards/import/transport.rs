@@ -76,6 +76,8 @@ struct Door {
     secure: Option<(Option<String>, Option<String>)>,
     /// Networks that are let in; none is anybody.
     allow: Vec<String>,
+    /// It had neither address nor interface: Janus listened on both families.
+    everywhere: bool,
 }
 
 impl Import {
@@ -134,7 +136,8 @@ impl Import {
             }
             let option = format!("{of}, {}", names.switch);
             if unix.is_some() {
-                let sentence = format!("left out: it listened on a Unix socket ({}), which is not served", names.unix);
+                let sentence =
+                    format!("left out: it listened on a Unix socket ({}), which Portunus does not have", names.unix);
                 self.say(file, &option, &sentence);
                 continue;
             }
@@ -155,7 +158,8 @@ impl Import {
                 let sentence = format!("{} is {at} on this machine", interface.unwrap_or_default());
                 self.say(file, &format!("{of}, {}", names.interface), &sentence);
             } else if let Some(ip) = ip.filter(|ip| !ip.is_unspecified() && !self.has(*ip)) {
-                let sentence = format!("this machine does not have {ip}: where it lacks it, nothing starts");
+                let sentence =
+                    format!("this machine does not have {ip}; Portunus will not start on a machine without it");
                 self.say(file, &option, &sentence);
             }
             let allow = match networks(acl.as_deref(), forwarded) {
@@ -166,14 +170,16 @@ impl Import {
                 }
             };
             let at = SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port);
-            if ip.is_none() {
-                let sentence =
-                    format!("listens on IPv4 alone; Janus took IPv6 too, which adding [::]:{port} to listen does");
-                self.say(file, &option, &sentence);
-            }
             let pair = || (file.look("certificates", "cert_pem"), file.look("certificates", "cert_key"));
             let secure = secure.then(pair);
-            doors.push(Door { at, switch: names.switch, file: file.name.clone(), secure, allow });
+            doors.push(Door {
+                at,
+                switch: names.switch,
+                file: file.name.clone(),
+                secure,
+                allow,
+                everywhere: ip.is_none(),
+            });
         }
         doors
     }
@@ -207,12 +213,12 @@ impl Import {
         }
         if is_local && at.ip().is_unspecified() {
             let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), at.port());
-            self.words.push(format!("{file}, {switch}: its list lets in this machine alone: it is at {at}"));
-            return Some(Door { at, ..door });
+            self.words.push(format!("{file}, {switch}: its list lets in only this machine, so it listens on {at}"));
+            return Some(Door { at, everywhere: false, ..door });
         }
         let networks = door.allow.join(", ");
         self.words.push(format!(
-            "{file}, {switch}: left out: it let in {networks} alone, and clients are not told apart by address here. With a \
+            "{file}, {switch}: left out: it let in only {networks}, and Portunus does not filter clients by address. With a \
              firewall in front, add {at} to listen"
         ));
         None
@@ -226,7 +232,8 @@ impl Import {
         let Some((first, certificate, key)) =
             pairs().find_map(|(door, (certificate, key))| Some((door, certificate.clone()?, key.clone())))
         else {
-            self.words.push("TLS without cert_pem: a certificate is made at start (tls_self_signed)".into());
+            self.words
+                .push("TLS without cert_pem: a self-signed certificate is generated at start (tls_self_signed)".into());
             return self.set("tls_self_signed", true);
         };
         for (door, (other, _)) in pairs().filter(|(door, _)| door.file != first.file) {
@@ -245,34 +252,47 @@ impl Import {
 
     fn clients(&mut self, doors: &[Door], is_secure: bool) {
         let mut listen: Vec<String> = Vec::new();
+        let mut ipv6 = Vec::new();
         for door in doors {
             let at = door.at.to_string();
             if door.secure.is_some() != is_secure {
-                let sentence = "speaks no TLS and is left out: either all addresses do or none";
+                let sentence = "speaks no TLS and is left out: Portunus has TLS on all addresses or on none";
                 self.words.push(format!("{}, {}: {at} {sentence}", door.file, door.switch));
             } else if !listen.contains(&at) {
+                ipv6.extend(door.everywhere.then(|| door.at.port()));
                 listen.push(at);
             }
         }
+        self.say_ipv6("listen", &ipv6);
         if listen.is_empty() {
-            self.words.push(format!("no listener for clients is left: they are served at {LAST} alone (listen)"));
+            self.words.push(format!("no listener for clients is left: they are served at {LAST} only (listen)"));
             listen.push(LAST.into());
         }
         self.set("listen", listen);
+    }
+
+    /// Not every machine has IPv6, and an address that cannot be bound stops the start: it is left to the operator.
+    fn say_ipv6(&mut self, setting: &str, ports: &[u16]) {
+        if !ports.is_empty() {
+            let at: Vec<String> = ports.iter().map(|port| format!("\"[::]:{port}\"")).collect();
+            let sentence = "listeners without an address are on IPv4 only; for IPv6 too";
+            self.words.push(format!("{setting}: {sentence}, add {}", at.join(", ")));
+        }
     }
 
     /// The Admin API: where Janus serves operators apart from clients, so is it here.
     fn operators(&mut self, doors: Vec<Door>, is_secure: bool) {
         if !self.table.contains_key("admin_secret") {
             if !doors.is_empty() {
-                self.words.push("the Admin API is left out: it needs an admin_secret here".into());
+                self.words.push("the Admin API is left out, because it needs an admin_secret".into());
             }
             return;
         }
         let mut listen: Vec<String> = Vec::new();
         // One list for all of them: the first there is.
         let allow = doors.iter().map(|door| &door.allow).find(|allow| !allow.is_empty()).cloned();
-        for Door { at, switch, file, secure, allow: of_door } in doors {
+        let mut ipv6 = Vec::new();
+        for Door { at, switch, file, secure, allow: of_door, everywhere } in doors {
             if secure.is_some() && !is_secure {
                 let sentence = "speaks no TLS here, as clients' addresses do not, and is left out";
                 self.words.push(format!("{file}, {switch}: {at} {sentence}"));
@@ -283,34 +303,39 @@ impl Import {
             }
             match &allow {
                 Some(allow) if of_door.is_empty() => {
-                    let sentence = format!("{at} lets in {} alone, as the other listeners do", allow.join(", "));
+                    let sentence = format!("{at} lets in only {}, like the other listeners", allow.join(", "));
                     self.words.push(format!("{file}, {switch}: {sentence} (admin_allow)"));
                 }
                 Some(allow) if *allow != of_door => {
-                    let sentence = format!("{at} is left out: it let in others than {}", allow.join(", "));
-                    self.words.push(format!("{file}, {switch}: {sentence}, and there is one list here (admin_allow)"));
+                    let sentence =
+                        format!("{at} is left out: it did not let in the same as the others, {}", allow.join(", "));
+                    self.words.push(format!("{file}, {switch}: {sentence}, and Portunus has one list (admin_allow)"));
                     continue;
                 }
                 _ => {}
             }
+            ipv6.extend(everywhere.then(|| at.port()));
             let at = at.to_string();
             if !listen.contains(&at) {
                 listen.push(at);
             }
         }
+        self.say_ipv6("admin_listen", &ipv6);
         if let Some(allow) = allow {
             self.set("admin_allow", allow);
         }
         if !listen.is_empty() {
             self.set("admin_listen", listen);
         } else if self.table.contains_key("token_auth") && !self.table.contains_key("token_auth_secret") {
-            let sentence =
-                format!("no listener for operators is left: they are at {LAST_OF_OPERATORS}, to store tokens");
+            let sentence = format!(
+                "no listener for the Admin API is left, but tokens are stored through it: it is at {LAST_OF_OPERATORS} (admin_listen)"
+            );
             self.words.push(sentence);
             self.set("admin_listen", vec![LAST_OF_OPERATORS]);
         } else {
-            self.words
-                .push("no listener for operators is left: admin_secret is left out, there is no Admin API".into());
+            self.words.push(
+                "no listener for the Admin API is left: admin_secret is left out, and there is no Admin API".into(),
+            );
             self.table.remove("admin_secret");
         }
     }
@@ -320,7 +345,7 @@ impl Import {
         let enforced = file.switch("cors", "enforce_cors").unwrap_or_default();
         let Some(text) = file.text("cors", "allow_origin").filter(|text| text != "*") else {
             if enforced {
-                let sentence = "refuses nobody without an allow_origin to compare with";
+                let sentence = "has no effect without an allow_origin";
                 self.say(file, "cors, enforce_cors", sentence);
             }
             return;
@@ -328,15 +353,16 @@ impl Import {
         let origin = match text.parse::<Origin>().ok().or_else(|| Origin::of_url(&text)) {
             Some(origin) => origin.to_string(),
             None => {
-                let sentence =
-                    format!("{text} is no origin such as https://example.org: no page may ask until it is one");
+                let sentence = format!(
+                    "{text} is not an origin such as https://example.org: pages of other origins are refused until you set one"
+                );
                 self.say(file, "cors, allow_origin", &sentence);
                 NO_PAGE.into()
             }
         };
         match self.table.get("allow_origin").and_then(|known| known.as_str()) {
             Some(known) if known != origin => {
-                let sentence = format!("{origin} is left out: there is one for both transports, which is {known}");
+                let sentence = format!("{origin} is left out: both transports share one, {known}");
                 self.say(file, "cors, allow_origin", &sentence);
             }
             _ => self.set("allow_origin", origin),
@@ -356,7 +382,7 @@ fn transport(file: &File) -> &'static str {
 fn networks(acl: Option<&str>, forwarded: bool) -> Result<Vec<String>, String> {
     let items = list(acl.map(str::to_owned));
     if forwarded && !items.is_empty() {
-        return Err("judges whom a proxy speaks for (X-Forwarded-For), which cannot be told here".into());
+        return Err("judges X-Forwarded-For, which Portunus does not read".into());
     }
     let network = |item: &String| network(item).ok_or_else(|| format!("has {item}, which is no network"));
     items.iter().map(network).collect()
