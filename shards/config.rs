@@ -10,11 +10,12 @@ use crate::rooms_file::RoomsFile;
 use crate::settings::{Command, CommandLine, DtlsCertificate, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
-use portunus::engine::signal::Network;
 use portunus::engine::signal::target::TargetRule;
+use portunus::engine::signal::{Network, Origin};
 use portunus::proto::dtls::KeyKind;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +61,8 @@ pub struct Config {
     pub media_port: u16,
     /// What stands in for bound addresses in candidates.
     pub public_ip: Vec<IpAddr>,
+    /// Whether the bound ones stay beside them.
+    pub keep_private_host: bool,
     /// Which shard runs where.
     pub plan: Plan,
     /// Secret of every request.
@@ -83,7 +86,7 @@ pub struct Config {
     /// Silence after which a WebSocket is pinged; zero is never.
     pub ping_interval: Duration,
     /// Whose pages may use the API; none is anybody's.
-    pub allow_origin: Option<String>,
+    pub allow_origin: Option<Origin>,
     /// Whether others are refused.
     pub enforce_cors: bool,
     /// `info`'s name.
@@ -120,6 +123,8 @@ pub struct Config {
     pub capture_folder: Option<PathBuf>,
     /// Where permanent rooms are written, and what is there.
     pub rooms_file: Option<(PathBuf, RoomsFile)>,
+    /// Sentences about settings that are as they should not be, though one can serve with them.
+    pub notes: Vec<String>,
     /// The same as a file would say it, without secrets.
     shown: Settings,
 }
@@ -128,7 +133,9 @@ pub struct Config {
 pub enum Task {
     /// Serve.
     Serve(Box<Config>),
-    /// Show the settings: this text.
+    /// Show the settings, and what a STUN server says.
+    Check(Box<Config>, Option<String>),
+    /// Show this text.
     Show(String),
 }
 
@@ -150,14 +157,14 @@ pub enum ConfigError {
 /// Reads the command line, the environment and the file. Wrong flags and `--help` end the program here.
 pub fn load() -> Result<Task, ConfigError> {
     let line = CommandLine::parse();
-    if let Some(Command::ImportJanus { dir, out }) = &line.command {
-        return Ok(Task::Show(import::run(dir, out).map_err(ConfigError::Import)?));
-    }
-    let file = line.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-    let config = Config::new(line.settings.or(file))?;
+    let config = || {
+        let file = line.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+        Config::new(line.settings.or(file)).map(Box::new)
+    };
     Ok(match line.command {
-        None => Task::Serve(Box::new(config)),
-        Some(_) => Task::Show(config.to_string()),
+        None => Task::Serve(config()?),
+        Some(Command::Check { stun }) => Task::Check(config()?, stun),
+        Some(Command::ImportJanus { dir, out }) => Task::Show(import::run(&dir, &out).map_err(ConfigError::Import)?),
     })
 }
 
@@ -204,6 +211,20 @@ impl Config {
         if let Some(ip) = public_ip.iter().find(|ip| ip.is_unspecified()) {
             return Err(ConfigError::Value("public_ip", format!("{ip} is no address to be reached at")));
         }
+        let keep_private_host = all.keep_private_host.unwrap_or_default();
+        if keep_private_host && public_ip.is_empty() {
+            return Err(ConfigError::Value(
+                "keep_private_host",
+                "there is no public_ip beside which to keep it".into(),
+            ));
+        }
+        let stands_in = |ip: &&IpAddr| media.iter().any(|at| at.ip.is_ipv4() == ip.is_ipv4() && !at.ip.is_loopback());
+        let idle = public_ip.iter().filter(|ip| !stands_in(ip));
+        let notes = idle.map(|ip| {
+            let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+            format!("public_ip: {ip} is not advertised, for media have no {family} address but loopback (media_ip)")
+        });
+        let notes = notes.collect();
         let dscp = all.dscp.unwrap_or_default();
         if dscp > 63 {
             return Err(ConfigError::Value("dscp", format!("{dscp} is more than 63")));
@@ -216,13 +237,8 @@ impl Config {
         if peer_timeout == 0 {
             return Err(ConfigError::Value("peer_timeout", "0 would drop every peer".into()));
         }
-        let allow_origin = all.allow_origin.clone();
-        if allow_origin
-            .as_ref()
-            .is_some_and(|origin| origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            return Err(ConfigError::Value("allow_origin", "that is no origin, such as https://example.org".into()));
-        }
+        let allow_origin = all.allow_origin.as_deref().map(origin).transpose()?;
+        all.allow_origin = allow_origin.as_ref().map(Origin::to_string);
         let enforce_cors = all.enforce_cors.unwrap_or_default();
         if enforce_cors && allow_origin.is_none() {
             return Err(ConfigError::Value("enforce_cors", "allow_origin says which origin is allowed".into()));
@@ -283,6 +299,7 @@ impl Config {
             media,
             media_port,
             public_ip,
+            keep_private_host,
             plan,
             api_secret: secret("api_secret", &mut all.api_secret)?,
             token_auth,
@@ -316,22 +333,39 @@ impl Config {
             rooms,
             capture_folder: capture_folder(&all)?,
             rooms_file,
+            notes,
             shown: Settings { room: all.room.map(|rooms| rooms.iter().map(RoomTable::blotted).collect()), ..all },
         })
     }
 
-    /// The candidates for sockets bound at `bound`: public addresses in place of those of the same family.
+    /// The candidates for sockets bound at `bound`: the public addresses of a family in place of its bound ones, or with
+    /// `keep_private_host` before them.
     pub fn advertised(&self, bound: &[SocketAddr]) -> Vec<SocketAddr> {
         let mut advertised = Vec::new();
+        let mut private = Vec::new();
         for at in bound {
-            let mut public = self.public_ip.iter().filter(|ip| ip.is_ipv4() == at.is_ipv4() && !at.ip().is_loopback());
-            let ip = public.next().copied().unwrap_or(at.ip());
-            let candidate = SocketAddr::new(ip, at.port());
-            if !advertised.contains(&candidate) {
-                advertised.push(candidate);
+            let stands_in = |ip: &&IpAddr| ip.is_ipv4() == at.is_ipv4() && !at.ip().is_loopback();
+            let public = self.public_ip.iter().filter(stands_in).map(|ip| SocketAddr::new(*ip, at.port()));
+            let known = advertised.len();
+            advertised.extend(public);
+            match advertised.len() == known {
+                true => advertised.push(*at),
+                false => private.extend(Some(*at).filter(|_| self.keep_private_host)),
             }
         }
+        advertised.extend(private);
+        let mut known = HashSet::new();
+        advertised.retain(|candidate| known.insert(*candidate));
         advertised
+    }
+
+    /// The UDP ports of media, as a text.
+    pub fn media_ports(&self) -> String {
+        let last = usize::from(self.media_port) + self.plan.media.len() - 1;
+        match self.plan.media.len() {
+            1 => format!("port {last}"),
+            _ => format!("ports {} to {last}", self.media_port),
+        }
     }
 }
 
@@ -363,6 +397,15 @@ fn capture_folder(all: &Settings) -> Result<Option<PathBuf>, ConfigError> {
         }
         folder => Ok(folder.clone()),
     }
+}
+
+fn origin(text: &str) -> Result<Origin, ConfigError> {
+    let refused = |_| {
+        let sentence =
+            format!("{text:?} is no origin, such as https://example.org; without the setting any is allowed");
+        ConfigError::Value("allow_origin", sentence)
+    };
+    text.parse().map_err(refused)
 }
 
 fn specs(tables: &[RoomTable], string_ids: bool) -> Result<Vec<RoomSpec>, String> {
@@ -399,10 +442,14 @@ fn media_addresses(all: &Settings, listen: &[SocketAddr]) -> Result<Vec<MediaAdd
             if let Some(ip) = ips.iter().find(|ip| ip.is_unspecified()) {
                 return Err(value(format!("{ip} cannot be advertised: name the addresses themselves")));
             }
+            if let Some(ip) = ips.iter().find(|ip| ip.is_ipv6() && all.media_ipv6 == Some(false)) {
+                return Err(value(format!("{ip} is of IPv6, which media_ipv6 turns off")));
+            }
             media.extend(ips.iter().map(|&ip| MediaAddress { ip, explicit: true }));
         }
         None => {
-            let found = interface::addresses().map_err(ConfigError::Interfaces)?;
+            let mut found = interface::addresses().map_err(ConfigError::Interfaces)?;
+            found.retain(|address| address.ip.is_ipv4() || all.media_ipv6 != Some(false));
             let local = listen.iter().any(|at| at.ip().is_loopback());
             let patterns = all.media_interface.as_deref().unwrap_or_default();
             media = interface::choose(&found, patterns, local);
@@ -486,11 +533,15 @@ mod tests {
             ("media_ip = [\"0.0.0.0\"]", "media_ip"),
             ("media_interface = [\"nosuch\", \"!lo\"]", "media_ip"),
             ("public_ip = [\"::\"]", "public_ip"),
+            ("keep_private_host = true", "keep_private_host"),
+            ("media_ip = [\"::1\"]\nmedia_ipv6 = false", "media_ip"),
             ("coalesce = 5001", "coalesce"),
             ("dscp = 64", "dscp"),
             ("peer_timeout = 0", "peer_timeout"),
             ("log = \"=,=\"", "log"),
             ("allow_origin = \"a\\r\\nb\"", "allow_origin"),
+            ("allow_origin = \"*\"", "allow_origin"),
+            ("allow_origin = \"https://example.org/page\"", "allow_origin"),
             ("enforce_cors = true", "enforce_cors"),
             ("tls_cert = \"c\"", "tls_key"),
             ("tls_key = \"k\"", "tls_cert"),
@@ -523,12 +574,29 @@ mod tests {
     }
 
     #[test]
-    fn a_public_address_stands_in_for_its_family_but_not_for_loopback() {
-        let config = config("public_ip = [\"203.0.113.9\"]").unwrap();
+    fn public_addresses_stand_in_for_their_family_but_not_for_loopback() {
+        let advertised = |text: &str, bound: &[&str]| {
+            let bound: Vec<SocketAddr> = bound.iter().map(|at| at.parse().unwrap()).collect();
+            config(text).unwrap().advertised(&bound).iter().map(SocketAddr::to_string).collect::<Vec<_>>()
+        };
         let bound = ["10.0.0.1:20000", "10.0.0.2:20000", "127.0.0.1:20000", "[2001:db8::1]:20000"];
-        let advertised = config.advertised(&bound.map(|at| at.parse().unwrap()));
-        let expected = ["203.0.113.9:20000", "127.0.0.1:20000", "[2001:db8::1]:20000"];
-        assert_eq!(advertised, expected.map(|at| at.parse().unwrap()));
+        let one = "public_ip = [\"203.0.113.9\"]";
+        assert_eq!(advertised(one, &bound), ["203.0.113.9:20000", "127.0.0.1:20000", "[2001:db8::1]:20000"]);
+        let two = "public_ip = [\"203.0.113.9\", \"198.51.100.9\"]";
+        assert_eq!(advertised(two, &bound[..2]), ["203.0.113.9:20000", "198.51.100.9:20000"]);
+        let kept = format!("{one}\nkeep_private_host = true");
+        assert_eq!(advertised(&kept, &bound[..1]), ["203.0.113.9:20000", "10.0.0.1:20000"]);
+        assert_eq!(advertised(&kept, &["203.0.113.9:20000"]), ["203.0.113.9:20000"]);
+    }
+
+    #[test]
+    fn a_public_address_that_is_never_advertised_is_told() {
+        let local = config("media_ip = [\"127.0.0.1\"]\npublic_ip = [\"2001:db8::9\"]").unwrap();
+        assert!(local.notes[0].contains("2001:db8::9 is not advertised"), "{:?}", local.notes);
+        let fine = config("media_ip = [\"10.0.0.1\"]\npublic_ip = [\"203.0.113.9\"]").unwrap();
+        assert!(fine.notes.is_empty(), "{:?}", fine.notes);
+        let ipv4 = config("media_ipv6 = false").unwrap();
+        assert!(ipv4.media.iter().all(|address| address.ip.is_ipv4()));
     }
 
     #[test]

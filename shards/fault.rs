@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::ring::RingError;
+use crate::rlimit::Descriptors;
 use portunus::proto::dtls::DtlsError;
 use std::net::SocketAddr;
 use std::{fmt, io};
@@ -15,6 +16,8 @@ pub enum StartError {
     Ring(RingError),
     /// Less locked memory than the signalling executor needs; the limit in bytes.
     LockedMemory(u64),
+    /// Fewer descriptors than the configuration needs.
+    Files(Descriptors),
     /// A media address.
     MediaBind(SocketAddr, io::Error),
     /// A port for a publisher of another server.
@@ -23,6 +26,8 @@ pub enum StartError {
     NoMediaAddress,
     /// An address to listen on.
     Listen(SocketAddr, io::Error),
+    /// A STUN server that was to be asked: a sentence.
+    Stun(String),
     /// The certificate of HTTPS: a sentence that names the setting.
     Tls(String),
     /// The DTLS certificate.
@@ -48,6 +53,7 @@ impl fmt::Display for StartError {
                  run --ulimit memlock=8388608)",
                 limit / 1024
             ),
+            StartError::Files(files) => files.fmt(f),
             StartError::MediaBind(at, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "UDP port {} of {} is taken: choose another base with --media-port", at.port(), at.ip())
             }
@@ -57,7 +63,7 @@ impl fmt::Display for StartError {
                 f.write_str("no media address is left: name one with --media-ip, or look at --media-interface")
             }
             StartError::Listen(at, error) => write!(f, "cannot listen on {at} (--listen): {error}"),
-            StartError::Tls(sentence) => f.write_str(sentence),
+            StartError::Stun(sentence) | StartError::Tls(sentence) => f.write_str(sentence),
             StartError::Certificate(error) => write!(f, "cannot make a DTLS certificate: {error}"),
             StartError::Thread(error) => write!(f, "cannot start a shard: {error}"),
             StartError::Executor(error) => write!(f, "cannot start the signalling executor: {error}"),

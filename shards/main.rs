@@ -25,6 +25,7 @@ mod rooms_file;
 mod settings;
 mod signal;
 mod socket;
+mod stun;
 mod tcp;
 mod udp;
 
@@ -39,7 +40,7 @@ use portunus::proto::srtp::Profile;
 use portunus::room::capture::CaptureFolder;
 use portunus::room::observation::Watch;
 use portunus::wire::janus::events::Kind;
-use rlimit::Resource;
+use rlimit::{Descriptors, Resource};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use socket2::Socket;
@@ -50,13 +51,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Connections at once; fewer when the process may not have as many descriptors.
+/// Connections at a time; fewer when the process may not have as many descriptors.
 const CONNECTIONS_MAX: usize = 10_000;
 /// Sessions at once, and handles of each: a client has one session and a handle or two per room it is in.
 const SESSIONS_MAX: usize = 65_536;
 const HANDLES_MAX: usize = 1024;
-/// Descriptors that are not connections: rings, sockets, bells, logs.
-const FILES_RESERVED: usize = 256;
 /// What the signalling executor asks for.
 const LOCKED_MEMORY_MIN: u64 = 512 << 10;
 /// Events that are left at the end are given this long.
@@ -72,6 +71,7 @@ fn main() -> ExitCode {
             say(&settings);
             Ok(())
         }
+        Task::Check(config, stun) => check(&config, stun.as_deref()),
         Task::Serve(config) => serve(*config),
     });
     match outcome {
@@ -83,6 +83,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// The settings as they take effect; what else there is to say stands behind them in comments, so that all is TOML.
+fn check(config: &Config, stun: Option<&str>) -> Result<(), StartError> {
+    say(&config.to_string());
+    let files = Descriptors::new(rlimit::raise(Resource::Files), config, CONNECTIONS_MAX);
+    let refused = if files.suffice() { "" } else { "; portunus would not start here" };
+    say(&format!("\n# {files}{refused}\n"));
+    config.notes.iter().for_each(|note| say(&format!("# {note}\n")));
+    if let Some(server) = stun {
+        say(&stun::ask(server, config).map_err(StartError::Stun)?);
+    }
+    Ok(())
+}
+
 fn serve(config: Config) -> Result<(), StartError> {
     heap::settle();
     let log = log::Log::begin(&config.log);
@@ -91,7 +104,14 @@ fn serve(config: Config) -> Result<(), StartError> {
     if locked_memory < LOCKED_MEMORY_MIN {
         return Err(StartError::LockedMemory(locked_memory));
     }
-    let files = usize::try_from(rlimit::raise(Resource::Files)).unwrap_or(usize::MAX);
+    let files = Descriptors::new(rlimit::raise(Resource::Files), &config, CONNECTIONS_MAX);
+    if !files.suffice() {
+        return Err(StartError::Files(files));
+    }
+    if files.connections < CONNECTIONS_MAX {
+        tracing::warn!("{files}");
+    }
+    config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(StartError::Thread)?;
 
     let clock = Clock::start();
@@ -215,7 +235,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 rooms_file: clerks.is_some(),
                 capture_folder: capture_folder.clone(),
                 page: PAGE,
-                connections_max: CONNECTIONS_MAX.min(files.saturating_sub(FILES_RESERVED)) / usize::from(signals_count),
+                connections_max: files.connections / usize::from(signals_count),
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),
                 handles_max: HANDLES_MAX,
                 outbox_bytes: signal::OUTBOX_BYTES,

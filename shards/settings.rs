@@ -27,7 +27,11 @@ pub struct CommandLine {
 #[derive(Subcommand)]
 pub enum Command {
     /// Validates the settings and prints them as they take effect
-    Check,
+    Check {
+        /// Ask a STUN server too at which address it sees this machine: the one to put into public_ip
+        #[arg(long, value_name = "HOST:PORT")]
+        stun: Option<String>,
+    },
     /// Makes a portunus.toml of a Janus' configuration files and says what has no equivalent
     ImportJanus {
         /// Where janus.jcfg is, such as /etc/janus
@@ -78,12 +82,34 @@ pub struct Settings {
     /// Interface of media (eth*), or with a leading ! one to leave out; repeatable
     #[arg(long, value_name = "NAME", env = "PORTUNUS_MEDIA_INTERFACE", value_delimiter = ',', global = true)]
     pub media_interface: Option<Vec<String>>,
+    /// Media over IPv6 too, where an interface has it [default: true]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_MEDIA_IPV6",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub media_ipv6: Option<bool>,
     /// UDP port of the first media shard; the others follow [default: 20000]
     #[arg(long, value_name = "PORT", env = "PORTUNUS_MEDIA_PORT", global = true)]
     pub media_port: Option<u16>,
-    /// Address to advertise instead of the bound ones of its family (1:1 NAT); repeatable
+    /// Address to advertise instead of the bound ones of its family (1:1 NAT); repeatable, all are advertised
     #[arg(long, value_name = "IP", env = "PORTUNUS_PUBLIC_IP", value_delimiter = ',', global = true)]
     pub public_ip: Option<Vec<IpAddr>>,
+    /// Advertise bound addresses beside the public ones, for clients on this side of the NAT [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PORTUNUS_KEEP_PRIVATE_HOST",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        global = true
+    )]
+    pub keep_private_host: Option<bool>,
     /// Media shards [default: allowed CPUs minus one, at least 1]
     #[arg(long, value_name = "N", env = "PORTUNUS_SHARDS", global = true)]
     pub shards: Option<u8>,
@@ -245,8 +271,10 @@ impl Settings {
             tls_self_signed: self.tls_self_signed.or(those.tls_self_signed),
             media_ip: self.media_ip.or(those.media_ip),
             media_interface: self.media_interface.or(those.media_interface),
+            media_ipv6: self.media_ipv6.or(those.media_ipv6),
             media_port: self.media_port.or(those.media_port),
             public_ip: self.public_ip.or(those.public_ip),
+            keep_private_host: self.keep_private_host.or(those.keep_private_host),
             shards: self.shards.or(those.shards),
             signals: self.signals.or(those.signals),
             cpus: self.cpus.or(those.cpus),
@@ -292,7 +320,9 @@ impl Settings {
         let profiles = ["AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"];
         Settings {
             listen: Some(vec![([127, 0, 0, 1], 8188).into()]),
+            media_ipv6: Some(true),
             media_port: Some(20_000),
+            keep_private_host: Some(false),
             log: Some("info".into()),
             tls_self_signed: Some(false),
             token_auth: Some(false),

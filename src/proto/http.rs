@@ -44,7 +44,7 @@ pub struct Request {
     pub keep_alive: bool,
     /// Whether a WebSocket is wanted, and how.
     pub upgrade: Option<Upgrade>,
-    /// `Origin`, or for want of it `Referer`.
+    /// `Origin`, or for want of it a `Referer` that names another host than `Host`.
     pub origin: Option<Box<str>>,
     /// `Access-Control-Request-Method` and `Access-Control-Request-Headers`: what a page of elsewhere is about to do.
     pub preflight: (Option<Box<str>>, Option<Box<str>>),
@@ -207,13 +207,19 @@ impl Http {
 /// While a request is being answered, the next ones wait.
 const INBOX_BYTES_MAX: usize = 64 * 1024;
 
+/// Whether a URL is one of this host.
+fn names(url: &str, host: &str) -> bool {
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| !host.is_empty() && authority.eq_ignore_ascii_case(host))
+}
+
 impl Request {
     /// The request without its content, how that is framed, and whether the client waits for leave to send it.
     fn read(head: &httparse::Request<'_, '_>) -> Result<(Request, Option<Framing>, bool), Status> {
         let mut keep_alive = head.version == Some(1);
         let mut upgrades = false;
         let mut connection_upgrade = false;
-        let mut hosts = 0;
+        let (mut host, mut hosts) = ("", 0);
         let mut upgrade = Upgrade::default();
         let (mut origin, mut referer) = (None, None);
         let mut preflight = (None, None);
@@ -223,7 +229,7 @@ impl Request {
             let value = std::str::from_utf8(header.value).map_err(|_| Status::BadRequest)?.trim();
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             if is("host") {
-                hosts += 1;
+                (host, hosts) = (value, hosts + 1);
             } else if is("connection") {
                 for token in tokens(value) {
                     match token {
@@ -243,7 +249,7 @@ impl Request {
             } else if is("origin") {
                 origin = Some(value.into());
             } else if is("referer") {
-                referer = Some(value.into());
+                referer = Some(value);
             } else if is("access-control-request-method") {
                 preflight.0 = Some(value.into());
             } else if is("access-control-request-headers") {
@@ -283,7 +289,7 @@ impl Request {
             query: query.into(),
             keep_alive,
             upgrade: is_upgrade.then_some(upgrade),
-            origin: origin.or(referer),
+            origin: origin.or(referer.filter(|url| !names(url, host)).map(Box::from)),
             preflight,
             content: Vec::new(),
         };

@@ -4,6 +4,7 @@ pub mod congestion;
 pub mod dtls;
 pub mod http;
 pub mod ice;
+pub mod mapping;
 mod memory;
 pub mod rtp;
 mod self_signed;

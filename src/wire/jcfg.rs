@@ -1,9 +1,11 @@
 //! Janus' configuration files: the grammar of libconfig, which is groups, arrays, lists and scalars under names. What the
-//! names mean is not known here, and `@include` is left to whoever reads files: here it is an error like any other.
+//! names mean is not known here, and `@include` is left to whoever reads files: here it is an error like any other. A name
+//! that is there twice is no error, as it is to libconfig: the first is taken and the other told.
 
 use std::fmt;
 use std::iter::Peekable;
 use std::str::CharIndices;
+use std::string::FromUtf8Error;
 
 /// Groups, arrays and lists in one another; libconfig has no bound.
 const DEPTH_MAX: usize = 32;
@@ -46,7 +48,24 @@ impl fmt::Display for JcfgError {
 
 impl std::error::Error for JcfgError {}
 
+/// A file that could be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Jcfg {
+    /// What is in it.
+    pub group: Group,
+    /// Settings whose name their group had before, by line; they are not in it.
+    pub repeated: Vec<(usize, String)>,
+}
+
 impl Group {
+    /// Adds a setting, in the place of one of that name if there is one.
+    pub fn set(&mut self, name: &str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
@@ -80,16 +99,17 @@ impl Value {
 }
 
 /// Reads a whole file.
-pub fn parse(text: &str) -> Result<Group, JcfgError> {
-    let mut parser = Parser { text, rest: text.char_indices().peekable(), depth: 0 };
+pub fn parse(text: &str) -> Result<Jcfg, JcfgError> {
+    let mut parser = Parser { text, rest: text.char_indices().peekable(), depth: 0, repeated: Vec::new() };
     let group = parser.settings(None)?;
-    Ok(group)
+    Ok(Jcfg { group, repeated: parser.repeated })
 }
 
 struct Parser<'a> {
     text: &'a str,
     rest: Peekable<CharIndices<'a>>,
     depth: usize,
+    repeated: Vec<(usize, String)>,
 }
 
 impl Parser<'_> {
@@ -97,9 +117,13 @@ impl Parser<'_> {
         self.rest.peek().map_or(self.text.len(), |(at, _)| *at)
     }
 
-    fn wrong<T>(&mut self, what: &'static str) -> Result<T, JcfgError> {
+    fn line(&mut self) -> usize {
         let at = self.at();
-        Err(JcfgError { line: self.text[..at].matches('\n').count() + 1, what })
+        self.text[..at].matches('\n').count() + 1
+    }
+
+    fn wrong<T>(&mut self, what: &'static str) -> Result<T, JcfgError> {
+        Err(JcfgError { line: self.line(), what })
     }
 
     /// The next character that is neither white space nor comment, still to be taken.
@@ -172,15 +196,16 @@ impl Parser<'_> {
             if !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '*') {
                 return self.wrong("not the name of a setting");
             }
-            if group.get(&name).is_some() {
-                return self.wrong("a name that has been there before");
-            }
+            let line = self.line();
             if !self.take(&['=', ':'])? {
                 return self.wrong("a name without a value");
             }
             let value = self.value()?;
             self.take(&[';', ','])?;
-            group.0.push((name, value));
+            match group.get(&name) {
+                Some(_) => self.repeated.push((line, name)),
+                None => group.0.push((name, value)),
+            }
         }
     }
 
@@ -217,39 +242,43 @@ impl Parser<'_> {
         Ok(Value::List(list))
     }
 
-    /// One quoted text and the ones that follow at once.
+    /// One quoted text and the ones that follow at once. Escaped bytes are UTF-8, or else Latin-1.
     fn text(&mut self) -> Result<String, JcfgError> {
-        let mut text = String::new();
+        let mut text = Vec::new();
         while self.take(&['"'])? {
             loop {
                 match self.rest.next() {
                     Some((_, '"')) => break,
-                    Some((_, '\\')) => text.push(self.escaped()?),
-                    Some((_, other)) => text.push(other),
+                    Some((_, '\\')) => self.escaped(&mut text)?,
+                    Some((_, other)) => text.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
                     None => return self.wrong("a text without an end"),
                 }
             }
         }
-        Ok(text)
+        let latin1 = |error: FromUtf8Error| error.into_bytes().into_iter().map(char::from).collect();
+        Ok(String::from_utf8(text).unwrap_or_else(latin1))
     }
 
-    fn escaped(&mut self) -> Result<char, JcfgError> {
+    fn escaped(&mut self, text: &mut Vec<u8>) -> Result<(), JcfgError> {
         match self.rest.next() {
-            Some((_, 'n')) => Ok('\n'),
-            Some((_, 'r')) => Ok('\r'),
-            Some((_, 't')) => Ok('\t'),
-            Some((_, 'f')) => Ok('\u{c}'),
+            Some((_, 'n')) => text.push(b'\n'),
+            Some((_, 'r')) => text.push(b'\r'),
+            Some((_, 't')) => text.push(b'\t'),
+            Some((_, 'f')) => text.push(0xc),
             Some((_, 'x')) => {
-                let mut digit = || self.rest.next_if(|(_, next)| next.is_ascii_hexdigit())?.1.to_digit(16);
+                let mut digit = || {
+                    let digit = self.rest.next_if(|(_, next)| next.is_ascii_hexdigit())?.1.to_digit(16)?;
+                    u8::try_from(digit).ok()
+                };
                 match (digit(), digit()) {
-                    // The bytes of other encodings are nobody's texts.
-                    (Some(high @ ..8), Some(low)) => Ok(char::from_u32(high * 16 + low).expect("ASCII")),
-                    _ => self.wrong("not two hexadecimal digits of an ASCII character"),
+                    (Some(high), Some(low)) => text.push(high * 16 + low),
+                    _ => return self.wrong("not two hexadecimal digits"),
                 }
             }
-            Some((_, other)) => Ok(other),
-            None => self.wrong("a text without an end"),
+            Some((_, other)) => text.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => return self.wrong("a text without an end"),
         }
+        Ok(())
     }
 }
 
@@ -280,13 +309,13 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Option<Value> {
-        parse(&format!("x = {text}")).ok()?.get("x").cloned()
+        parse(&format!("x = {text}")).ok()?.group.get("x").cloned()
     }
 
     #[test]
     fn settings_end_as_they_like_and_groups_nest() {
         let text = "a = 1; b: \"x\", c = true d : { e = [1, 2,]; f = ( \"y\", { g = 3 } ) }";
-        let group = parse(text).unwrap();
+        let group = parse(text).unwrap().group;
         assert_eq!(group.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
         let inner = group.group("d").unwrap();
         assert_eq!(inner.get("e"), Some(&Value::List(vec![Value::Integer(1), Value::Integer(2)])));
@@ -296,7 +325,7 @@ mod tests {
 
     #[test]
     fn comments_of_all_three_kinds_are_white_space() {
-        let group = parse("# a = 1\n// b = 2\n/* c = 3\n */ d /* here */ = # there\n 4 // end").unwrap();
+        let group = parse("# a = 1\n// b = 2\n/* c = 3\n */ d /* here */ = # there\n 4 // end").unwrap().group;
         assert_eq!(group, Group(vec![("d".into(), Value::Integer(4))]));
     }
 
@@ -312,10 +341,12 @@ mod tests {
             ("1e3", Value::Float(1000.0)),
             ("\"a\\n\\\"\\\\\\x41\" \"b\"\n # between\n \"c\"", Value::Text("a\n\"\\Abc".into())),
             ("\"\"", Value::Text(String::new())),
+            ("\"\\xc3\\xbc\"", Value::Text("\u{fc}".into())),
+            ("\"\\xfc\"", Value::Text("\u{fc}".into())),
         ] {
             assert_eq!(value(text), Some(expected), "{text}");
         }
-        for text in ["yes", "inf", "nan", "1.2.3", "--1", "\"a", "\"\\xff\"", "99999999999999999999", "[1 2]", "{", ""]
+        for text in ["yes", "inf", "nan", "1.2.3", "--1", "\"a", "\"\\xfg\"", "99999999999999999999", "[1 2]", "{", ""]
         {
             assert_eq!(value(text), None, "{text}");
         }
@@ -332,12 +363,19 @@ mod tests {
     fn an_error_names_its_line() {
         let error = |text: &str| parse(text).unwrap_err().to_string();
         assert_eq!(error("a = 1\nb = ,\n"), "line 2: not a value");
-        assert_eq!(error("a = 1\n\na = 2"), "line 3: a name that has been there before");
         assert_eq!(error("@include \"x\""), "line 1: not the name of a setting");
         assert_eq!(error("a { }"), "line 1: a name without a value");
         assert_eq!(error("a : {\n b = 1\n"), "line 3: a group without an end");
         assert_eq!(error("/* a"), "line 1: a comment without an end");
         assert_eq!(error("} a = 1"), "line 1: not the name of a setting");
+    }
+
+    #[test]
+    fn of_two_settings_of_one_name_the_first_is_taken_and_the_other_told() {
+        let read = parse("a = 1\nb : {\n c = 2\n}\n\nb : {\n c = 3\n}\nd : { e = 4\n e = 5 }").unwrap();
+        assert_eq!(read.group.group("b").unwrap().get("c"), Some(&Value::Integer(2)));
+        assert_eq!(read.group.group("d").unwrap().get("e"), Some(&Value::Integer(4)));
+        assert_eq!(read.repeated, [(6, "b".to_owned()), (10, "e".to_owned())]);
     }
 
     #[test]

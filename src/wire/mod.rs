@@ -2,6 +2,7 @@
 
 pub mod demux;
 pub mod error;
+pub mod ini;
 pub mod janus;
 pub mod jcfg;
 pub mod payload;

@@ -164,7 +164,7 @@ fn pages_of_any_origin_may_ask_and_learn_so_beforehand() {
 #[test]
 fn an_allowed_origin_is_named_and_others_are_refused_when_that_is_enforced() {
     let mut config = SignalConfig::new([3; 32]);
-    config.allow_origin = Some("https://good.example".into());
+    config.allow_origin = Some("https://good.example".parse().unwrap());
     let request = |field: &str| format!("GET /janus/ping HTTP/1.1\r\nHost: h\r\n{field}\r\n");
     let mut lax = World::new(config.clone());
     let answer = exchange(&mut lax, 'A', &request("Origin: https://bad.example\r\n")).remove(0);
@@ -175,7 +175,15 @@ fn an_allowed_origin_is_named_and_others_are_refused_when_that_is_enforced() {
     let mut strict = World::new(config);
     for (field, status) in [
         ("Origin: https://bad.example\r\n", 403),
+        ("Origin: https://good.example.evil.com\r\n", 403),
+        ("Origin: https://good.example:8443\r\n", 403),
+        ("Origin: http://good.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: \r\n", 403),
+        ("Origin: https://good.example:443\r\n", 200),
         ("Referer: https://bad.example/x\r\n", 403),
+        ("Referer: https://good.example.evil.com/x\r\n", 403),
+        ("Referer: http://h/page\r\n", 200),
         ("Origin: https://good.example\r\nReferer: https://bad.example/\r\n", 200),
         ("Referer: https://good.example/page\r\n", 200),
         ("", 200),
@@ -185,7 +193,9 @@ fn an_allowed_origin_is_named_and_others_are_refused_when_that_is_enforced() {
     let handshake = String::from_utf8(crate::client::HANDSHAKE.to_vec()).unwrap();
     let foreign = handshake.replace("Host: h\r\n", "Host: h\r\nOrigin: https://bad.example\r\n");
     assert_eq!(exchange(&mut strict, 'W', &foreign)[0].status, 403);
-    assert_eq!(strict.drops("origin_refused"), 3);
+    let longer = foreign.replace("bad.example", "good.example.evil.com");
+    assert_eq!(exchange(&mut strict, 'X', &longer)[0].status, 403);
+    assert_eq!(strict.drops("origin_refused"), 10);
 }
 
 #[test]

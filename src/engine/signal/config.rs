@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::network::Network;
+use super::origin::Origin;
 use super::target::TargetRule;
 use crate::id::SignalId;
 use crate::proto::tls::Context;
@@ -29,7 +30,7 @@ pub struct SignalConfig {
     /// A WebSocket that brings nothing in such an interval is pinged, and dropped after the next one; zero is never.
     pub ping_interval: Duration,
     /// Pages of this origin may use HTTP; none is any.
-    pub allow_origin: Option<String>,
+    pub allow_origin: Option<Origin>,
     /// Whether requests that name another origin are refused.
     pub enforce_cors: bool,
     /// `apisecret` of every request.

@@ -20,6 +20,7 @@ mod http;
 mod inspection;
 mod message;
 mod network;
+mod origin;
 mod outlet;
 mod permanent;
 mod plugin;
@@ -46,6 +47,7 @@ pub use council::{Change, Connected, Question, Told};
 pub use counters::{Counters, drops};
 pub use emit::{Delivery, HandlerEvent};
 pub use network::{Network, NotANetwork};
+pub use origin::{NotAnOrigin, Origin};
 pub use permanent::Permanent;
 pub use relay::{Relay, SignalReport};
 

@@ -8,6 +8,7 @@ use simd_json::borrowed::Value;
 
 use super::admin::Door;
 use super::connection::{Fate, Pending, Protocol, Purpose};
+use super::origin::Origin;
 use super::relay::Relay;
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId};
@@ -140,10 +141,12 @@ impl SignalEngine {
         }
     }
 
-    /// Whether a page of this origin may use the API.
+    /// Whether a page of this origin may use the API. Whoever names none is no page of elsewhere.
     pub(super) fn may_ask(&self, origin: Option<&str>) -> bool {
         match (&self.config.allow_origin, origin) {
-            (Some(allowed), Some(origin)) if self.config.enforce_cors => origin.starts_with(&**allowed),
+            (Some(allowed), Some(origin)) if self.config.enforce_cors => {
+                Origin::of_url(origin).as_ref() == Some(allowed)
+            }
             _ => true,
         }
     }
@@ -154,7 +157,7 @@ impl SignalEngine {
         match &self.config.allow_origin {
             None => fields.push(("Access-Control-Allow-Origin", "*".into())),
             Some(origin) => {
-                fields.push(("Access-Control-Allow-Origin", origin.clone()));
+                fields.push(("Access-Control-Allow-Origin", origin.to_string()));
                 fields.push(("Access-Control-Allow-Credentials", "true".into()));
                 fields.push(("Vary", "Origin".into()));
             }

@@ -6,7 +6,7 @@ use portunus::wire::jcfg::{Group, Value, parse};
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match parse(text) {
-        Ok(group) => visit(&group, 0),
+        Ok(read) => visit(&read.group, 0),
         Err(error) => assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}"),
     }
 }
