@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::client::{Frame, frame};
+use crate::client::{Frame, HANDSHAKE, frame};
 use crate::world::{Lanes, World};
 
 fn world() -> World {
@@ -71,6 +71,42 @@ fn a_message_in_one_frame_in_fragments_and_byte_by_byte_is_the_same() {
 }
 
 #[test]
+fn json_in_a_binary_message_is_read_like_a_text_and_answered_with_text() {
+    let mut world = world();
+    let mut config = SignalConfig::new([3; 32]);
+    config.admin_secret = Some("adm".into());
+    let mut administered = World::new(config);
+    for (world, handshake, message, said) in [
+        (&mut world, HANDSHAKE.to_vec(), r#"{"janus":"ping","transaction":"x"}"#, "pong"),
+        (
+            &mut administered,
+            String::from_utf8_lossy(HANDSHAKE).replace("janus-protocol", "janus-admin-protocol").into_bytes(),
+            r#"{"janus":"list_sessions","transaction":"x","admin_secret":"adm"}"#,
+            "success",
+        ),
+    ] {
+        world.connect('A');
+        world.write('A', &handshake);
+        let client = world.clients.get_mut(&'A').unwrap();
+        assert!(client.bytes.starts_with(b"HTTP/1.1 101 "));
+        client.bytes.clear();
+        let (start, rest) = message.as_bytes().split_at(9);
+        let pieces = [frame(2, false, start), frame(9, true, b"?"), frame(0, false, b""), frame(0, true, rest)];
+        world.write('A', &frame(2, true, message.as_bytes()));
+        world.write('A', &pieces.concat());
+        // Bytes that are no text are no JSON either, which is no fault of the connection.
+        world.write('A', &frame(2, true, b"{\"janus\":\"\xff\"}"));
+        world.write('A', &frame(2, true, b""));
+        assert_eq!(json_of(world.hear('A'))["janus"], said);
+        assert_eq!(world.hear('A'), Some(Frame::Pong(b"?".to_vec())));
+        assert_eq!(json_of(world.hear('A'))["janus"], said);
+        assert_eq!(json_of(world.hear('A'))["error"]["code"], 454);
+        assert_eq!(json_of(world.hear('A'))["error"]["code"], 454);
+        assert_eq!((world.hear('A'), world.clients[&'A'].fate), (None, Fate::Open));
+    }
+}
+
+#[test]
 fn a_message_of_the_largest_size_is_read_and_a_larger_one_closes() {
     let mut world = world();
     world.upgrade('A');
@@ -86,12 +122,9 @@ fn a_message_of_the_largest_size_is_read_and_a_larger_one_closes() {
 
 #[test]
 fn a_violation_ends_its_own_connection_and_sessions_and_no_other() {
-    for (bytes, code) in [
-        (frame(2, true, b"binary"), 1003),
-        (frame(1, true, b"\xc3\x28"), 1007),
-        (frame(5, true, b""), 1002),
-        (vec![0x81, 0x01, b'x'], 1002),
-    ] {
+    for (bytes, code) in
+        [(frame(1, true, b"\xc3\x28"), 1007), (frame(5, true, b""), 1002), (vec![0x81, 0x01, b'x'], 1002)]
+    {
         let mut world = world();
         joined(&mut world, 'A');
         joined(&mut world, 'B');
@@ -351,7 +384,7 @@ fn no_bytes_of_a_client_break_the_engine() {
         world.write('F', &raw);
         world.disconnect('F');
         world.connect('G');
-        let mut head = crate::client::HANDSHAKE.to_vec();
+        let mut head = HANDSHAKE.to_vec();
         let at = usize::try_from(rng.next_u32()).unwrap() % head.len();
         head[at] ^= 1 << (rng.next_u32() % 8);
         world.write('G', &head);

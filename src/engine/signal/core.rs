@@ -29,9 +29,9 @@ impl SignalEngine {
                 return;
             }
             match socket.poll() {
-                Some(text) => {
+                Some(message) => {
                     let door = if connection.is_administration { Door::Operators } else { self.clients_door(id) };
-                    self.handle_text(now, Asker { place: self.place(id), request: 0 }, door, text.as_bytes());
+                    self.handle_text(now, Asker { place: self.place(id), request: 0 }, door, &message);
                 }
                 None => {
                     let closed = socket.is_closed();

@@ -22,7 +22,7 @@ counters! {
     websockets_opened,
     /// HTTP requests answered.
     http_requests,
-    /// Text messages received.
+    /// Messages received, over WebSocket or HTTP.
     messages_received,
     /// Janus requests, well-formed or not.
     requests,
@@ -77,7 +77,7 @@ pub mod drops {
         tls_broken,
         /// A handshake without the right version, key or subprotocol.
         websocket_refused,
-        /// What a WebSocket must not carry: a binary or too large message, text that is not UTF-8, wrong frames.
+        /// What a WebSocket must not carry: a message that is too large, text that is not UTF-8, wrong frames.
         websocket_violation,
         /// A WebSocket that did not answer a ping.
         websocket_silent,
