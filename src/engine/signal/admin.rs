@@ -93,7 +93,7 @@ impl SignalEngine {
         }
         let session = request.session.filter(|session| session.0 != 0);
         let unhandled = || CoreError::Unhandled(request.name.into());
-        if request.handle == Some(HandleId(0)) || (request.handle.is_some() && session.is_none()) {
+        if request.handle.is_some_and(|handle| (handle.0 == 0) != session.is_none()) {
             return Err(CoreError::NoSuchSession(SessionId(0)));
         }
         if let Some(session) = session {

@@ -82,7 +82,9 @@ impl SignalEngine {
         match Request::parse(document, self.ids) {
             Err(refused) => self.refuse(asker, refused.session.or(session), refused.transaction, &refused.error),
             Ok(request) => {
-                let (session, handle) = (request.session.or(session), request.handle.or(handle));
+                // What a request names that cannot be gives way to its path.
+                let session = request.session.filter(|session| session.0 != 0).or(session).or(request.session);
+                let handle = request.handle.filter(|handle| handle.0 != 0).or(handle).or(request.handle);
                 let request = Request { session, handle, ..request };
                 let is_administration = door.is_administration(&request);
                 let home =

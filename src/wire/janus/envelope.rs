@@ -2,11 +2,12 @@
 //! gives it no meaning.
 
 use serde::Serialize;
+use simd_json::StaticNode;
 use simd_json::borrowed::Value;
 
 use super::admin::AdminVerb;
 use super::error::CoreError;
-use super::field::{Field, Fields, Ids, Kind};
+use super::field::{Field, FieldError, Fields, Ids, Kind};
 use crate::id::{HandleId, SessionId};
 
 /// What a request wants; compared without regard to case.
@@ -49,9 +50,9 @@ pub struct Request<'v> {
     pub name: &'v str,
     /// Echoed in every direct answer.
     pub transaction: &'v str,
-    /// None when absent or not a natural number; an explicit 0 stays.
+    /// None when it is absent or no integer; an explicit 0 stays.
     pub session: Option<SessionId>,
-    /// As above.
+    /// None when it is absent or `null`. What is no integer names a handle, but none that there is: 0.
     pub handle: Option<HandleId>,
     /// The wished session id of `create`.
     pub id: Option<SessionId>,
@@ -84,10 +85,13 @@ impl<'v> Request<'v> {
     /// Reads the envelope of one document.
     pub fn parse(document: &'v Value<'v>, ids: Ids) -> Result<Request<'v>, Refused<'v>> {
         let Some(fields) = Fields::of(document, ids) else {
-            return Err(Refused { error: CoreError::NotAnObject, transaction: None, session: None });
+            // Janus looks for the elements of an array as if it were an object.
+            let is_array = matches!(document, Value::Array(_));
+            let error = if is_array { FieldError::Missing("transaction").into() } else { CoreError::NotAnObject };
+            return Err(Refused { error, transaction: None, session: None });
         };
         let transaction = fields.text("transaction");
-        let session = fields.natural("session_id").map(SessionId);
+        let session = session_id(fields);
         if let Err(error) = fields.check(ENVELOPE) {
             return Err(Refused { error: error.into(), transaction, session });
         }
@@ -97,13 +101,30 @@ impl<'v> Request<'v> {
             name,
             transaction: transaction.unwrap_or_default(),
             session,
-            handle: fields.natural("handle_id").map(HandleId),
+            handle: handle_id(fields),
             id: fields.natural("id").map(SessionId).filter(|id| id.0 != 0),
             secret: fields.text("apisecret"),
             token: fields.text("token"),
             fields,
         })
     }
+}
+
+/// The session that a request names. An integer below 0 is one that nobody has: no id of ours is beyond 2^53.
+pub fn session_id(fields: Fields<'_>) -> Option<SessionId> {
+    integral(fields, "session_id").map(SessionId)
+}
+
+/// The handle that a request names, 0 for one that cannot be.
+pub fn handle_id(fields: Fields<'_>) -> Option<HandleId> {
+    match fields.value("handle_id")? {
+        Value::Static(StaticNode::Null) => None,
+        _ => Some(HandleId(integral(fields, "handle_id").unwrap_or(0))),
+    }
+}
+
+fn integral(fields: Fields<'_>, name: &str) -> Option<u64> {
+    fields.natural(name).or_else(|| fields.integer(name).map(i64::cast_unsigned))
 }
 
 impl Verb {
@@ -390,6 +411,30 @@ mod tests {
     }
 
     #[test]
+    fn a_handle_id_that_is_no_number_names_no_handle_and_a_session_id_no_session() {
+        for (given, session, handle) in [
+            ("7", Some(7), Some(7)),
+            ("0", Some(0), Some(0)),
+            ("-7", Some(u64::MAX - 6), Some(u64::MAX - 6)),
+            ("null", None, None),
+            ("\"7\"", None, Some(0)),
+            ("7.0", None, Some(0)),
+            ("true", None, Some(0)),
+            ("[7]", None, Some(0)),
+        ] {
+            let text = format!(r#"{{"janus":"x","transaction":"t","session_id":{given},"handle_id":{given}}}"#);
+            with(&text, |request| {
+                let request = request.unwrap();
+                assert_eq!(
+                    (request.session, request.handle),
+                    (session.map(SessionId), handle.map(HandleId)),
+                    "{given}"
+                );
+            });
+        }
+    }
+
+    #[test]
     fn transaction_is_checked_before_the_verb_and_echoed_when_readable() {
         with(r#"{"session_id":9}"#, |request| {
             let refused = request.unwrap_err();
@@ -401,7 +446,8 @@ mod tests {
             let refused = request.unwrap_err();
             assert_eq!((refused.error.code(), refused.transaction), (467, Some("t")));
         });
-        with("[]", |request| assert_eq!(request.unwrap_err().error.code(), 455));
+        with("[]", |request| assert_eq!(request.unwrap_err().error.code(), 456));
+        with("7", |request| assert_eq!(request.unwrap_err().error.code(), 455));
     }
 
     #[test]
