@@ -34,6 +34,8 @@ pub const MEMBERS_PER_ROOM_MAX: usize = 16 * 1024;
 /// Bytes of one text that a room keeps and shows to others: a display, a description, a secret. Everybody who joins
 /// is sent all of them.
 pub const LABEL_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a client's name for its handle, which is kept with it and shown to operators.
+pub const OPAQUE_ID_BYTES_MAX: usize = 1024;
 /// Bytes of a room's or participant's id that is a text.
 pub const NAME_BYTES_MAX: usize = 256;
 /// Bytes of one participant's `metadata` as JSON.

@@ -255,7 +255,7 @@ fn health_is_that_of_every_shard_and_a_silent_one_is_named() {
     let response = http(&mut world, request);
     let body: Value = serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(body["status"], "ok");
-    assert_eq!(body["shards"][1], json!({"shard":1,"gauges":{"rooms":0},"counters":{},"drops":{}}));
+    assert_eq!(body["shards"][1], json!({"shard":1,"gauges":{"rooms":0,"peers":0},"counters":{},"drops":{}}));
     assert_eq!(body["signal"]["gauges"]["connections"], 1);
     world.disconnect('H');
     world.set_lanes(Lanes::Silent);

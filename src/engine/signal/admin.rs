@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::core::is_equal;
+use super::core::{CANDIDATES_TIMEOUT, is_equal, millis};
 use super::council::{About, Change, FIRST, Question, Transport};
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId};
+use crate::limits::HISTORY_AGE;
 use crate::proto::session::Asker;
 use crate::proto::session::token::{TokenError, Tokens};
 use crate::room::command::{Command, Teardown};
 use crate::time::Now;
 use crate::wire::janus::admin::request::{self, Token};
-use crate::wire::janus::admin::{self, AdminVerb, Scope};
+use crate::wire::janus::admin::{self, AdminVerb, Scope, Setting};
 use crate::wire::janus::envelope::{Request, Verb};
 use crate::wire::janus::error::CoreError;
 use crate::wire::janus::field::{FieldError, Fields};
@@ -41,6 +42,8 @@ pub enum Order {
     LogLevel(u8),
     /// Log this with such an importance.
     LogLine(u8, Box<str>),
+    /// Log that a verb was taken and has no effect, and why.
+    WithoutEffect(&'static str, &'static str),
 }
 
 impl Door {
@@ -163,10 +166,10 @@ impl SignalEngine {
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
             AdminVerb::CustomEvent => {
-                if self.config.events.is_none() {
-                    return Err(CoreError::Unavailable("custom_event", "there are no event handlers"));
-                }
                 let (schema, data) = request::event(fields)?;
+                if self.config.events.is_none() {
+                    self.note_without_effect("custom_event", "there are no event handlers");
+                }
                 let data = serde_json::to_value(data).map_err(|_| CoreError::NotAnObject)?;
                 self.emit_external(now, schema, &data);
                 self.say(asker, admin::success(None, transaction, &json!({})));
@@ -202,6 +205,16 @@ impl SignalEngine {
             | AdminVerb::DisallowToken
             | AdminVerb::ListTokens
             | AdminVerb::RemoveToken => self.administer_tokens(now, asker, request, verb)?,
+            AdminVerb::WithoutEffect(setting) => {
+                let Setting { verb, element, confirmed, why, .. } = *setting;
+                let value = if setting.is_flag {
+                    json!(request::flag(fields, element)?)
+                } else {
+                    json!(request::natural::<u32>(fields, element)?)
+                };
+                self.note_without_effect(verb, why);
+                self.say(asker, admin::success(None, transaction, &json!({ confirmed: value })));
+            }
             AdminVerb::Unavailable(name, why) => return Err(CoreError::Unavailable(name, why)),
             AdminVerb::ListHandles
             | AdminVerb::DestroySession
@@ -214,16 +227,30 @@ impl SignalEngine {
         Ok(())
     }
 
-    /// What can be changed, and how it is now.
+    /// The log says once of each verb that it was taken in vain.
+    fn note_without_effect(&mut self, verb: &'static str, why: &'static str) {
+        if !self.without_effect.contains(&verb) {
+            self.without_effect.push(verb);
+            self.orders.push_back(Order::WithoutEffect(verb, why));
+        }
+    }
+
+    /// What Janus lets operators change, and how it is: what has no effect here stays as it is.
     fn status(&self) -> serde_json::Value {
         json!({
             "token_auth": !matches!(self.tokens, Tokens::Off),
             "session_timeout": self.sessions.patience().as_secs(),
             "reclaim_session_timeout": self.config.reclaim_session_timeout.as_secs(),
+            "candidates_timeout": CANDIDATES_TIMEOUT.as_secs(),
             "log_level": self.config.log_level,
             "log_timestamps": true,
+            "log_colors": self.config.log_colors,
+            // No signal has a log file opened anew.
+            "log_rotate_sig": 0,
             "locking_debug": false,
             "refcount_debug": false,
+            "min_nack_queue": millis(HISTORY_AGE),
+            "nack-optimizations": true,
             "no_media_timer": self.media_settings.no_media_timer.as_secs(),
             "slowlink_threshold": self.media_settings.slowlink_threshold,
         })

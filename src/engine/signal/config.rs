@@ -1,5 +1,6 @@
 //! What a signalling shard is told at start.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct SignalConfig {
     pub admin_allow: Vec<Network>,
     /// What is logged, as Janus counts it: 0 is nothing, 4 what is ordinary, 7 everything. Shown and changed alone.
     pub log_level: u8,
+    /// Whether the log has colours.
+    pub log_colors: bool,
     /// What media shards have been told, for the same.
     pub slowlink_threshold: u32,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
@@ -56,6 +59,14 @@ pub struct SignalConfig {
     pub targets: TargetRule,
     /// What event handlers want to know.
     pub events: Mask,
+    /// The packages of the event handlers.
+    pub handlers: Vec<&'static str>,
+    /// How often media shards tell of statistics; zero is never.
+    pub stats_period: Duration,
+    /// Where media shards are bound, in order of preference.
+    pub local_ips: Vec<IpAddr>,
+    /// What is advertised in the place of those.
+    pub public_ips: Vec<IpAddr>,
     /// Shown by `info`.
     pub server_name: String,
     /// Rooms and participants have text ids.
@@ -100,11 +111,16 @@ impl SignalConfig {
             admin_apart: false,
             admin_allow: Vec::new(),
             log_level: 4,
+            log_colors: false,
             slowlink_threshold: 0,
             admin_key: None,
             lock_rtp_forward: false,
             targets: TargetRule::default(),
             events: Mask::NONE,
+            handlers: Vec::new(),
+            stats_period: Duration::from_secs(1),
+            local_ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            public_ips: Vec::new(),
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),

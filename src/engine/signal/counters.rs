@@ -113,6 +113,8 @@ pub mod drops {
         handle_queue_full,
         /// A configured room that was refused.
         static_room_refused,
+        /// A core event `update` that would not have been of all shards: some did not answer in time.
+        update_incomplete,
         /// A room that was to be permanent, or no more, and is not: the rooms file was not written.
         room_not_written,
     }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::plugin::Exchange;
+use super::scatter::{Gathered, UPDATE_INTERVAL};
 use super::{ConnectionId, SignalEngine, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignalId};
 use crate::proto::session::Asker;
@@ -12,7 +13,7 @@ use crate::room::observation::{LineStatistics, Observation, RoomObservation};
 use crate::time::Now;
 use crate::wire::janus::envelope::Jsep;
 use crate::wire::janus::events::payload::{
-    COMPONENT, Core, Description, External, Handle, Media, Origin, Plugin, Session, Statistics, Transport,
+    COMPONENT, Census, Core, Description, External, Handle, Media, Origin, Plugin, Session, Statistics, Transport,
     TransportData, WebRtc,
 };
 use crate::wire::janus::events::videoroom::RoomEvent;
@@ -81,6 +82,27 @@ impl SignalEngine {
         // Nobody has asked.
         info.as_object_mut().map(|info| info.remove("transaction"));
         self.emit(now, None, None, || Core::Started { info });
+        self.update_at = now.mono + UPDATE_INTERVAL;
+    }
+
+    /// How much there is in all shards. Half of it would be taken for the whole.
+    pub(super) fn emit_update(&mut self, now: Now, gathered: &Gathered) {
+        let Gathered { reports, missing, signals, missing_signals } = gathered;
+        if !missing.is_empty() || !missing_signals.is_empty() {
+            self.drops.update_incomplete += 1;
+            return;
+        }
+        let sum = |gauges: &mut dyn Iterator<Item = &(&'static str, u64)>, wanted: &str| {
+            gauges.filter(|(name, _)| *name == wanted).map(|(_, count)| count).sum()
+        };
+        let of_signals = |wanted| sum(&mut signals.iter().flat_map(|report| &report.gauges), wanted);
+        let info = Census {
+            sessions: of_signals("sessions"),
+            handles: of_signals("handles"),
+            peerconnections: sum(&mut reports.iter().flat_map(|report| &report.gauges), "peers"),
+            stats_period: self.config.stats_period.as_secs(),
+        };
+        self.emit(now, None, None, || Core::Update { info });
     }
 
     pub(super) fn emit_session_created(&mut self, now: Now, asker: Asker, session: SessionId) {
@@ -348,9 +370,11 @@ impl SignalEngine {
     }
 }
 
-/// A connection's name in the whole server.
+/// A connection's name in the whole server: the decimal digits of a 64-bit number, as Janus' are. There are fewer slots
+/// than 2^24.
 fn origin_id(signal: SignalId, connection: ConnectionId) -> String {
-    format!("{}-{}-{}", signal.0, connection.slot, connection.generation)
+    let place = u64::from(signal.0) << 24 | u64::from(connection.slot & 0xff_ffff);
+    (place << 32 | u64::from(connection.generation)).to_string()
 }
 
 fn statistics(line: &LineStatistics) -> Statistics<'_> {

@@ -80,7 +80,7 @@ impl SignalEngine {
             }
             "healthz" => {
                 let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Health);
-                self.scatter_survey(now, HealthCheck(asker));
+                self.scatter_health(now, HealthCheck(asker));
             }
             _ => self.respond(id, method, keep_alive, &Response::plain(Status::NotFound)),
         }

@@ -111,6 +111,10 @@ pub struct SignalEngine {
     media_settings: Settings,
     /// What operators want of the machine.
     orders: VecDeque<Order>,
+    /// Verbs of theirs of which the log has said that they have no effect.
+    without_effect: Vec<&'static str>,
+    /// When event handlers hear next how much there is.
+    update_at: Mono,
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
@@ -191,6 +195,8 @@ impl SignalEngine {
             is_accepting: true,
             media_settings: council::media_settings(config.slowlink_threshold),
             orders: VecDeque::new(),
+            without_effect: Vec::new(),
+            update_at: Mono::NEVER,
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
@@ -330,6 +336,9 @@ impl SignalEngine {
             self.drops.reply_missing += 1;
             self.give_up(now, waiting, error::PluginError::Late);
         }
+        if self.update_at <= now.mono {
+            self.begin_update(now);
+        }
         self.repeat_duties(now.mono);
         self.retry_lanes(now.mono);
         while let Some(id) = self.connection_deadlines.due(now.mono) {
@@ -343,7 +352,7 @@ impl SignalEngine {
         let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
         [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
             .into_iter()
-            .fold(drain.min(self.lanes_at), Mono::min)
+            .fold(drain.min(self.lanes_at).min(self.update_at), Mono::min)
     }
 
     /// A connection that has output or is to be closed: its output is to be taken once its last is written.
@@ -395,6 +404,7 @@ impl SignalEngine {
     pub fn drain(&mut self, now: Now) {
         if self.drain.is_none() {
             self.drain = Some(Drain { deadline: now.mono + DRAIN_DEADLINE, closing: false });
+            self.update_at = Mono::NEVER;
             for session in self.sessions.ids() {
                 self.end_session(now, session);
             }

@@ -65,9 +65,7 @@ pub enum CoreError {
     UnexpectedAnswer,
     /// 470
     NoSuchToken(Box<str>),
-    /// 472
-    Draining,
-    /// 472: an operator has said so.
+    /// 472: the server is draining, or an operator has said so.
     NotAccepting,
     /// 490: a bound of ours is reached; carries the setting.
     Exhausted(&'static str),
@@ -112,7 +110,7 @@ impl CoreError {
             CoreError::SessionTaken => 468,
             CoreError::UnexpectedAnswer => 469,
             CoreError::NoSuchToken(_) => 470,
-            CoreError::Draining | CoreError::NotAccepting => 472,
+            CoreError::NotAccepting => 472,
             CoreError::Exhausted(_)
             | CoreError::NoCaptureFolder
             | CoreError::Capture(_)
@@ -168,7 +166,6 @@ impl fmt::Display for CoreError {
             CoreError::Sdp(error) => f.write_str(error),
             CoreError::SessionTaken => f.write_str("Session ID already in use"),
             CoreError::UnexpectedAnswer => f.write_str("Unexpected answer (no offer of ours is open)"),
-            CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),
             CoreError::NotAnswered => f.write_str("The request was not answered in time"),
             CoreError::Exhausted(bound) => write!(f, "Out of resources ({bound})"),
             CoreError::Busy => f.write_str("The signalling shard of this session is busy, try again"),
