@@ -163,15 +163,26 @@ fn plugin_specific(inspection: Option<&Inspection>, role: Option<Role>) -> Value
 fn flags(peer: Option<&PeerView>, is_publisher: bool) -> Value {
     let has = |kind| peer.is_some_and(|peer| peer.lines.iter().any(|line| line.kind == kind));
     let is_described = peer.is_some_and(|peer| peer.is_described);
+    let is_connected = peer.is_some_and(|peer| peer.connected.is_some());
     json!({
         "got-offer": is_described && is_publisher,
         "got-answer": is_described && !is_publisher,
         "negotiated": is_described,
-        "ready": peer.is_some_and(|peer| peer.connected.is_some()),
+        "processing-offer": false,
+        "starting": is_described && !is_connected,
+        "ice-restart": false,
+        "ready": is_connected,
+        "stopped": false,
+        // Janus' sign that there is no peer connection, or no more.
+        "alert": peer.is_none(),
         "trickle": false,
+        "all-trickles": is_described,
+        "resend-trickles": false,
+        "trickle-synced": false,
         "data-channels": has(MediaKind::Data),
         "has-audio": has(MediaKind::Audio),
         "has-video": has(MediaKind::Video),
+        "new-datachan-sdp": false,
         "rfc4588-rtx": peer.is_some_and(|peer| peer.lines.iter().any(|line| line.rtx_pt.is_some())),
         "cleaning": false,
         "e2ee": false,
@@ -364,5 +375,7 @@ mod tests {
                 .filter(|flag| shown[flag] == true)
                 .collect();
         assert_eq!(set, ["got-offer", "negotiated", "ready", "has-video", "rfc4588-rtx"]);
+        let is_alert = |peer| flags(peer, true)["alert"].as_bool();
+        assert_eq!((is_alert(Some(&peer)), is_alert(None)), (Some(false), Some(true)));
     }
 }
