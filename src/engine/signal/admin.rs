@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use simd_json::borrowed::Value;
 
 use super::core::{CANDIDATES_TIMEOUT, is_equal, millis};
 use super::council::{About, Change, FIRST, Question, Transport};
@@ -18,7 +19,7 @@ use crate::wire::janus::admin::request::{self, Token};
 use crate::wire::janus::admin::{self, AdminVerb, Scope, Setting};
 use crate::wire::janus::envelope::{Request, Verb};
 use crate::wire::janus::error::CoreError;
-use crate::wire::janus::field::{FieldError, Fields};
+use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 use crate::wire::janus::videoroom::PACKAGE;
 
 /// The plugins that there are.
@@ -189,12 +190,17 @@ impl SignalEngine {
             }
             AdminVerb::QueryTransport => self.query_transport(now, asker, request)?,
             AdminVerb::QueryEventHandler => {
-                return Err(match request::query(fields, "handler")?.0 {
-                    "janus.eventhandler.sampleevh" | "janus.eventhandler.wsevh" => {
-                        CoreError::Unavailable("query_eventhandler", "handlers are set up at start")
+                let (handler, query) = request::query(fields, "handler")?;
+                if !self.config.handlers.contains(&handler) {
+                    return Err(CoreError::NoSuch("event handler"));
+                }
+                let refusal = match Fields::of(query, self.ids).map(|query| request::text(query, "request")) {
+                    Some(Ok("tweak")) => {
+                        return Err(CoreError::Unavailable("tweak", "handlers are set up at start"));
                     }
-                    _ => CoreError::NoSuch("event handler"),
-                });
+                    asked => refusal(asked)?,
+                };
+                self.say(asker, admin::success(None, transaction, &json!({ "response": refusal })));
             }
             AdminVerb::QueryLogger => {
                 request::query(fields, "logger")?;
@@ -269,14 +275,55 @@ impl SignalEngine {
                 self.hold(now, asker, request.transaction, about, &Question::Connections);
                 return Ok(());
             }
-            Some(Ok(name)) => json!({ "error_code": 411, "error": format!("Unknown request '{name}'") }),
-            Some(Err(CoreError::Field(error))) => {
-                let code = if matches!(error, FieldError::Missing(_)) { 412 } else { 413 };
-                json!({ "error_code": code, "error": error.to_string() })
-            }
-            _ => return Err(CoreError::NotAnObject),
+            Some(Ok("configure")) => match self.configure_transport(now, asker, request, transport, query) {
+                Ok(()) => return Ok(()),
+                Err(error) => json!({ "error_code": 413, "error": error.to_string() }),
+            },
+            asked => refusal(asked)?,
         };
         self.say(asker, admin::success(None, request.transaction, &json!({ "response": refusal })));
+        Ok(())
+    }
+
+    /// Everything is confirmed, and what is not done has a note, in Janus' words where it has some.
+    fn configure_transport(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        request: &Request<'_>,
+        transport: Transport,
+        query: &Value<'_>,
+    ) -> Result<(), FieldError> {
+        const TABLE: &[Field] = &[
+            Field::optional("events", Kind::Flag),
+            Field::optional("json", Kind::Text),
+            Field::optional("logging", Kind::Text),
+        ];
+        let Some(fields) = Fields::of(query, self.ids) else { return Ok(()) };
+        let fields = fields.check(TABLE)?;
+        let mut notes = Vec::new();
+        if fields.text("json").is_some_and(|format| format != "compact") {
+            notes.push("Ignored unsupported indentation format");
+        }
+        if fields.text("logging").is_some() {
+            notes.push("Ignored logging: there is no library to log");
+        }
+        let mut wanted = fields.flag("events");
+        if wanted.is_some() && self.config.events.is_none() {
+            notes.push("Event handlers disabled at the core level");
+            wanted = None;
+        }
+        let mut response = json!({ "result": 200 });
+        if !notes.is_empty() {
+            response["notes"] = json!(notes);
+        }
+        let answer = json!({ "response": response });
+        match wanted {
+            Some(wanted) => {
+                self.change(now, asker, request.transaction, Change::TransportEvents(transport, wanted), answer);
+            }
+            None => self.say(asker, admin::success(None, request.transaction, &answer)),
+        }
         Ok(())
     }
 
@@ -392,4 +439,16 @@ impl SignalEngine {
         self.say(asker, admin::success(Some(session), request.transaction, &json!({})));
         Ok(())
     }
+}
+
+/// What a transport or an event handler says of a request that it does not know, or that is none.
+fn refusal(asked: Option<Result<&str, CoreError>>) -> Result<serde_json::Value, CoreError> {
+    Ok(match asked {
+        Some(Ok(name)) => json!({ "error_code": 411, "error": format!("Unknown request '{name}'") }),
+        Some(Err(CoreError::Field(error))) => {
+            let code = if matches!(error, FieldError::Missing(_)) { 412 } else { 413 };
+            json!({ "error_code": code, "error": error.to_string() })
+        }
+        _ => return Err(CoreError::NotAnObject),
+    })
 }

@@ -185,9 +185,9 @@ impl Connections {
         self.slots.iter().enumerate().filter_map(id).collect()
     }
 
-    /// How many speak what `is_it` looks for.
-    pub fn count(&self, is_it: impl Fn(&Protocol) -> bool) -> usize {
-        self.slots.iter().filter(|slot| slot.connection.as_ref().is_some_and(|it| is_it(&it.protocol))).count()
+    /// How many are what `is_it` looks for.
+    pub fn count(&self, is_it: impl Fn(&Connection) -> bool) -> usize {
+        self.slots.iter().filter(|slot| slot.connection.as_ref().is_some_and(&is_it)).count()
     }
 
     /// How many there are.

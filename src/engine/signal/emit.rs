@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::plugin::Exchange;
 use super::scatter::{Gathered, UPDATE_INTERVAL};
-use super::{ConnectionId, SignalEngine, message};
+use super::{ConnectionId, SignalEngine, council, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignalId};
 use crate::proto::session::Asker;
 use crate::room::command::{Event, HangupReason, Reply};
@@ -135,7 +135,8 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_websocket(&mut self, now: Now, id: ConnectionId, is_there: bool) {
-        let Some(connection) = self.connections.get(id).filter(|_| self.wants(Kind::Transport)) else { return };
+        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&council::Transport::WebSockets);
+        let Some(connection) = self.connections.get(id).filter(|_| is_wanted) else { return };
         let data = match is_there {
             true => TransportData::Connected { admin_api: connection.is_administration, ip: connection.peer },
             false => TransportData::Disconnected,
@@ -144,7 +145,8 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_http_request(&mut self, now: Now, id: ConnectionId, admin_api: bool) {
-        let Some(ip) = self.peer(id).filter(|_| self.wants(Kind::Transport)) else { return };
+        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&council::Transport::Http);
+        let Some(ip) = self.peer(id).filter(|_| is_wanted) else { return };
         self.emit_transport(now, HTTP, id, TransportData::Request { admin_api, ip });
     }
 

@@ -42,7 +42,7 @@ use simd_json::Buffers;
 pub use admin::{Door, Order};
 pub use config::SignalConfig;
 pub use connection::Fate;
-pub use council::{Change, Connected, Question, Told};
+pub use council::{Change, Connected, Question, Told, Transport};
 pub use counters::{Counters, drops};
 pub use emit::{Delivery, HandlerEvent};
 pub use network::{Network, NotANetwork};
@@ -113,6 +113,8 @@ pub struct SignalEngine {
     orders: VecDeque<Order>,
     /// Verbs of theirs of which the log has said that they have no effect.
     without_effect: Vec<&'static str>,
+    /// Transports of whose connections event handlers do not hear.
+    mute_transports: Vec<Transport>,
     /// When event handlers hear next how much there is.
     update_at: Mono,
     duties: Duties,
@@ -196,6 +198,7 @@ impl SignalEngine {
             media_settings: council::media_settings(config.slowlink_threshold),
             orders: VecDeque::new(),
             without_effect: Vec::new(),
+            mute_transports: Vec::new(),
             update_at: Mono::NEVER,
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),

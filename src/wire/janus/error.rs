@@ -159,7 +159,7 @@ impl fmt::Display for CoreError {
             CoreError::NotAccepting => f.write_str("Currently not accepting new sessions"),
             CoreError::NoStoredTokens => f.write_str("Stored-Token based authentication disabled"),
             CoreError::NoCaptureFolder => f.write_str("Packets are captured nowhere (--capture-folder names a folder)"),
-            CoreError::Capture(why) => write!(f, "Capture refused: {why}"),
+            CoreError::Capture(why) => f.write_str(why),
             CoreError::Unavailable(verb, why) => write!(f, "Not available here: {verb} ({why})"),
             CoreError::Incomplete => f.write_str("Not every shard has answered in time, try again"),
             CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),
