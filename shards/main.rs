@@ -33,6 +33,7 @@ use fault::StartError;
 use portunus::engine::media::MediaConfig;
 use portunus::engine::signal::SignalConfig;
 use portunus::id::{ShardId, SignalId};
+use portunus::limits::REPLY_BYTES_MAX;
 use portunus::proto::dtls::{Certificate, Context};
 use portunus::proto::srtp::Profile;
 use portunus::room::capture::CaptureFolder;
@@ -224,6 +225,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),
                 handles_max: HANDLES_MAX,
                 outbox_bytes: signal::OUTBOX_BYTES,
+                reply_bytes: REPLY_BYTES_MAX,
                 seed: seed()?,
             },
         };

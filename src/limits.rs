@@ -27,6 +27,9 @@ pub const MEDIA_LINES_MAX: usize = 256;
 pub const SDP_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of one Janus message; also of one WebSocket message.
 pub const MESSAGE_JSON_MAX: usize = 1024 * 1024;
+/// Bytes of one answer, such as a list: 16384 rooms with ordinary descriptions. A longer one is refused before it is
+/// made.
+pub const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Rooms of one media shard. Each holds a few labels: together they stay under 300 MiB.
 pub const ROOMS_PER_SHARD_MAX: usize = 16 * 1024;
 /// Handles in one room, those that have left and are not detached yet included.

@@ -222,6 +222,11 @@ impl WebSocket {
         self.state == State::Open
     }
 
+    /// Bytes that are to be written.
+    pub fn waiting(&self) -> usize {
+        self.memory.output.len()
+    }
+
     /// What is to be written.
     pub fn output(&mut self) -> &mut Vec<u8> {
         &mut self.memory.output

@@ -337,6 +337,11 @@ impl SignalEngine {
         let transaction = request.transaction;
         let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
         if verb == AdminVerb::ListTokens {
+            let bytes = stored.list().into_iter().map(|(token, plugins)| token.len() + 64 + 32 * plugins.len()).sum();
+            if !self.has_space_for(asker, bytes) {
+                return Err(CoreError::TooLong(bytes));
+            }
+            let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
             let tokens = stored.list().into_iter();
             let shown = tokens.map(|(token, plugins)| json!({ "token": token, "allowed_plugins": plugins }));
             let data = json!({ "data": { "tokens": shown.collect::<Vec<_>>() } });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::network::Network;
 use super::target::TargetRule;
 use crate::id::SignalId;
+use crate::limits::REPLY_BYTES_MAX;
 use crate::proto::tls::Context;
 use crate::room::capture::CaptureFolder;
 use crate::room::spec::RoomSpec;
@@ -87,6 +88,8 @@ pub struct SignalConfig {
     pub handles_max: usize,
     /// Bytes that wait for a client which does not read; beyond them it is dropped.
     pub outbox_bytes: usize,
+    /// Bytes that long answers to one client may have, those that wait included; a longer one is refused.
+    pub reply_bytes: usize,
     /// Where the random ids come from.
     pub seed: [u8; 32],
 }
@@ -131,6 +134,7 @@ impl SignalConfig {
             sessions_max: 65_536,
             handles_max: 1024,
             outbox_bytes: 1024 * 1024,
+            reply_bytes: REPLY_BYTES_MAX,
             seed,
         }
     }

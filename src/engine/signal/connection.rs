@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub is_operators: bool,
     /// The WebSocket speaks the Admin API.
     pub is_administration: bool,
+    /// Bytes of long answers in its output.
+    pub long: usize,
     /// How it will end, once it will.
     pub fate: Fate,
     touched: bool,
@@ -88,8 +90,17 @@ impl Connection {
         }
     }
 
+    /// Bytes that are to be said.
+    pub fn waiting(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http(http) => http.output.len(),
+            Protocol::WebSocket(socket) => socket.waiting(),
+        }
+    }
+
     /// Moves what is to be written to the end of `out`.
     pub fn take_output(&mut self, out: &mut Vec<u8>) {
+        self.long = 0;
         let Some(mut tls) = self.tls.take() else { return out.append(self.output()) };
         tls.send(self.output());
         self.output().clear();
@@ -130,6 +141,7 @@ impl Connections {
             sessions: BTreeSet::new(),
             is_operators: false,
             is_administration: false,
+            long: 0,
             fate: Fate::Open,
             touched: false,
         });

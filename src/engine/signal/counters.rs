@@ -99,6 +99,8 @@ pub mod drops {
         event_without_handle,
         /// An event for a session whose WebSocket is lost.
         event_without_connection,
+        /// An answer that was longer than its client could take.
+        answer_too_long,
         /// A session ended because nobody fetched its events.
         poll_queue_overflow,
         /// An answer whose HTTP request has been given up.

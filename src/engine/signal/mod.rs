@@ -29,6 +29,7 @@ mod request;
 mod rest;
 mod scatter;
 mod secure;
+mod size;
 pub mod target;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -76,6 +77,8 @@ use crate::wire::janus::field::Ids;
 
 /// A close frame of ours is answered within this time, or the connection is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// What is longer has been asked for.
+const LONG_ANSWER_BYTES: usize = 64 * 1024;
 /// Draining waits this long for media shards to acknowledge teardowns.
 const DRAIN_DEADLINE: Duration = TICKET_DEADLINE;
 
@@ -443,10 +446,14 @@ impl SignalEngine {
     }
 
     /// After output was added behind `before` bytes that wait: tells the machine, and drops a client that does not read.
-    /// One long answer, such as a list of many rooms, is no sign of that.
+    /// Long answers, such as lists of many rooms, are no sign of that: they were refused if there was no space for them.
     fn check_outbox(&mut self, id: ConnectionId, before: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if before > self.config.outbox_bytes {
+        let after = connection.waiting();
+        if after.saturating_sub(before) > LONG_ANSWER_BYTES {
+            connection.long += after - before;
+        }
+        if before > self.config.outbox_bytes + connection.long.min(self.config.reply_bytes) {
             connection.output().clear();
             self.drops.outbox_overflow += 1;
             self.end(id, Fate::Drop);

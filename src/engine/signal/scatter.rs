@@ -7,7 +7,7 @@ use super::error::PluginError;
 use super::http::HealthCheck;
 use super::plugin::Exchange;
 use super::relay::Relay;
-use super::{SignalEngine, SignalReport, Waiting, message};
+use super::{SignalEngine, SignalReport, Waiting, message, size};
 use crate::id::{ShardId, SignalId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::room::command::{Command, Reply, RoomSummary, ShardReport};
@@ -143,10 +143,13 @@ impl SignalEngine {
         let Scatter { purpose, mut rooms, mut gathered, error, .. } = scatter;
         match purpose {
             Purpose::List(exchange) => {
-                rooms.sort_by(|one, other| one.spec.room.cmp(&other.spec.room));
-                let answer = message::list(exchange.name(), &rooms);
                 // Half a list would be taken for the whole.
-                self.finish(now, exchange, error.map_or(Ok(answer), Err));
+                let fits = error.map_or(Ok(()), Err).and_then(|()| self.check_size(&exchange, size::of_list(&rooms)));
+                let answer = fits.map(|()| {
+                    rooms.sort_by(|one, other| one.spec.room.cmp(&other.spec.room));
+                    message::list(exchange.name(), &rooms)
+                });
+                self.finish(now, exchange, answer);
             }
             Purpose::Health(check) => {
                 gathered.reports.sort_by_key(|report| report.shard);

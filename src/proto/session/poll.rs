@@ -82,6 +82,11 @@ impl LongPoll {
         Ok(SmallVec::new())
     }
 
+    /// Bytes that a message may have without being one too many. One that a poll waits for may have any.
+    pub fn space(&self) -> usize {
+        if self.polls.is_empty() { QUEUE_BYTES_MAX - self.bytes } else { usize::MAX }
+    }
+
     /// A poll: answered at once with what is there, or kept.
     pub fn wait(&mut self, now: Mono, asker: Asker, shape: Shape) -> Option<Answer> {
         let Some(first) = self.queue.pop_front() else {

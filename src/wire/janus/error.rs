@@ -73,6 +73,8 @@ pub enum CoreError {
     NoCaptureFolder,
     /// 490: a capture cannot begin or end; carries why.
     Capture(Box<str>),
+    /// 490: an answer of about so many bytes is more than its connection takes.
+    TooLong(usize),
     /// 490: tokens are not kept in a table here.
     NoStoredTokens,
     /// 490: a verb of Janus' that has no meaning here; carries the verb and why.
@@ -114,6 +116,7 @@ impl CoreError {
             CoreError::Exhausted(_)
             | CoreError::NoCaptureFolder
             | CoreError::Capture(_)
+            | CoreError::TooLong(_)
             | CoreError::NoStoredTokens
             | CoreError::Unavailable(..)
             | CoreError::Incomplete
@@ -157,6 +160,9 @@ impl fmt::Display for CoreError {
             CoreError::InvalidPlugins => f.write_str("Invalid element type (some of the provided plugins are invalid)"),
             CoreError::NoSuchToken(token) => write!(f, "Token {token} not found"),
             CoreError::NotAccepting => f.write_str("Currently not accepting new sessions"),
+            CoreError::TooLong(bytes) => {
+                write!(f, "The answer has some {bytes} bytes, which is more than this connection takes now")
+            }
             CoreError::NoStoredTokens => f.write_str("Stored-Token based authentication disabled"),
             CoreError::NoCaptureFolder => f.write_str("Packets are captured nowhere (--capture-folder names a folder)"),
             CoreError::Capture(why) => f.write_str(why),
