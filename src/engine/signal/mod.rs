@@ -85,6 +85,7 @@ const DRAIN_DEADLINE: Duration = TICKET_DEADLINE;
 /// One signalling shard.
 pub struct SignalEngine {
     config: SignalConfig,
+    started: Mono,
     ids: Ids,
     rng: ChaCha20Rng,
     connections: Connections,
@@ -176,6 +177,7 @@ impl SignalEngine {
             }
         };
         let mut engine = SignalEngine {
+            started: now.mono,
             ids: if config.string_ids { Ids::Texts } else { Ids::Numbers },
             rng,
             connections: Connections::default(),

@@ -545,6 +545,11 @@ mod tests {
     }
 
     #[test]
+    fn what_we_send_is_compact() {
+        assert_eq!(ack(SessionId(5), "t"), r#"{"janus":"ack","session_id":5,"transaction":"t"}"#);
+    }
+
+    #[test]
     fn created_holds_the_id_in_data_only() {
         assert_eq!(value(&created(SessionId(5), "a\"b")), j!({"janus":"success","transaction":"a\"b","data":{"id":5}}));
     }
