@@ -15,11 +15,10 @@ pub struct Log(Arc<dyn Fn(LevelFilter) + Send + Sync>);
 impl Log {
     /// Begins to log what passes the filter, whose syntax has been checked.
     pub fn begin(filter: &str) -> Log {
-        let colours = io::stderr().is_terminal();
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(discreet(EnvFilter::new(filter)))
             .with_writer(io::stderr)
-            .with_ansi(colours);
+            .with_ansi(has_colours());
         let subscriber = subscriber.with_filter_reloading();
         let handle = subscriber.reload_handle();
         subscriber.init();
@@ -33,6 +32,7 @@ impl Log {
     pub fn obey(&self, order: Order) {
         match order {
             Order::LogLevel(level) => (self.0)(filter(level)),
+            Order::WithoutEffect(verb, why) => info!("an operator's {verb} has no effect: {why}"),
             Order::LogLine(level, line) => match level {
                 0..=2 => error!("an operator: {line:?}"),
                 3 => warn!("an operator: {line:?}"),
@@ -42,6 +42,11 @@ impl Log {
             },
         }
     }
+}
+
+/// Whether lines have colours.
+pub fn has_colours() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// A filter, but for what the WebSocket library would tell of: whole messages, and with them the secrets of clients.

@@ -35,6 +35,7 @@ use fault::StartError;
 use portunus::engine::media::MediaConfig;
 use portunus::engine::signal::SignalConfig;
 use portunus::id::{ShardId, SignalId};
+use portunus::limits::REPLY_BYTES_MAX;
 use portunus::proto::dtls::{Certificate, Context};
 use portunus::proto::srtp::Profile;
 use portunus::room::capture::CaptureFolder;
@@ -138,6 +139,8 @@ fn serve(config: Config) -> Result<(), StartError> {
     let (listening, operators) = (addresses(&bound[0]), addresses(&bound_for_operators[0]));
 
     let mask = config.handlers.mask();
+    let (handlers, stats_period) = (config.handlers.packages(), config.handlers.stats_period);
+    let local_ips: Vec<_> = config.media.iter().map(|at| at.ip).collect();
     let mut advertised = Vec::new();
     let mut parts = Vec::new();
     for (shard, (post, &cpu)) in (0..shards).zip(media_posts.into_iter().zip(&config.plan.media)) {
@@ -224,9 +227,14 @@ fn serve(config: Config) -> Result<(), StartError> {
                 admin_apart: !config.admin_listen.is_empty(),
                 admin_allow: config.admin_allow.clone(),
                 log_level: log::level(&config.log),
+                log_colors: log::has_colours(),
                 slowlink_threshold: config.slowlink_threshold,
                 admin_key: config.admin_key.clone(),
                 events: mask,
+                handlers: handlers.clone(),
+                stats_period,
+                local_ips: local_ips.clone(),
+                public_ips: config.public_ip.clone(),
                 lock_rtp_forward: config.lock_rtp_forward,
                 targets: config.targets.clone(),
                 server_name: config.server_name.clone(),
@@ -239,6 +247,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 sessions_max: SESSIONS_MAX / usize::from(signals_count),
                 handles_max: HANDLES_MAX,
                 outbox_bytes: signal::OUTBOX_BYTES,
+                reply_bytes: REPLY_BYTES_MAX,
                 seed: seed()?,
             },
         };

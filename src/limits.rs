@@ -27,6 +27,9 @@ pub const MEDIA_LINES_MAX: usize = 256;
 pub const SDP_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of one Janus message; also of one WebSocket message.
 pub const MESSAGE_JSON_MAX: usize = 1024 * 1024;
+/// Bytes of one answer, such as a list: 16384 rooms with ordinary descriptions. A longer one is refused before it is
+/// made.
+pub const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Rooms of one media shard. Each holds a few labels: together they stay under 300 MiB.
 pub const ROOMS_PER_SHARD_MAX: usize = 16 * 1024;
 /// Handles in one room, those that have left and are not detached yet included.
@@ -34,6 +37,8 @@ pub const MEMBERS_PER_ROOM_MAX: usize = 16 * 1024;
 /// Bytes of one text that a room keeps and shows to others: a display, a description, a secret. Everybody who joins
 /// is sent all of them.
 pub const LABEL_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a client's name for its handle, which is kept with it and shown to operators.
+pub const OPAQUE_ID_BYTES_MAX: usize = 1024;
 /// Bytes of a room's or participant's id that is a text.
 pub const NAME_BYTES_MAX: usize = 256;
 /// Bytes of one participant's `metadata` as JSON.

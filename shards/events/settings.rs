@@ -96,6 +96,12 @@ impl Handlers {
         let webhook = self.webhook.as_ref().map_or(Mask::NONE, |webhook| webhook.events);
         webhook.union(self.websocket.as_ref().map_or(Mask::NONE, |websocket| websocket.events))
     }
+
+    /// What Janus calls those that there are.
+    pub fn packages(&self) -> Vec<&'static str> {
+        let webhook = self.webhook.as_ref().map(|_| "janus.eventhandler.sampleevh");
+        webhook.into_iter().chain(self.websocket.as_ref().map(|_| "janus.eventhandler.wsevh")).collect()
+    }
 }
 
 /// Hides what of the settings may be a secret: they are shown.

@@ -35,6 +35,11 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
 #[derive(Clone)]
 pub struct Context(SslContext);
 
+/// What the library calls itself, with its version.
+pub fn library() -> &'static str {
+    openssl::version::version()
+}
+
 /// Why there is no context.
 #[derive(Debug)]
 pub enum TlsError {

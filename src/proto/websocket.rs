@@ -1,5 +1,6 @@
-//! The server side of RFC 6455 on one connection: the handshake's answer, frames to text messages and back, over two
-//! byte buffers instead of a socket. Only text is spoken; a violation is answered with a close frame and its code.
+//! The server side of RFC 6455 on one connection: the handshake's answer, frames to messages and back, over two byte
+//! buffers instead of a socket. We send text. Text and binary messages are read alike, because some clients know only
+//! the latter; a violation is answered with a close frame and its code.
 
 use std::io;
 
@@ -64,8 +65,6 @@ pub enum CloseReason {
     GoingAway,
     /// 1002: frames that RFC 6455 does not allow.
     Protocol,
-    /// 1003: a binary message.
-    Binary,
     /// 1007: text that is not UTF-8.
     NotUtf8,
     /// 1009: a message beyond [`MESSAGE_JSON_MAX`].
@@ -77,7 +76,6 @@ impl CloseReason {
         let (code, reason) = match self {
             CloseReason::GoingAway => (CloseCode::Away, "going away"),
             CloseReason::Protocol => (CloseCode::Protocol, "protocol error"),
-            CloseReason::Binary => (CloseCode::Unsupported, "text only"),
             CloseReason::NotUtf8 => (CloseCode::Invalid, "not UTF-8"),
             CloseReason::TooBig => (CloseCode::Size, "message too big"),
         };
@@ -141,16 +139,16 @@ impl WebSocket {
         }
     }
 
-    /// The next text message. Pings are answered and closes echoed on the way.
-    pub fn poll(&mut self) -> Option<Utf8Bytes> {
+    /// The next message, text or binary: a text is known to be UTF-8. Pings are answered and closes echoed on the way.
+    pub fn poll(&mut self) -> Option<Bytes> {
         while !self.is_closed() {
             let read = self.context.read(&mut self.memory);
             if read.is_ok() {
                 self.pulse = Pulse::Felt;
             }
             match read {
-                Ok(Message::Text(text)) if self.state == State::Open => return Some(text),
-                Ok(Message::Binary(_)) if self.state == State::Open => self.violated(CloseReason::Binary),
+                Ok(Message::Text(text)) if self.state == State::Open => return Some(text.into()),
+                Ok(Message::Binary(bytes)) if self.state == State::Open => return Some(bytes),
                 Ok(_) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(Error::Capacity(_)) => self.violated(CloseReason::TooBig),
@@ -224,6 +222,11 @@ impl WebSocket {
         self.state == State::Open
     }
 
+    /// Bytes that are to be written.
+    pub fn waiting(&self) -> usize {
+        self.memory.output.len()
+    }
+
     /// What is to be written.
     pub fn output(&mut self) -> &mut Vec<u8> {
         &mut self.memory.output
@@ -270,17 +273,28 @@ mod tests {
         bytes.extend(frame(0, true, b":1}"));
         for byte in bytes {
             socket.receive(&[byte]);
-            if let Some(text) = socket.poll() {
-                assert_eq!(text.as_str(), "{\"a\":1}");
+            if let Some(message) = socket.poll() {
+                assert_eq!(&message[..], b"{\"a\":1}");
             }
         }
         assert_eq!(socket.output().as_slice(), b"\x8a\x02hi");
     }
 
     #[test]
+    fn a_binary_message_is_read_like_a_text_whatever_its_bytes_and_answered_with_text() {
+        let mut socket = socket();
+        socket.receive(&[frame(2, false, b"{\"a\""), frame(9, true, b""), frame(0, true, b":1}\xff")].concat());
+        assert_eq!(socket.poll().as_deref(), Some(b"{\"a\":1}\xff".as_slice()));
+        assert_eq!((socket.poll(), std::mem::take(socket.output())), (None, b"\x8a\x00".to_vec()));
+        socket.send("{}".into());
+        assert_eq!(socket.output().as_slice(), b"\x81\x02{}");
+        assert!(!socket.is_closed());
+    }
+
+    #[test]
     fn bytes_behind_the_handshake_are_read_first() {
         let mut socket = WebSocket::new(frame(1, true, b"first"), b"101".to_vec());
-        assert_eq!(socket.poll().unwrap().as_str(), "first");
+        assert_eq!(socket.poll().as_deref(), Some(b"first".as_slice()));
         socket.send("reply".into());
         assert_eq!(socket.output().as_slice(), b"101\x81\x05reply");
     }
@@ -288,9 +302,9 @@ mod tests {
     #[test]
     fn violations_close_with_their_code() {
         for (bytes, code) in [
-            (frame(2, true, b"x"), 1003),
             (frame(1, true, b"\xff\xfe"), 1007),
             (frame(1, true, &vec![b'a'; MESSAGE_JSON_MAX + 1]), 1009),
+            (frame(2, true, &vec![b'a'; MESSAGE_JSON_MAX + 1]), 1009),
             (frame(3, true, b""), 1002),
             (b"\x81\x01a".to_vec(), 1002),
         ] {

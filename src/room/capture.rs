@@ -58,9 +58,9 @@ pub enum CaptureError {
 impl fmt::Display for CaptureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            CaptureError::Running => "packets are being captured already",
-            CaptureError::NotRunning => "packets are not being captured",
-            CaptureError::NoPeer => "the handle has no PeerConnection",
+            CaptureError::Running => "pcap already started",
+            CaptureError::NotRunning => "Capture not started",
+            CaptureError::NoPeer => "Error starting pcap dump: the handle has no PeerConnection",
         })
     }
 }

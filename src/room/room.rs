@@ -232,6 +232,7 @@ impl Room {
                 self.tell_unpublished(member, effects);
             }
             Role::Subscriber(_) => {
+                self.observe_unsubscribed(member, effects);
                 self.remove_legs(member, effects);
                 self.close_peer(member, effects);
             }

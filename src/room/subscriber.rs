@@ -229,9 +229,21 @@ impl Room {
     }
 
     pub(super) fn leave_subscriber(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
+        self.observe_unsubscribed(member, effects);
         self.remove_legs(member, effects);
         self.finish(member, effects);
         Reply::SubscriberLeft(self.room())
+    }
+
+    /// Event handlers hear of each m-line that a subscriber gives up by leaving or with its peer connection. What it
+    /// drops by `update` is part of what it has then.
+    pub(super) fn observe_unsubscribed(&self, member: MemberId, effects: &mut Vec<Effect>) {
+        for source in self.subscriber(member).legs.iter().filter_map(|leg| self.legs[*leg].source) {
+            self.observe(member, effects, |room| RoomObservation::Unsubscribed {
+                feed: room.publisher(room.streams[source].publisher).who.id.clone(),
+                mid: room.line(source).media.mid,
+            });
+        }
     }
 
     /// Unwires and removes everything that the member receives.

@@ -59,12 +59,6 @@ impl Room {
         // A line that is named and inactive already counts too, as in Janus.
         let changes = !dropped.is_empty() || !wanted.is_empty() || self.is_outdated(member);
         for leg in dropped {
-            if let Some(source) = self.legs[leg].source {
-                self.observe(member, effects, |room| RoomObservation::Unsubscribed {
-                    feed: room.publisher(room.streams[source].publisher).who.id.clone(),
-                    mid: room.line(source).media.mid,
-                });
-            }
             self.legs[leg].delay = None;
             self.legs[leg].accepted = false;
             self.wire(leg, None, effects);

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::client::{Frame, frame};
+use crate::client::{Frame, HANDSHAKE, frame};
 use crate::world::{Lanes, World};
 
 fn world() -> World {
@@ -71,6 +71,42 @@ fn a_message_in_one_frame_in_fragments_and_byte_by_byte_is_the_same() {
 }
 
 #[test]
+fn json_in_a_binary_message_is_read_like_a_text_and_answered_with_text() {
+    let mut world = world();
+    let mut config = SignalConfig::new([3; 32]);
+    config.admin_secret = Some("adm".into());
+    let mut administered = World::new(config);
+    for (world, handshake, message, said) in [
+        (&mut world, HANDSHAKE.to_vec(), r#"{"janus":"ping","transaction":"x"}"#, "pong"),
+        (
+            &mut administered,
+            String::from_utf8_lossy(HANDSHAKE).replace("janus-protocol", "janus-admin-protocol").into_bytes(),
+            r#"{"janus":"list_sessions","transaction":"x","admin_secret":"adm"}"#,
+            "success",
+        ),
+    ] {
+        world.connect('A');
+        world.write('A', &handshake);
+        let client = world.clients.get_mut(&'A').unwrap();
+        assert!(client.bytes.starts_with(b"HTTP/1.1 101 "));
+        client.bytes.clear();
+        let (start, rest) = message.as_bytes().split_at(9);
+        let pieces = [frame(2, false, start), frame(9, true, b"?"), frame(0, false, b""), frame(0, true, rest)];
+        world.write('A', &frame(2, true, message.as_bytes()));
+        world.write('A', &pieces.concat());
+        // Bytes that are no text are no JSON either, which is no fault of the connection.
+        world.write('A', &frame(2, true, b"{\"janus\":\"\xff\"}"));
+        world.write('A', &frame(2, true, b""));
+        assert_eq!(json_of(world.hear('A'))["janus"], said);
+        assert_eq!(world.hear('A'), Some(Frame::Pong(b"?".to_vec())));
+        assert_eq!(json_of(world.hear('A'))["janus"], said);
+        assert_eq!(json_of(world.hear('A'))["error"]["code"], 454);
+        assert_eq!(json_of(world.hear('A'))["error"]["code"], 454);
+        assert_eq!((world.hear('A'), world.clients[&'A'].fate), (None, Fate::Open));
+    }
+}
+
+#[test]
 fn a_message_of_the_largest_size_is_read_and_a_larger_one_closes() {
     let mut world = world();
     world.upgrade('A');
@@ -86,12 +122,9 @@ fn a_message_of_the_largest_size_is_read_and_a_larger_one_closes() {
 
 #[test]
 fn a_violation_ends_its_own_connection_and_sessions_and_no_other() {
-    for (bytes, code) in [
-        (frame(2, true, b"binary"), 1003),
-        (frame(1, true, b"\xc3\x28"), 1007),
-        (frame(5, true, b""), 1002),
-        (vec![0x81, 0x01, b'x'], 1002),
-    ] {
+    for (bytes, code) in
+        [(frame(1, true, b"\xc3\x28"), 1007), (frame(5, true, b""), 1002), (vec![0x81, 0x01, b'x'], 1002)]
+    {
         let mut world = world();
         joined(&mut world, 'A');
         joined(&mut world, 'B');
@@ -198,6 +231,103 @@ fn one_long_answer_is_not_taken_for_a_client_that_does_not_read() {
 }
 
 #[test]
+fn an_answer_that_the_outbox_cannot_hold_is_refused_before_it_is_rendered() {
+    let mut config = SignalConfig::new([3; 32]);
+    config.outbox_bytes = 10_000;
+    config.reply_bytes = 400_000;
+    let room = |id: u64| RoomSpec { description: "d".repeat(1024).into(), ..RoomSpec::new(RoomId::from(id)) };
+    config.rooms = (1..=200).map(room).collect();
+    let mut world = World::new(config);
+    let (session, handle) = joined(&mut world, 'A');
+    let list = |transaction: &str| {
+        json!({"janus":"message","transaction":transaction,"session_id":session.0,"handle_id":handle.0,
+               "body":{"request":"list"}})
+        .to_string()
+    };
+    // One fits. While it waits to be written, another does not; neither is a reason to drop the client.
+    world.lanes = Lanes::Silent;
+    world.say('A', &list("1"));
+    world.say('A', &list("2"));
+    let (to, mut envelope) = world.held.pop().unwrap();
+    assert!(world.held.is_empty(), "the second request of a handle waits for the first");
+    for _ in 0..2 {
+        for mail in world.shards[usize::from(to.0)].handle(envelope) {
+            world.engine.handle_mail(world.now, mail);
+        }
+        match world.engine.poll_command() {
+            Some((_, next)) => envelope = next,
+            None => break,
+        }
+    }
+    world.pump();
+    let answers: Vec<_> = std::iter::from_fn(|| world.hear('A')).map(|frame| json_of(Some(frame))).collect();
+    assert_eq!(answers[0]["plugindata"]["data"]["list"].as_array().unwrap().len(), 200);
+    assert_eq!(
+        (&answers[1]["transaction"], &answers[1]["plugindata"]["data"]["error_code"]),
+        (&json!("2"), &json!(499))
+    );
+    assert_eq!((world.clients[&'A'].fate, world.drops("answer_too_long")), (Fate::Open, 1));
+    world.lanes = Lanes::Open;
+    world.say('A', &list("3"));
+    let heard = json_of(world.hear('A'));
+    assert_eq!((&heard["transaction"], heard["plugindata"]["data"]["list"].is_array()), (&json!("3"), true));
+    // More rooms than ever fit.
+    for id in 201..=400 {
+        let body = json!({"request":"create","room":id,"description":"d".repeat(1024)});
+        let create =
+            json!({"janus":"message","transaction":"4","session_id":session.0,"handle_id":handle.0,"body":body});
+        world.say('A', &create.to_string());
+        world.hear('A');
+    }
+    world.say('A', &list("5"));
+    let data = json_of(world.hear('A'))["plugindata"]["data"].clone();
+    assert_eq!((&data["videoroom"], &data["error_code"]), (&json!("event"), &json!(499)), "{data}");
+    assert!(data["error"].as_str().unwrap().starts_with("The answer has some 68"), "{data}");
+    assert_eq!((world.clients[&'A'].fate, world.drops("outbox_overflow")), (Fate::Open, 0));
+    assert_eq!(world.drops("answer_too_long"), 2);
+}
+
+#[test]
+fn who_cannot_be_told_of_a_crowd_does_not_stay_in_it() {
+    let mut config = SignalConfig::new([3; 32]);
+    config.reply_bytes = 20_000;
+    let mut world = World::new(config);
+    let ask = |world: &mut World, name: char, message: Value| {
+        world.say(name, &message.to_string());
+        json_of(world.hear(name))
+    };
+    let session = ask(&mut world, 'B', json!({"janus":"create","transaction":"1"}))["data"]["id"].clone();
+    let attach = json!({"janus":"attach","transaction":"2","session_id":session,"plugin":"janus.plugin.videoroom"});
+    let mut handles = Vec::new();
+    for _ in 0..8 {
+        handles.push(ask(&mut world, 'B', attach.clone())["data"]["id"].clone());
+    }
+    let message = |handle: &Value, body: Value| json!({"janus":"message","transaction":"3","session_id":session,"handle_id":handle,"body":body});
+    let create = json!({"request":"create","room":2,"notify_joining":true});
+    ask(&mut world, 'B', message(&handles[0], create));
+    let mut outcomes = Vec::new();
+    for handle in &handles {
+        let body = json!({"request":"join","ptype":"publisher","room":2,"display":"x".repeat(4000)});
+        ask(&mut world, 'B', message(handle, body));
+        while let Some(frame) = world.hear('B') {
+            let heard = json_of(Some(frame));
+            if &heard["sender"] == handle && heard["transaction"] == "3" {
+                outcomes.push(heard["plugindata"]["data"]["error_code"].clone());
+            }
+        }
+    }
+    let joined = outcomes.iter().take_while(|code| code.is_null()).count();
+    assert_eq!((joined, &outcomes[joined..]), (5, &[json!(499), json!(499), json!(499)][..]));
+    let gone = ask(&mut world, 'B', message(&handles[7], json!({"request":"listparticipants","room":2})));
+    // The list of those who are there would be as long.
+    assert_eq!(gone["plugindata"]["data"]["error_code"], 499);
+    assert_eq!(world.shards[0].rooms[&RoomId::from(2)].participants().len(), 5);
+    let detach = json!({"janus":"detach","transaction":"4","session_id":session,"handle_id":handles[7]});
+    assert_eq!(ask(&mut world, 'B', detach)["janus"], "success");
+    assert_eq!(json_of(world.hear('B'))["janus"], "detached");
+}
+
+#[test]
 fn pages_and_statuses_are_served_and_connections_are_reused() {
     let mut world = world();
     let all = http(
@@ -222,7 +352,7 @@ fn health_is_that_of_every_shard_and_a_silent_one_is_named() {
     let response = http(&mut world, request);
     let body: Value = serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(body["status"], "ok");
-    assert_eq!(body["shards"][1], json!({"shard":1,"gauges":{"rooms":0},"counters":{},"drops":{}}));
+    assert_eq!(body["shards"][1], json!({"shard":1,"gauges":{"rooms":0,"peers":0},"counters":{},"drops":{}}));
     assert_eq!(body["signal"]["gauges"]["connections"], 1);
     world.disconnect('H');
     world.set_lanes(Lanes::Silent);
@@ -351,7 +481,7 @@ fn no_bytes_of_a_client_break_the_engine() {
         world.write('F', &raw);
         world.disconnect('F');
         world.connect('G');
-        let mut head = crate::client::HANDSHAKE.to_vec();
+        let mut head = HANDSHAKE.to_vec();
         let at = usize::try_from(rng.next_u32()).unwrap() % head.len();
         head[at] ^= 1 << (rng.next_u32() % 8);
         world.write('G', &head);

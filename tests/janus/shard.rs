@@ -147,7 +147,10 @@ impl Shard {
             Command::Capture { .. } => Reply::Capture(Err(CaptureError::NotRunning)),
             Command::Survey => Reply::Surveyed(Box::new(ShardReport {
                 shard: self.id.0,
-                gauges: vec![("rooms", u64::try_from(self.rooms.len()).unwrap())],
+                gauges: vec![
+                    ("rooms", u64::try_from(self.rooms.len()).unwrap()),
+                    ("peers", self.rooms.values().map(|room| u64::try_from(room.gauges().peers).unwrap()).sum()),
+                ],
                 ..ShardReport::default()
             })),
         }

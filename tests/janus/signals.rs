@@ -7,6 +7,7 @@ use portunus::engine::signal::SignalConfig;
 use portunus::id::{RoomId, SignalId};
 use portunus::room::command::Teardown;
 use portunus::room::spec::RoomSpec;
+use portunus::wire::janus::events::Mask;
 use serde_json::{Value, json};
 
 use crate::client::Frame;
@@ -114,6 +115,33 @@ pub fn message(session: u64, handle: &Value, body: Value) -> Value {
 
 pub fn join() -> Value {
     json!({"request":"join","room":1,"ptype":"publisher"})
+}
+
+#[test]
+fn what_handlers_hear_every_15_s_is_of_all_shards_or_is_not_said() {
+    let mut pair = Pair::new(|config| config.events = Mask::parse("core").unwrap());
+    for (at, name, session) in [(0, 'A', 2), (1, 'B', 3)] {
+        pair.ask(at, name, create(session));
+        let handle = pair.ask(at, name, attach(session))["data"]["id"].clone();
+        pair.ask(at, name, message(session, &handle, join()));
+    }
+    let updates = |pair: &mut Pair| -> Vec<Value> {
+        let engines = pair.worlds.iter_mut().map(|world| &mut world.engine);
+        let events = engines.flat_map(|engine| std::iter::from_fn(|| engine.poll_handler_event()).collect::<Vec<_>>());
+        let events = events.map(|event| serde_json::from_str::<Value>(&event.text).unwrap()["event"].clone());
+        events.filter(|event| event["status"] == "update").map(|event| event["info"].clone()).collect()
+    };
+    pair.wait(Duration::from_millis(14_900));
+    assert!(updates(&mut pair).is_empty());
+    pair.wait(Duration::from_millis(200));
+    let census = json!({"sessions":2,"handles":2,"peerconnections":0,"stats-period":1});
+    assert_eq!(updates(&mut pair), std::slice::from_ref(&census));
+    pair.is_full = true;
+    pair.wait(Duration::from_secs(18));
+    assert_eq!((updates(&mut pair), pair.worlds[0].drops("update_incomplete")), (vec![], 1));
+    pair.is_full = false;
+    pair.wait(Duration::from_secs(12));
+    assert_eq!(updates(&mut pair), [census]);
 }
 
 #[test]

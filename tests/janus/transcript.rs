@@ -348,6 +348,10 @@ impl Transcript {
             "admin_apart" => self.config.admin_apart = value == "true",
             "token_auth" => self.config.token_auth = value == "true",
             "token_auth_secret" => self.config.token_auth_secret = Some(value.into()),
+            "handlers" => {
+                const KNOWN: [&str; 2] = ["janus.eventhandler.sampleevh", "janus.eventhandler.wsevh"];
+                self.config.handlers = KNOWN.into_iter().filter(|known| known.ends_with(value)).collect();
+            }
             "events" => self.config.events = Mask::parse(value).map_err(|error| error.to_string())?,
             "admin_key" => self.config.admin_key = Some(value.into()),
             "lock_rtp_forward" => self.config.lock_rtp_forward = value == "true",

@@ -4,20 +4,22 @@
 use std::time::Duration;
 
 use serde_json::json;
+use simd_json::borrowed::Value;
 
-use super::core::is_equal;
+use super::core::{CANDIDATES_TIMEOUT, is_equal, millis};
 use super::council::{About, Change, FIRST, Question, Transport};
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId};
+use crate::limits::HISTORY_AGE;
 use crate::proto::session::Asker;
 use crate::proto::session::token::{TokenError, Tokens};
 use crate::room::command::{Command, Teardown};
 use crate::time::Now;
 use crate::wire::janus::admin::request::{self, Token};
-use crate::wire::janus::admin::{self, AdminVerb, Scope};
+use crate::wire::janus::admin::{self, AdminVerb, Scope, Setting};
 use crate::wire::janus::envelope::{Request, Verb};
 use crate::wire::janus::error::CoreError;
-use crate::wire::janus::field::{FieldError, Fields};
+use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 use crate::wire::janus::videoroom::PACKAGE;
 
 /// The plugins that there are.
@@ -41,6 +43,8 @@ pub enum Order {
     LogLevel(u8),
     /// Log this with such an importance.
     LogLine(u8, Box<str>),
+    /// Log that a verb was taken and has no effect, and why.
+    WithoutEffect(&'static str, &'static str),
 }
 
 impl Door {
@@ -93,7 +97,7 @@ impl SignalEngine {
         }
         let session = request.session.filter(|session| session.0 != 0);
         let unhandled = || CoreError::Unhandled(request.name.into());
-        if request.handle == Some(HandleId(0)) || (request.handle.is_some() && session.is_none()) {
+        if request.handle.is_some_and(|handle| (handle.0 == 0) != session.is_none()) {
             return Err(CoreError::NoSuchSession(SessionId(0)));
         }
         if let Some(session) = session {
@@ -163,10 +167,10 @@ impl SignalEngine {
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
             AdminVerb::CustomEvent => {
-                if self.config.events.is_none() {
-                    return Err(CoreError::Unavailable("custom_event", "there are no event handlers"));
-                }
                 let (schema, data) = request::event(fields)?;
+                if self.config.events.is_none() {
+                    self.note_without_effect("custom_event", "there are no event handlers");
+                }
                 let data = serde_json::to_value(data).map_err(|_| CoreError::NotAnObject)?;
                 self.emit_external(now, schema, &data);
                 self.say(asker, admin::success(None, transaction, &json!({})));
@@ -186,12 +190,17 @@ impl SignalEngine {
             }
             AdminVerb::QueryTransport => self.query_transport(now, asker, request)?,
             AdminVerb::QueryEventHandler => {
-                return Err(match request::query(fields, "handler")?.0 {
-                    "janus.eventhandler.sampleevh" | "janus.eventhandler.wsevh" => {
-                        CoreError::Unavailable("query_eventhandler", "handlers are set up at start")
+                let (handler, query) = request::query(fields, "handler")?;
+                if !self.config.handlers.contains(&handler) {
+                    return Err(CoreError::NoSuch("event handler"));
+                }
+                let refusal = match Fields::of(query, self.ids).map(|query| request::text(query, "request")) {
+                    Some(Ok("tweak")) => {
+                        return Err(CoreError::Unavailable("tweak", "handlers are set up at start"));
                     }
-                    _ => CoreError::NoSuch("event handler"),
-                });
+                    asked => refusal(asked)?,
+                };
+                self.say(asker, admin::success(None, transaction, &json!({ "response": refusal })));
             }
             AdminVerb::QueryLogger => {
                 request::query(fields, "logger")?;
@@ -202,6 +211,16 @@ impl SignalEngine {
             | AdminVerb::DisallowToken
             | AdminVerb::ListTokens
             | AdminVerb::RemoveToken => self.administer_tokens(now, asker, request, verb)?,
+            AdminVerb::WithoutEffect(setting) => {
+                let Setting { verb, element, confirmed, why, .. } = *setting;
+                let value = if setting.is_flag {
+                    json!(request::flag(fields, element)?)
+                } else {
+                    json!(request::natural::<u32>(fields, element)?)
+                };
+                self.note_without_effect(verb, why);
+                self.say(asker, admin::success(None, transaction, &json!({ confirmed: value })));
+            }
             AdminVerb::Unavailable(name, why) => return Err(CoreError::Unavailable(name, why)),
             AdminVerb::ListHandles
             | AdminVerb::DestroySession
@@ -214,16 +233,30 @@ impl SignalEngine {
         Ok(())
     }
 
-    /// What can be changed, and how it is now.
+    /// The log says once of each verb that it was taken in vain.
+    fn note_without_effect(&mut self, verb: &'static str, why: &'static str) {
+        if !self.without_effect.contains(&verb) {
+            self.without_effect.push(verb);
+            self.orders.push_back(Order::WithoutEffect(verb, why));
+        }
+    }
+
+    /// What Janus lets operators change, and how it is: what has no effect here stays as it is.
     fn status(&self) -> serde_json::Value {
         json!({
             "token_auth": !matches!(self.tokens, Tokens::Off),
             "session_timeout": self.sessions.patience().as_secs(),
             "reclaim_session_timeout": self.config.reclaim_session_timeout.as_secs(),
+            "candidates_timeout": CANDIDATES_TIMEOUT.as_secs(),
             "log_level": self.config.log_level,
             "log_timestamps": true,
+            "log_colors": self.config.log_colors,
+            // No signal has a log file opened anew.
+            "log_rotate_sig": 0,
             "locking_debug": false,
             "refcount_debug": false,
+            "min_nack_queue": millis(HISTORY_AGE),
+            "nack-optimizations": true,
             "no_media_timer": self.media_settings.no_media_timer.as_secs(),
             "slowlink_threshold": self.media_settings.slowlink_threshold,
         })
@@ -242,14 +275,55 @@ impl SignalEngine {
                 self.hold(now, asker, request.transaction, about, &Question::Connections);
                 return Ok(());
             }
-            Some(Ok(name)) => json!({ "error_code": 411, "error": format!("Unknown request '{name}'") }),
-            Some(Err(CoreError::Field(error))) => {
-                let code = if matches!(error, FieldError::Missing(_)) { 412 } else { 413 };
-                json!({ "error_code": code, "error": error.to_string() })
-            }
-            _ => return Err(CoreError::NotAnObject),
+            Some(Ok("configure")) => match self.configure_transport(now, asker, request, transport, query) {
+                Ok(()) => return Ok(()),
+                Err(error) => json!({ "error_code": 413, "error": error.to_string() }),
+            },
+            asked => refusal(asked)?,
         };
         self.say(asker, admin::success(None, request.transaction, &json!({ "response": refusal })));
+        Ok(())
+    }
+
+    /// Everything is confirmed, and what is not done has a note, in Janus' words where it has some.
+    fn configure_transport(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        request: &Request<'_>,
+        transport: Transport,
+        query: &Value<'_>,
+    ) -> Result<(), FieldError> {
+        const TABLE: &[Field] = &[
+            Field::optional("events", Kind::Flag),
+            Field::optional("json", Kind::Text),
+            Field::optional("logging", Kind::Text),
+        ];
+        let Some(fields) = Fields::of(query, self.ids) else { return Ok(()) };
+        let fields = fields.check(TABLE)?;
+        let mut notes = Vec::new();
+        if fields.text("json").is_some_and(|format| format != "compact") {
+            notes.push("Ignored unsupported indentation format");
+        }
+        if fields.text("logging").is_some() {
+            notes.push("Ignored logging: there is no library to log");
+        }
+        let mut wanted = fields.flag("events");
+        if wanted.is_some() && self.config.events.is_none() {
+            notes.push("Event handlers disabled at the core level");
+            wanted = None;
+        }
+        let mut response = json!({ "result": 200 });
+        if !notes.is_empty() {
+            response["notes"] = json!(notes);
+        }
+        let answer = json!({ "response": response });
+        match wanted {
+            Some(wanted) => {
+                self.change(now, asker, request.transaction, Change::TransportEvents(transport, wanted), answer);
+            }
+            None => self.say(asker, admin::success(None, request.transaction, &answer)),
+        }
         Ok(())
     }
 
@@ -263,6 +337,11 @@ impl SignalEngine {
         let transaction = request.transaction;
         let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
         if verb == AdminVerb::ListTokens {
+            let bytes = stored.list().into_iter().map(|(token, plugins)| token.len() + 64 + 32 * plugins.len()).sum();
+            if !self.has_space_for(asker, bytes) {
+                return Err(CoreError::TooLong(bytes));
+            }
+            let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
             let tokens = stored.list().into_iter();
             let shown = tokens.map(|(token, plugins)| json!({ "token": token, "allowed_plugins": plugins }));
             let data = json!({ "data": { "tokens": shown.collect::<Vec<_>>() } });
@@ -365,4 +444,16 @@ impl SignalEngine {
         self.say(asker, admin::success(Some(session), request.transaction, &json!({})));
         Ok(())
     }
+}
+
+/// What a transport or an event handler says of a request that it does not know, or that is none.
+fn refusal(asked: Option<Result<&str, CoreError>>) -> Result<serde_json::Value, CoreError> {
+    Ok(match asked {
+        Some(Ok(name)) => json!({ "error_code": 411, "error": format!("Unknown request '{name}'") }),
+        Some(Err(CoreError::Field(error))) => {
+            let code = if matches!(error, FieldError::Missing(_)) { 412 } else { 413 };
+            json!({ "error_code": code, "error": error.to_string() })
+        }
+        _ => return Err(CoreError::NotAnObject),
+    })
 }

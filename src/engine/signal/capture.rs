@@ -42,7 +42,9 @@ impl SignalEngine {
         }
         let minted = format!("portunus-{:016x}.{}", self.rng.next_u64(), format.ending());
         let path: Vec<&str> = file.folder.iter().copied().chain([file.name.unwrap_or(&minted)]).collect();
-        let sink = folder.create(&path).map_err(|sentence| CoreError::Capture(sentence.into()))?;
+        let sink = folder
+            .create(&path)
+            .map_err(|sentence| CoreError::Capture(format!("Error starting pcap dump: {sentence}").into()))?;
         let order = CaptureOrder::Start { format, truncate: file.truncate, sink };
         self.order_capture(now, asker, request, of, order)
     }

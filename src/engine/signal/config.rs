@@ -1,5 +1,6 @@
 //! What a signalling shard is told at start.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::network::Network;
 use super::origin::Origin;
 use super::target::TargetRule;
 use crate::id::SignalId;
+use crate::limits::REPLY_BYTES_MAX;
 use crate::proto::tls::Context;
 use crate::room::capture::CaptureFolder;
 use crate::room::spec::RoomSpec;
@@ -47,6 +49,8 @@ pub struct SignalConfig {
     pub admin_allow: Vec<Network>,
     /// What is logged, as Janus counts it: 0 is nothing, 4 what is ordinary, 7 everything. Shown and changed alone.
     pub log_level: u8,
+    /// Whether the log has colours.
+    pub log_colors: bool,
     /// What media shards have been told, for the same.
     pub slowlink_threshold: u32,
     /// VideoRoom's `admin_key`: needed to create rooms, and to list private ones.
@@ -57,6 +61,14 @@ pub struct SignalConfig {
     pub targets: TargetRule,
     /// What event handlers want to know.
     pub events: Mask,
+    /// The packages of the event handlers.
+    pub handlers: Vec<&'static str>,
+    /// How often media shards tell of statistics; zero is never.
+    pub stats_period: Duration,
+    /// Where media shards are bound, in order of preference.
+    pub local_ips: Vec<IpAddr>,
+    /// What is advertised in the place of those.
+    pub public_ips: Vec<IpAddr>,
     /// Shown by `info`.
     pub server_name: String,
     /// Rooms and participants have text ids.
@@ -77,6 +89,8 @@ pub struct SignalConfig {
     pub handles_max: usize,
     /// Bytes that wait for a client which does not read; beyond them it is dropped.
     pub outbox_bytes: usize,
+    /// Bytes that long answers to one client may have, those that wait included; a longer one is refused.
+    pub reply_bytes: usize,
     /// Where the random ids come from.
     pub seed: [u8; 32],
 }
@@ -101,11 +115,16 @@ impl SignalConfig {
             admin_apart: false,
             admin_allow: Vec::new(),
             log_level: 4,
+            log_colors: false,
             slowlink_threshold: 0,
             admin_key: None,
             lock_rtp_forward: false,
             targets: TargetRule::default(),
             events: Mask::NONE,
+            handlers: Vec::new(),
+            stats_period: Duration::from_secs(1),
+            local_ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            public_ips: Vec::new(),
             server_name: "Portunus".into(),
             string_ids: false,
             rooms: Vec::new(),
@@ -116,6 +135,7 @@ impl SignalConfig {
             sessions_max: 65_536,
             handles_max: 1024,
             outbox_bytes: 1024 * 1024,
+            reply_bytes: REPLY_BYTES_MAX,
             seed,
         }
     }

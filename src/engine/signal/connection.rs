@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub is_operators: bool,
     /// The WebSocket speaks the Admin API.
     pub is_administration: bool,
+    /// Bytes of long answers in its output.
+    pub long: usize,
     /// How it will end, once it will.
     pub fate: Fate,
     touched: bool,
@@ -88,8 +90,17 @@ impl Connection {
         }
     }
 
+    /// Bytes that are to be said.
+    pub fn waiting(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http(http) => http.output.len(),
+            Protocol::WebSocket(socket) => socket.waiting(),
+        }
+    }
+
     /// Moves what is to be written to the end of `out`.
     pub fn take_output(&mut self, out: &mut Vec<u8>) {
+        self.long = 0;
         let Some(mut tls) = self.tls.take() else { return out.append(self.output()) };
         tls.send(self.output());
         self.output().clear();
@@ -130,6 +141,7 @@ impl Connections {
             sessions: BTreeSet::new(),
             is_operators: false,
             is_administration: false,
+            long: 0,
             fate: Fate::Open,
             touched: false,
         });
@@ -185,9 +197,9 @@ impl Connections {
         self.slots.iter().enumerate().filter_map(id).collect()
     }
 
-    /// How many speak what `is_it` looks for.
-    pub fn count(&self, is_it: impl Fn(&Protocol) -> bool) -> usize {
-        self.slots.iter().filter(|slot| slot.connection.as_ref().is_some_and(|it| is_it(&it.protocol))).count()
+    /// How many are what `is_it` looks for.
+    pub fn count(&self, is_it: impl Fn(&Connection) -> bool) -> usize {
+        self.slots.iter().filter(|slot| slot.connection.as_ref().is_some_and(&is_it)).count()
     }
 
     /// How many there are.

@@ -1,6 +1,9 @@
 //! The core's requests: which are possible where, in Janus' order of checks (JSON, envelope, verbs without a session,
 //! secret, session, handle, activity, verb).
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use simd_json::borrowed::Value;
 
@@ -8,9 +11,12 @@ use super::admin::Door;
 use super::connection::{Fate, Protocol};
 use super::{ConnectionId, SignalEngine};
 use crate::id::{HandleId, SessionId, SignalId};
+use crate::limits::{HISTORY_AGE, TWCC_INTERVAL};
+use crate::proto::dtls;
 use crate::proto::session::handle::{Origin, Role};
 use crate::proto::session::token::Tokens;
 use crate::proto::session::{Asker, Outlet};
+use crate::proto::tls;
 use crate::room::command::Teardown;
 use crate::time::Now;
 use crate::wire::janus::document;
@@ -29,9 +35,9 @@ impl SignalEngine {
                 return;
             }
             match socket.poll() {
-                Some(text) => {
+                Some(message) => {
                     let door = if connection.is_administration { Door::Operators } else { self.clients_door(id) };
-                    self.handle_text(now, Asker { place: self.place(id), request: 0 }, door, text.as_bytes());
+                    self.handle_text(now, Asker { place: self.place(id), request: 0 }, door, &message);
                 }
                 None => {
                     let closed = socket.is_closed();
@@ -82,7 +88,9 @@ impl SignalEngine {
         match Request::parse(document, self.ids) {
             Err(refused) => self.refuse(asker, refused.session.or(session), refused.transaction, &refused.error),
             Ok(request) => {
-                let (session, handle) = (request.session.or(session), request.handle.or(handle));
+                // What a request names that cannot be gives way to its path.
+                let session = request.session.filter(|session| session.0 != 0).or(session).or(request.session);
+                let handle = request.handle.filter(|handle| handle.0 != 0).or(handle).or(request.handle);
                 let request = Request { session, handle, ..request };
                 let is_administration = door.is_administration(&request);
                 let home =
@@ -183,7 +191,18 @@ impl SignalEngine {
     }
 
     pub(super) fn server_info(&self, transaction: &str) -> String {
+        let bound = self.config.local_ips.iter();
         let info = ServerInfo {
+            candidates_timeout: CANDIDATES_TIMEOUT.as_secs(),
+            local_ip: bound.clone().next().copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+            public_ip: self.config.public_ips.first().copied(),
+            public_ips: &self.config.public_ips,
+            ipv6: bound.chain(&self.config.public_ips).any(IpAddr::is_ipv6),
+            min_nack_queue: millis(HISTORY_AGE),
+            twcc_period: millis(TWCC_INTERVAL),
+            dtls_mtu: dtls::MTU,
+            crypto: tls::library(),
+            handlers: &self.config.handlers,
             session_timeout: self.sessions.patience().as_secs(),
             reclaim_session_timeout: self.config.reclaim_session_timeout.as_secs(),
             server_name: &self.config.server_name,
@@ -197,10 +216,7 @@ impl SignalEngine {
     }
 
     fn create_session(&mut self, now: Now, asker: Asker, wished: Option<SessionId>) -> Result<SessionId, CoreError> {
-        if self.drain.is_some() {
-            return Err(CoreError::Draining);
-        }
-        if !self.is_accepting {
+        if self.drain.is_some() || !self.is_accepting {
             return Err(CoreError::NotAccepting);
         }
         if self.sessions.len() >= self.config.sessions_max {
@@ -336,6 +352,14 @@ fn read_description(kind: DescriptionKind, text: &str) -> Result<Description, Co
     let description = sdp::parse(kind, text).map_err(refusal)?;
     // RFC 8866 §5 takes it, Janus does not.
     if description.media.is_empty() { Err(refusal(SdpError::Missing('m'))) } else { Ok(description) }
+}
+
+/// A lite agent waits for no candidates: it learns where its peer is from checks (RFC 8445 §2.5).
+pub(super) const CANDIDATES_TIMEOUT: Duration = Duration::ZERO;
+
+/// In milliseconds.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Seconds since 1970.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::connection::Protocol;
+use super::connection::{Connection, Protocol};
 use super::error::PluginError;
 use super::relay::Relay;
 use super::{SignalEngine, Waiting};
@@ -30,6 +30,8 @@ pub enum Change {
     SessionTimeout(Duration),
     /// Whether new sessions are taken.
     Accepting(bool),
+    /// Whether event handlers hear of a transport's connections.
+    TransportEvents(Transport, bool),
     /// A token is stored, or opens more plugins.
     AllowToken(Box<str>, Vec<Box<str>>),
     /// A token opens fewer.
@@ -65,8 +67,10 @@ pub enum Told {
 pub struct Connected {
     /// WebSockets.
     pub websockets: usize,
-    /// Connections that speak HTTP.
+    /// Connections that speak HTTP, of clients.
     pub http: usize,
+    /// The same where operators are served apart.
+    pub admin_http: usize,
     /// Requests over HTTP since start.
     pub http_requests: u64,
 }
@@ -100,8 +104,10 @@ pub(super) enum About {
 
 /// A transport that an operator may ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub enum Transport {
+    /// HTTP.
     Http,
+    /// WebSocket.
     WebSockets,
 }
 
@@ -168,9 +174,12 @@ impl SignalEngine {
             }
             Question::Sessions => Told::Sessions(self.sessions.ids()),
             Question::Connections => {
-                let websockets = self.connections.count(|protocol| matches!(protocol, Protocol::WebSocket(_)));
-                let http = self.connections.len() - websockets;
-                Told::Connections(Connected { websockets, http, http_requests: self.counters.http_requests })
+                let websockets = self.connections.count(|it| matches!(it.protocol, Protocol::WebSocket(_)));
+                let speaks_http = |it: &Connection| matches!(it.protocol, Protocol::Http(_));
+                let admin_http = self.connections.count(|it| speaks_http(it) && it.is_operators);
+                let http = self.connections.count(speaks_http) - admin_http;
+                let http_requests = self.counters.http_requests;
+                Told::Connections(Connected { websockets, http, admin_http, http_requests })
             }
         }
     }
@@ -179,6 +188,11 @@ impl SignalEngine {
         match (change, &mut self.tokens) {
             (Change::SessionTimeout(idle), _) => self.sessions.set_patience(idle),
             (Change::Accepting(accepting), _) => self.is_accepting = accepting,
+            (Change::TransportEvents(transport, wanted), _) => match wanted {
+                true => self.mute_transports.retain(|mute| *mute != transport),
+                false if self.mute_transports.contains(&transport) => {}
+                false => self.mute_transports.push(transport),
+            },
             (Change::AllowToken(token, plugins), Tokens::Stored(tokens)) => tokens.allow(&token, plugins),
             (Change::DisallowToken(token, plugins), Tokens::Stored(tokens)) => tokens.disallow(&token, &plugins),
             (Change::RemoveToken(token), Tokens::Stored(tokens)) => drop(tokens.remove(&token)),
@@ -217,6 +231,7 @@ impl SignalEngine {
             (About::Connections(_, all), Told::Connections(some)) => {
                 all.websockets += some.websockets;
                 all.http += some.http;
+                all.admin_http += some.admin_http;
                 all.http_requests += some.http_requests;
             }
             _ => council.is_incomplete = true,
@@ -245,10 +260,14 @@ impl SignalEngine {
                 json!({ "response": { "result": 200, "connections": all.websockets } })
             }
             About::Connections(Transport::Http, all) => {
-                let http = if self.config.tls.is_some() { "https" } else { "http" };
-                json!({ "response": {
-                    "result": 200, "connections": { http: all.http }, "messages": all.http_requests
-                } })
+                // Those that there are, as in Janus.
+                let (http, admin_http) =
+                    if self.config.tls.is_some() { ("https", "admin_https") } else { ("http", "admin_http") };
+                let mut connections = json!({ http: all.http });
+                if self.config.admin_apart {
+                    connections[admin_http] = json!(all.admin_http);
+                }
+                json!({ "response": { "result": 200, "connections": connections, "messages": all.http_requests } })
             }
             About::Loops(mut loops) => {
                 loops.sort_unstable();

@@ -22,7 +22,7 @@ counters! {
     websockets_opened,
     /// HTTP requests answered.
     http_requests,
-    /// Text messages received.
+    /// Messages received, over WebSocket or HTTP.
     messages_received,
     /// Janus requests, well-formed or not.
     requests,
@@ -77,7 +77,7 @@ pub mod drops {
         tls_broken,
         /// A handshake without the right version, key or subprotocol.
         websocket_refused,
-        /// What a WebSocket must not carry: a binary or too large message, text that is not UTF-8, wrong frames.
+        /// What a WebSocket must not carry: a message that is too large, text that is not UTF-8, wrong frames.
         websocket_violation,
         /// A WebSocket that did not answer a ping.
         websocket_silent,
@@ -99,6 +99,8 @@ pub mod drops {
         event_without_handle,
         /// An event for a session whose WebSocket is lost.
         event_without_connection,
+        /// An answer that was longer than its client could take.
+        answer_too_long,
         /// A session ended because nobody fetched its events.
         poll_queue_overflow,
         /// An answer whose HTTP request has been given up.
@@ -113,6 +115,8 @@ pub mod drops {
         handle_queue_full,
         /// A configured room that was refused.
         static_room_refused,
+        /// A core event `update` that would not have been of all shards: some did not answer in time.
+        update_incomplete,
         /// A room that was to be permanent, or no more, and is not: the rooms file was not written.
         room_not_written,
     }

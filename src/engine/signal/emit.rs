@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use super::plugin::Exchange;
-use super::{ConnectionId, SignalEngine, message};
+use super::scatter::{Gathered, UPDATE_INTERVAL};
+use super::{ConnectionId, SignalEngine, council, message};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignalId};
 use crate::proto::session::Asker;
 use crate::room::command::{Event, HangupReason, Reply};
@@ -12,7 +13,7 @@ use crate::room::observation::{LineStatistics, Observation, RoomObservation};
 use crate::time::Now;
 use crate::wire::janus::envelope::Jsep;
 use crate::wire::janus::events::payload::{
-    COMPONENT, Core, Description, External, Handle, Media, Origin, Plugin, Session, Statistics, Transport,
+    COMPONENT, Census, Core, Description, External, Handle, Media, Origin, Plugin, Session, Statistics, Transport,
     TransportData, WebRtc,
 };
 use crate::wire::janus::events::videoroom::RoomEvent;
@@ -81,6 +82,27 @@ impl SignalEngine {
         // Nobody has asked.
         info.as_object_mut().map(|info| info.remove("transaction"));
         self.emit(now, None, None, || Core::Started { info });
+        self.update_at = now.mono + UPDATE_INTERVAL;
+    }
+
+    /// How much there is in all shards. Half of it would be taken for the whole.
+    pub(super) fn emit_update(&mut self, now: Now, gathered: &Gathered) {
+        let Gathered { reports, missing, signals, missing_signals } = gathered;
+        if !missing.is_empty() || !missing_signals.is_empty() {
+            self.drops.update_incomplete += 1;
+            return;
+        }
+        let sum = |gauges: &mut dyn Iterator<Item = &(&'static str, u64)>, wanted: &str| {
+            gauges.filter(|(name, _)| *name == wanted).map(|(_, count)| count).sum()
+        };
+        let of_signals = |wanted| sum(&mut signals.iter().flat_map(|report| &report.gauges), wanted);
+        let info = Census {
+            sessions: of_signals("sessions"),
+            handles: of_signals("handles"),
+            peerconnections: sum(&mut reports.iter().flat_map(|report| &report.gauges), "peers"),
+            stats_period: self.config.stats_period.as_secs(),
+        };
+        self.emit(now, None, None, || Core::Update { info });
     }
 
     pub(super) fn emit_session_created(&mut self, now: Now, asker: Asker, session: SessionId) {
@@ -113,7 +135,8 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_websocket(&mut self, now: Now, id: ConnectionId, is_there: bool) {
-        let Some(connection) = self.connections.get(id).filter(|_| self.wants(Kind::Transport)) else { return };
+        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&council::Transport::WebSockets);
+        let Some(connection) = self.connections.get(id).filter(|_| is_wanted) else { return };
         let data = match is_there {
             true => TransportData::Connected { admin_api: connection.is_administration, ip: connection.peer },
             false => TransportData::Disconnected,
@@ -122,7 +145,8 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_http_request(&mut self, now: Now, id: ConnectionId, admin_api: bool) {
-        let Some(ip) = self.peer(id).filter(|_| self.wants(Kind::Transport)) else { return };
+        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&council::Transport::Http);
+        let Some(ip) = self.peer(id).filter(|_| is_wanted) else { return };
         self.emit_transport(now, HTTP, id, TransportData::Request { admin_api, ip });
     }
 
@@ -348,9 +372,11 @@ impl SignalEngine {
     }
 }
 
-/// A connection's name in the whole server.
+/// A connection's name in the whole server: the decimal digits of a 64-bit number, as Janus' are. There are fewer slots
+/// than 2^24.
 fn origin_id(signal: SignalId, connection: ConnectionId) -> String {
-    format!("{}-{}-{}", signal.0, connection.slot, connection.generation)
+    let place = u64::from(signal.0) << 24 | u64::from(connection.slot & 0xff_ffff);
+    (place << 32 | u64::from(connection.generation)).to_string()
 }
 
 fn statistics(line: &LineStatistics) -> Statistics<'_> {

@@ -28,6 +28,8 @@ pub(super) enum PluginError {
     Unexpected,
     /// 499: too many requests of this handle wait.
     QueueFull,
+    /// 499: an answer of about so many bytes is more than its connection takes.
+    TooLong(usize),
 }
 
 impl PluginError {
@@ -41,7 +43,8 @@ impl PluginError {
             | PluginError::Busy
             | PluginError::Late
             | PluginError::Unexpected
-            | PluginError::QueueFull => 499,
+            | PluginError::QueueFull
+            | PluginError::TooLong(_) => 499,
         }
     }
 }
@@ -57,6 +60,9 @@ impl fmt::Display for PluginError {
             PluginError::Busy => f.write_str("The media shard is busy, try again"),
             PluginError::Late => f.write_str("The media shard did not answer in time"),
             PluginError::Unexpected => f.write_str("The media shard gave an answer to another question"),
+            PluginError::TooLong(bytes) => {
+                write!(f, "The answer has some {bytes} bytes, which is more than this connection takes now")
+            }
             PluginError::QueueFull => f.write_str("Too many requests of this handle are waiting"),
         }
     }

@@ -65,21 +65,22 @@ impl SignalEngine {
         if let Some(route) = Route::of(&request.path) {
             return self.answer_rest(now, id, route, request);
         }
-        let is_here = matches!(&*request.path, "/" | "/healthz");
+        let path = request.path.trim_matches('/');
+        let is_here = matches!(path, "" | "healthz");
         if is_here && !matches!(method, Method::Get | Method::Head) {
             let response = Response { fields: &[("Allow", "GET, HEAD")], ..Response::plain(Status::MethodNotAllowed) };
             return self.respond(id, method, keep_alive, &response);
         }
-        match &*request.path {
-            "/" => {
+        match path {
+            "" => {
                 let content_type = "text/html; charset=utf-8";
                 let page = self.config.page;
                 let response = Response { status: Status::Ok, content_type, fields: PAGE_FIELDS, content: page };
                 self.respond(id, method, keep_alive, &response);
             }
-            "/healthz" => {
+            "healthz" => {
                 let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Health);
-                self.scatter_survey(now, HealthCheck(asker));
+                self.scatter_health(now, HealthCheck(asker));
             }
             _ => self.respond(id, method, keep_alive, &Response::plain(Status::NotFound)),
         }

@@ -73,7 +73,7 @@ impl SignalEngine {
         };
         let mut info = json!({
             "session_id": session.0,
-            "session_last_activity": micros(of.last_activity()),
+            "session_last_activity": micros(of.last_activity(), self.started),
             "session_timeout": of.timeout(self.sessions.patience()).as_secs(),
             "session_transport": match of.outlet {
                 Outlet::Socket(_) | Outlet::Lost(_) => "janus.transport.websockets",
@@ -84,8 +84,8 @@ impl SignalEngine {
         put(&mut info, "opaque_id", state.origin.opaque_id.as_deref());
         put(&mut info, "token", state.origin.token.as_deref());
         put(&mut info, "loop-running", Some(true));
-        put(&mut info, "created", Some(micros(state.origin.created)));
-        put(&mut info, "current_time", Some(micros(now.mono)));
+        put(&mut info, "created", Some(micros(state.origin.created, self.started)));
+        put(&mut info, "current_time", Some(micros(now.mono, self.started)));
         put(&mut info, "plugin", Some(PACKAGE));
         put(&mut info, "plugin_specific", Some(plugin_specific(inspection, state.role())));
         put(&mut info, "queued-requests", Some(state.waiting()));
@@ -97,7 +97,7 @@ impl SignalEngine {
             put(&mut info, "ice-mode", peer.map(|_| "lite"));
             put(&mut info, "ice-role", peer.map(|_| "controlled"));
             put(&mut info, "sdps", peer.map(|_| json!({ "profile": "UDP/TLS/RTP/SAVPF" })));
-            put(&mut info, "webrtc", peer.map(webrtc));
+            put(&mut info, "webrtc", peer.map(|peer| webrtc(peer, self.started)));
         }
         let text = admin::success(Some(*session), transaction, &admin::HandleInfo::new(*handle, &info));
         self.say(*asker, text);
@@ -110,8 +110,9 @@ fn put(object: &mut Value, key: &str, value: Option<impl Into<Value>>) {
     }
 }
 
-fn micros(at: Mono) -> u64 {
-    at.0 / 1000
+/// As Janus tells the time: in microseconds since it was started.
+fn micros(at: Mono, started: Mono) -> u64 {
+    u64::try_from(at.since(started).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What the VideoRoom shows.
@@ -163,22 +164,33 @@ fn plugin_specific(inspection: Option<&Inspection>, role: Option<Role>) -> Value
 fn flags(peer: Option<&PeerView>, is_publisher: bool) -> Value {
     let has = |kind| peer.is_some_and(|peer| peer.lines.iter().any(|line| line.kind == kind));
     let is_described = peer.is_some_and(|peer| peer.is_described);
+    let is_connected = peer.is_some_and(|peer| peer.connected.is_some());
     json!({
         "got-offer": is_described && is_publisher,
         "got-answer": is_described && !is_publisher,
         "negotiated": is_described,
-        "ready": peer.is_some_and(|peer| peer.connected.is_some()),
+        "processing-offer": false,
+        "starting": is_described && !is_connected,
+        "ice-restart": false,
+        "ready": is_connected,
+        "stopped": false,
+        // Janus' sign that there is no peer connection, or no more.
+        "alert": peer.is_none(),
         "trickle": false,
+        "all-trickles": is_described,
+        "resend-trickles": false,
+        "trickle-synced": false,
         "data-channels": has(MediaKind::Data),
         "has-audio": has(MediaKind::Audio),
         "has-video": has(MediaKind::Video),
+        "new-datachan-sdp": false,
         "rfc4588-rtx": peer.is_some_and(|peer| peer.lines.iter().any(|line| line.rtx_pt.is_some())),
         "cleaning": false,
         "e2ee": false,
     })
 }
 
-fn webrtc(peer: &PeerView) -> Value {
+fn webrtc(peer: &PeerView, started: Mono) -> Value {
     let host = |at: &SocketAddr| format!("{} {} udp host", at.ip(), at.port());
     let seen = |at: &SocketAddr| format!("{} {} udp prflx", at.ip(), at.port());
     let state = match peer.selected {
@@ -196,7 +208,7 @@ fn webrtc(peer: &PeerView) -> Value {
     });
     let pair = peer.selected.map(|(ours, theirs, _)| format!("{ours} [host,udp] <-> {theirs} [prflx,udp]"));
     put(&mut ice, "selected-pair", pair);
-    put(&mut ice, "last-check", peer.last_check.map(micros));
+    put(&mut ice, "last-check", peer.last_check.map(|at| micros(at, started)));
     let mut dtls = json!({
         "fingerprint": peer.fingerprint,
         "remote-fingerprint-hash": "sha-256",
@@ -209,7 +221,7 @@ fn webrtc(peer: &PeerView) -> Value {
     });
     put(&mut dtls, "remote-fingerprint", peer.remote_fingerprint.as_deref());
     put(&mut dtls, "srtp-profile", peer.connected.map(|(profile, _)| profile));
-    put(&mut dtls, "connected", peer.connected.map(|(_, at)| micros(at)));
+    put(&mut dtls, "connected", peer.connected.map(|(_, at)| micros(at, started)));
     let extensions = peer.lines.iter().flat_map(|line| named(&line.extensions));
     let extensions: Map<String, Value> = extensions.map(|(uri, id)| (uri.into(), id.into())).collect();
     let transport_cc = peer.lines.iter().find_map(|line| line.extensions.transport_cc);
@@ -309,12 +321,12 @@ mod tests {
             local: vec!["192.0.2.1:20000".parse().unwrap()],
             remote: vec!["198.51.100.7:4000".parse().unwrap()],
             selected: Some(("192.0.2.1:20000".parse().unwrap(), "198.51.100.7:4000".parse().unwrap(), true)),
-            last_check: Some(Mono(5_000)),
+            last_check: Some(Mono(6_000)),
             is_described: true,
             is_dtls_client: false,
             fingerprint: "AA".into(),
             remote_fingerprint: Some("BB".into()),
-            connected: Some(("SRTP_AEAD_AES_128_GCM", Mono(7_000))),
+            connected: Some(("SRTP_AEAD_AES_128_GCM", Mono(8_000))),
             dtls_ignored: 0,
             round_trip: Duration::from_millis(20),
             lines: vec![
@@ -356,7 +368,7 @@ mod tests {
                 },
             },
         });
-        assert_eq!(webrtc(&peer), expected);
+        assert_eq!(webrtc(&peer, Mono(1_000)), expected);
         let shown = flags(Some(&peer), true);
         let set: Vec<&str> =
             ["got-offer", "got-answer", "negotiated", "ready", "has-audio", "has-video", "rfc4588-rtx"]
@@ -364,5 +376,7 @@ mod tests {
                 .filter(|flag| shown[flag] == true)
                 .collect();
         assert_eq!(set, ["got-offer", "negotiated", "ready", "has-video", "rfc4588-rtx"]);
+        let is_alert = |peer| flags(peer, true)["alert"].as_bool();
+        assert_eq!((is_alert(Some(&peer)), is_alert(None)), (Some(false), Some(true)));
     }
 }

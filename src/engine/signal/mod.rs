@@ -30,6 +30,7 @@ mod request;
 mod rest;
 mod scatter;
 mod secure;
+mod size;
 pub mod target;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,7 +44,7 @@ use simd_json::Buffers;
 pub use admin::{Door, Order};
 pub use config::SignalConfig;
 pub use connection::Fate;
-pub use council::{Change, Connected, Question, Told};
+pub use council::{Change, Connected, Question, Told, Transport};
 pub use counters::{Counters, drops};
 pub use emit::{Delivery, HandlerEvent};
 pub use network::{Network, NotANetwork};
@@ -78,12 +79,15 @@ use crate::wire::janus::field::Ids;
 
 /// A close frame of ours is answered within this time, or the connection is dropped.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// What is longer has been asked for.
+const LONG_ANSWER_BYTES: usize = 64 * 1024;
 /// Draining waits this long for media shards to acknowledge teardowns.
 const DRAIN_DEADLINE: Duration = TICKET_DEADLINE;
 
 /// One signalling shard.
 pub struct SignalEngine {
     config: SignalConfig,
+    started: Mono,
     ids: Ids,
     rng: ChaCha20Rng,
     connections: Connections,
@@ -113,6 +117,12 @@ pub struct SignalEngine {
     media_settings: Settings,
     /// What operators want of the machine.
     orders: VecDeque<Order>,
+    /// Verbs of theirs of which the log has said that they have no effect.
+    without_effect: Vec<&'static str>,
+    /// Transports of whose connections event handlers do not hear.
+    mute_transports: Vec<Transport>,
+    /// When event handlers hear next how much there is.
+    update_at: Mono,
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
@@ -169,6 +179,7 @@ impl SignalEngine {
             }
         };
         let mut engine = SignalEngine {
+            started: now.mono,
             ids: if config.string_ids { Ids::Texts } else { Ids::Numbers },
             rng,
             connections: Connections::default(),
@@ -193,6 +204,9 @@ impl SignalEngine {
             is_accepting: true,
             media_settings: council::media_settings(config.slowlink_threshold),
             orders: VecDeque::new(),
+            without_effect: Vec::new(),
+            mute_transports: Vec::new(),
+            update_at: Mono::NEVER,
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
@@ -332,6 +346,9 @@ impl SignalEngine {
             self.drops.reply_missing += 1;
             self.give_up(now, waiting, error::PluginError::Late);
         }
+        if self.update_at <= now.mono {
+            self.begin_update(now);
+        }
         self.repeat_duties(now.mono);
         self.retry_lanes(now.mono);
         while let Some(id) = self.connection_deadlines.due(now.mono) {
@@ -345,7 +362,7 @@ impl SignalEngine {
         let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
         [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
             .into_iter()
-            .fold(drain.min(self.lanes_at), Mono::min)
+            .fold(drain.min(self.lanes_at).min(self.update_at), Mono::min)
     }
 
     /// A connection that has output or is to be closed: its output is to be taken once its last is written.
@@ -397,6 +414,7 @@ impl SignalEngine {
     pub fn drain(&mut self, now: Now) {
         if self.drain.is_none() {
             self.drain = Some(Drain { deadline: now.mono + DRAIN_DEADLINE, closing: false });
+            self.update_at = Mono::NEVER;
             for session in self.sessions.ids() {
                 self.end_session(now, session);
             }
@@ -432,10 +450,14 @@ impl SignalEngine {
     }
 
     /// After output was added behind `before` bytes that wait: tells the machine, and drops a client that does not read.
-    /// One long answer, such as a list of many rooms, is no sign of that.
+    /// Long answers, such as lists of many rooms, are no sign of that: they were refused if there was no space for them.
     fn check_outbox(&mut self, id: ConnectionId, before: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if before > self.config.outbox_bytes {
+        let after = connection.waiting();
+        if after.saturating_sub(before) > LONG_ANSWER_BYTES {
+            connection.long += after - before;
+        }
+        if before > self.config.outbox_bytes + connection.long.min(self.config.reply_bytes) {
             connection.output().clear();
             self.drops.outbox_overflow += 1;
             self.end(id, Fate::Drop);

@@ -37,8 +37,7 @@ impl SignalEngine {
                 }
             }
             Outlet::Poll(polls) => match polls.push(text) {
-                Ok(None) => {}
-                Ok(Some((asker, text))) => self.say(asker, text),
+                Ok(answers) => answers.into_iter().for_each(|(asker, text)| self.say(asker, text)),
                 Err(Overflow) => {
                     self.drops.poll_queue_overflow += 1;
                     self.overflowed.push(id);

@@ -16,6 +16,7 @@ use crate::proto::http::Status;
 use crate::proto::session::poll::Shape;
 use crate::proto::session::{Asker, NotPolled, Outlet, Place};
 use crate::time::{Mono, Now};
+use crate::wire::janus::envelope;
 use crate::wire::janus::error::CoreError;
 use crate::wire::janus::field::Fields;
 
@@ -148,7 +149,7 @@ impl SignalEngine {
             Relay::Request { asker, path, document, .. } if lane.is_full || is_crowded => {
                 self.drops.relay_lane_full += 1;
                 let fields = Fields::of(&document, self.ids);
-                let session = fields.and_then(|fields| fields.natural("session_id")).map(SessionId).or(path.0);
+                let session = fields.and_then(envelope::session_id).or(path.0);
                 let transaction = fields.and_then(|fields| fields.text("transaction"));
                 self.refuse(asker, session, transaction, &CoreError::Busy);
             }

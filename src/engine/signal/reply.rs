@@ -4,7 +4,7 @@ use super::duty::What;
 use super::error::PluginError;
 use super::permanent::Permanent;
 use super::plugin::{Exchange, Located, Step};
-use super::{SignalEngine, Waiting, message, request};
+use super::{SignalEngine, Waiting, message, request, size};
 use crate::id::{RoomId, ShardId, Ticket};
 use crate::proto::session::handle::{Role, Seat};
 use crate::room::command::{Command, MemberRequest, Reply};
@@ -117,6 +117,12 @@ impl SignalEngine {
     }
 
     fn finish_with(&mut self, now: Now, exchange: Exchange, reply: &Reply) {
+        if let Err(error) = self.check_size(&exchange, size::of_reply(reply)) {
+            return match reply {
+                Reply::Joined(_) | Reply::Attached(_) => self.unseat(now, exchange, error),
+                _ => self.finish(now, exchange, Err(error)),
+            };
+        }
         if let Some(notice) = message::preface(exchange.name(), reply) {
             self.answer(&exchange, Ok(notice));
         }
@@ -157,7 +163,7 @@ impl SignalEngine {
         self.ask(now.mono, owner, command, Waiting::Plugin(exchange, Step::Join));
     }
 
-    fn set_role(&mut self, exchange: &Exchange, role: Role) {
+    pub(super) fn set_role(&mut self, exchange: &Exchange, role: Role) {
         let handle = self.sessions.handle_mut(exchange.session, exchange.handle);
         if let Some(seat) = handle.and_then(|handle| handle.seat.as_mut())
             // A room may have ended in the meantime; that is final.

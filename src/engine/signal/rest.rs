@@ -25,9 +25,9 @@ use crate::wire::janus::field::Fields;
 /// A request is answered within this time, if only with an error.
 pub(super) const REQUEST_DEADLINE: Duration = TICKET_DEADLINE;
 /// Where the API is.
-const BASE: &str = "/janus";
+const BASE: &str = "janus";
 /// Where operators ask.
-const ADMIN_BASE: &str = "/admin";
+const ADMIN_BASE: &str = "admin";
 /// Browsers ask again after a day.
 const PREFLIGHT_SECONDS: &str = "86400";
 
@@ -49,15 +49,15 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// None when the path is under no base.
+    /// None when the path is under no base. Empty parts do not count: clients join a base that ends with a slash and a
+    /// path that begins with one.
     pub fn of(path: &str) -> Option<(Base, Route)> {
-        let under = |base: &str| path.strip_prefix(base);
-        let (base, rest) =
-            under(BASE).map(|rest| (Base::Api, rest)).or_else(|| under(ADMIN_BASE).map(|rest| (Base::Admin, rest)))?;
-        if !rest.is_empty() && !rest.starts_with('/') {
-            return None;
-        }
-        let mut parts = rest.split('/').skip(1).filter(|part| !part.is_empty());
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        let base = match parts.next()? {
+            BASE => Base::Api,
+            ADMIN_BASE => Base::Admin,
+            _ => return None,
+        };
         let parts = [parts.next(), parts.next(), parts.next()];
         let number = |digits: &str| {
             let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -99,16 +99,16 @@ impl SignalEngine {
         match (route, method) {
             (_, Method::Options) => self.answer_preflight(id, &request),
             (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, Status::NotFound),
-            (Route::Info, Method::Get) => {
+            (Route::Info, Method::Get | Method::Head) => {
                 let transaction = self.mint_transaction();
                 let text = self.server_info(&transaction);
                 self.respond_json(id, method, keep_alive, &text);
             }
-            (Route::Ping, Method::Get) => {
+            (Route::Ping, Method::Get | Method::Head) => {
                 let text = envelope::pong(&self.mint_transaction());
                 self.respond_json(id, method, keep_alive, &text);
             }
-            (Route::Info | Route::Ping, _) => self.respond_empty(id, method, keep_alive, Status::BadRequest),
+            (Route::Info | Route::Ping, Method::Post) => self.respond_empty(id, method, keep_alive, Status::BadRequest),
             (Route::Api(..), Method::Post) if request.content.is_empty() => {
                 self.drops.http_request_malformed += 1;
                 self.end(id, Fate::Drop);
@@ -128,12 +128,12 @@ impl SignalEngine {
                 if !self.is_authorised_query(now, &request) {
                     return self.respond_empty(id, method, keep_alive, Status::Forbidden);
                 }
-                let location = format!("{BASE}/{}", session.0);
+                let location = format!("/{BASE}/{}", session.0);
                 self.respond_with(id, method, keep_alive, Status::Found, &[("Location", &location)]);
             }
             (Route::Api(Some(session), None), Method::Get) => self.answer_poll(now, id, session, &request),
             (Route::Api(None, _), Method::Get) => self.respond_empty(id, method, keep_alive, Status::NotFound),
-            (Route::Api(..), _) => {
+            (Route::Api(..) | Route::Info | Route::Ping, _) => {
                 self.counters.core_errors += 1;
                 let text = envelope::error(None, None, &CoreError::Method);
                 self.respond_json(id, method, keep_alive, &text);
@@ -273,8 +273,14 @@ impl SignalEngine {
         (session, handle): (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {
-        let conflict = Fields::of(document, self.ids).and_then(|fields| {
-            let given = (fields.natural("session_id").map(SessionId), fields.natural("handle_id").map(HandleId));
+        let Some(fields) = Fields::of(document, self.ids) else {
+            return self.refuse(asker, None, None, &CoreError::NotAnObject);
+        };
+        let conflict = {
+            let given = (
+                envelope::session_id(fields).filter(|session| session.0 != 0),
+                envelope::handle_id(fields).filter(|handle| handle.0 != 0),
+            );
             let transaction = fields.text("transaction");
             self.note_transaction(asker, session.or(given.0), transaction);
             if given.0.is_some_and(|given| session.is_some_and(|session| session != given)) {
@@ -284,7 +290,7 @@ impl SignalEngine {
             } else {
                 None
             }
-        });
+        };
         match conflict {
             Some((session, transaction, error)) => {
                 self.counters.requests += 1;
@@ -329,7 +335,14 @@ mod tests {
             ("/janus/+17", Some(Route::Nowhere)),
             ("/janus/17/x", Some(Route::Nowhere)),
             ("/janus/99999999999999999999999999", Some(Route::Nowhere)),
+            ("//janus/info", Some(Route::Info)),
+            ("///janus//info//", Some(Route::Info)),
+            ("/janus/ping/", Some(Route::Ping)),
+            ("//janus", Some(Route::Api(None, None))),
+            ("//janus//17///5//", Some(api(17, Some(5)))),
             ("/januses", None),
+            ("//januses/info", None),
+            ("/info", None),
             ("/", None),
         ] {
             assert_eq!(Route::of(path), route.map(|route| (Base::Api, route)), "{path}");

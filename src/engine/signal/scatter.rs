@@ -1,4 +1,5 @@
-//! Questions to every media shard at once: `list`, and the survey behind `/healthz`. Each shard has a ticket of its own.
+//! Questions to every media shard at once: `list`, and the survey behind `/healthz` and the `update` of event handlers.
+//! Each shard has a ticket of its own.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use super::error::PluginError;
 use super::http::HealthCheck;
 use super::plugin::Exchange;
 use super::relay::Relay;
-use super::{SignalEngine, SignalReport, Waiting, message};
+use super::{SignalEngine, SignalReport, Waiting, message, size};
 use crate::id::{ShardId, SignalId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::room::command::{Command, Reply, RoomSummary, ShardReport};
@@ -14,6 +15,9 @@ use crate::time::Now;
 
 /// A shard that has not reported in this time is called missing.
 const SURVEY_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Janus' pace, whatever that of statistics is.
+pub(super) const UPDATE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Names one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +51,7 @@ pub(super) struct Gathered {
 enum Purpose {
     List(Exchange),
     Health(HealthCheck),
+    Update,
 }
 
 impl SignalEngine {
@@ -55,9 +60,20 @@ impl SignalEngine {
         self.scatter(now, TICKET_DEADLINE, Purpose::List(exchange), || Command::List { private });
     }
 
+    /// Asks every shard how it is, for `/healthz`.
+    pub(super) fn scatter_health(&mut self, now: Now, check: HealthCheck) {
+        self.scatter_survey(now, Purpose::Health(check));
+    }
+
+    /// The same for what event handlers hear regularly.
+    pub(super) fn begin_update(&mut self, now: Now) {
+        self.update_at = now.mono + UPDATE_INTERVAL;
+        self.scatter_survey(now, Purpose::Update);
+    }
+
     /// Asks every shard how it is, the signalling shards too.
-    pub(super) fn scatter_survey(&mut self, now: Now, check: HealthCheck) {
-        let id = self.scatter(now, SURVEY_DEADLINE, Purpose::Health(check), || Command::Survey);
+    fn scatter_survey(&mut self, now: Now, purpose: Purpose) {
+        let id = self.scatter(now, SURVEY_DEADLINE, purpose, || Command::Survey);
         let own = self.report();
         if let Some(scatter) = self.scatters.get_mut(&id) {
             scatter.gathered.signals.push(own);
@@ -127,16 +143,20 @@ impl SignalEngine {
         let Scatter { purpose, mut rooms, mut gathered, error, .. } = scatter;
         match purpose {
             Purpose::List(exchange) => {
-                rooms.sort_by(|one, other| one.spec.room.cmp(&other.spec.room));
-                let answer = message::list(exchange.name(), &rooms);
                 // Half a list would be taken for the whole.
-                self.finish(now, exchange, error.map_or(Ok(answer), Err));
+                let fits = error.map_or(Ok(()), Err).and_then(|()| self.check_size(&exchange, size::of_list(&rooms)));
+                let answer = fits.map(|()| {
+                    rooms.sort_by(|one, other| one.spec.room.cmp(&other.spec.room));
+                    message::list(exchange.name(), &rooms)
+                });
+                self.finish(now, exchange, answer);
             }
             Purpose::Health(check) => {
                 gathered.reports.sort_by_key(|report| report.shard);
                 gathered.signals.sort_by_key(|report| report.signal);
                 self.answer_health(&check, &gathered);
             }
+            Purpose::Update => self.emit_update(now, &gathered),
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{Asker, Place};
 use crate::time::Mono;
 
@@ -64,17 +66,25 @@ impl Shape {
 }
 
 impl LongPoll {
-    /// Gives a message to the poll that waits longest, or keeps it.
-    pub fn push(&mut self, text: String) -> Result<Option<Answer>, Overflow> {
+    /// Gives a message to the poll that waits longest and sends the others home, or keeps it: a client with several
+    /// polls awaits an answer to all of them.
+    pub fn push(&mut self, text: String) -> Result<SmallVec<[Answer; 1]>, Overflow> {
         if let Some(poll) = self.polls.pop_front() {
-            return Ok(Some((poll.asker, poll.shape.wrap(text))));
+            let mut answers = smallvec![(poll.asker, poll.shape.wrap(text))];
+            answers.extend(std::iter::from_fn(|| self.release()));
+            return Ok(answers);
         }
         if self.bytes + text.len() > QUEUE_BYTES_MAX {
             return Err(Overflow);
         }
         self.bytes += text.len();
         self.queue.push_back(text);
-        Ok(None)
+        Ok(SmallVec::new())
+    }
+
+    /// Bytes that a message may have without being one too many. One that a poll waits for may have any.
+    pub fn space(&self) -> usize {
+        if self.polls.is_empty() { QUEUE_BYTES_MAX - self.bytes } else { usize::MAX }
     }
 
     /// A poll: answered at once with what is there, or kept.
@@ -111,7 +121,7 @@ impl LongPoll {
         self.polls.front().map_or(Mono::NEVER, |poll| poll.until)
     }
 
-    /// Sends one waiting poll home: its session hears elsewhere from now on, or is gone.
+    /// Sends one waiting poll home: another has the event, its session hears elsewhere from now on, or it is gone.
     pub fn release(&mut self) -> Option<Answer> {
         self.due(Mono::NEVER)
     }
@@ -137,7 +147,7 @@ mod tests {
     fn queued_messages_are_taken_one_by_one_or_as_an_array_of_at_most_so_many() {
         let mut polls = LongPoll::default();
         for text in ["1", "2", "3", "4"] {
-            assert_eq!(polls.push(text.into()), Ok(None));
+            assert_eq!(polls.push(text.into()), Ok(SmallVec::new()));
         }
         assert_eq!(polls.wait(Mono(0), asker(0), Shape::Object), Some((asker(0), "1".into())));
         assert_eq!(polls.wait(Mono(0), asker(0), Shape::Array(2)), Some((asker(0), "[2,3]".into())));
@@ -146,15 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn each_message_goes_to_one_poll_and_the_oldest_first() {
+    fn a_message_goes_to_the_oldest_poll_and_the_others_are_sent_home() {
         let mut polls = LongPoll::default();
         assert_eq!(polls.wait(Mono(0), asker(1), Shape::Array(5)), None);
         assert_eq!(polls.wait(Mono(1), asker(2), Shape::Object), None);
         assert_eq!(polls.wait(Mono(2), asker(3), Shape::Object), None);
+        assert_eq!(polls.wait(Mono(3), asker(4), Shape::Array(2)), None);
         polls.withdraw(asker(2).place);
-        assert_eq!(polls.push("a".into()), Ok(Some((asker(1), "[a]".into()))));
-        assert_eq!(polls.push("b".into()), Ok(Some((asker(3), "b".into()))));
-        assert_eq!(polls.push("c".into()), Ok(None));
+        let keepalive = r#"{"janus":"keepalive"}"#;
+        let answers = polls.push("a".into()).unwrap();
+        assert_eq!(
+            answers.as_slice(),
+            [(asker(1), "[a]".into()), (asker(3), keepalive.into()), (asker(4), format!("[{keepalive}]"))]
+        );
+        assert_eq!(polls.push("b".into()), Ok(SmallVec::new()));
+        assert_eq!(polls.wait(Mono(4), asker(1), Shape::Object), Some((asker(1), "b".into())));
     }
 
     #[test]
@@ -174,10 +190,10 @@ mod tests {
     #[test]
     fn what_nobody_fetches_is_bounded() {
         let mut polls = LongPoll::default();
-        assert_eq!(polls.push("x".repeat(QUEUE_BYTES_MAX)), Ok(None));
+        assert_eq!(polls.push("x".repeat(QUEUE_BYTES_MAX)), Ok(SmallVec::new()));
         assert_eq!(polls.push("x".into()), Err(Overflow));
         polls.wait(Mono(0), asker(1), Shape::Object);
-        assert_eq!(polls.push("x".into()), Ok(None));
+        assert_eq!(polls.push("x".into()), Ok(SmallVec::new()));
         assert_eq!(polls.into_queue(), ["x"]);
     }
 

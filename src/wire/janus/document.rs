@@ -73,7 +73,7 @@ pub fn parse<'t>(text: &'t mut [u8], buffers: &mut Buffers) -> Result<SmallVec<[
     Ok(values)
 }
 
-/// Where each document stands. Only brackets and strings are understood here; the parser judges the rest.
+/// Where each document stands: an object or an array (a bare value is none to Janus). Only brackets and strings are understood here; the parser judges the rest.
 pub fn split(text: &[u8]) -> Result<SmallVec<[Range<usize>; 2]>, DocumentError> {
     let mut ranges = SmallVec::new();
     let mut at = 0;
@@ -85,12 +85,10 @@ pub fn split(text: &[u8]) -> Result<SmallVec<[Range<usize>; 2]>, DocumentError> 
         if ranges.len() == DOCUMENTS_MAX {
             return Err(DocumentError::TooMany);
         }
-        let end = match first {
-            b'{' | b'[' => end_of_container(text, at)?,
-            b'"' => end_of_string(text, at)?,
-            b'}' | b']' | b',' | b':' => return Err(DocumentError::Unexpected(at)),
-            _ => end_of_scalar(text, at),
-        };
+        if !matches!(first, b'{' | b'[') {
+            return Err(DocumentError::Unexpected(at));
+        }
+        let end = end_of_container(text, at)?;
         ranges.push(at..end);
         at = end;
     }
@@ -137,11 +135,6 @@ fn end_of_string(text: &[u8], start: usize) -> Result<usize, DocumentError> {
     Err(DocumentError::Truncated)
 }
 
-fn end_of_scalar(text: &[u8], start: usize) -> usize {
-    let ends = |byte: &u8| is_space(*byte) || matches!(byte, b'{' | b'[' | b'"' | b'}' | b']' | b',' | b':');
-    text[start..].iter().position(ends).map_or(text.len(), |length| start + length)
-}
-
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
@@ -159,7 +152,7 @@ mod tests {
     fn documents_may_touch_or_be_apart() {
         assert_eq!(count("{}"), Ok(1));
         assert_eq!(count("{\"a\":1}{\"b\":[{}]}"), Ok(2));
-        assert_eq!(count(" {}\r\n\t[] \"x\" 12 true\n"), Ok(5));
+        assert_eq!(count(" {}\r\n\t[] {\"x\":12}\n"), Ok(3));
     }
 
     #[test]
@@ -174,7 +167,9 @@ mod tests {
         assert_eq!(count("{},{}"), Err(DocumentError::Unexpected(2)));
         assert_eq!(count("{\"a\":\"\\"), Err(DocumentError::Truncated));
         assert_eq!(count("{]"), Err(DocumentError::Malformed(0)));
-        assert_eq!(count("nil"), Err(DocumentError::Malformed(0)));
+        for bare in ["nil", "12", "\"x\"", "true"] {
+            assert_eq!(count(bare), Err(DocumentError::Unexpected(0)), "{bare}");
+        }
         let text = "{\n}\n,";
         assert_eq!(count(text).unwrap_err().line(text.as_bytes()), 3);
     }

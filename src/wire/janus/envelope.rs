@@ -1,12 +1,15 @@
 //! The envelope of every request, and the messages the core sends. Key order is Janus' for the reader's sake; JSON
 //! gives it no meaning.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
+use simd_json::StaticNode;
 use simd_json::borrowed::Value;
 
 use super::admin::AdminVerb;
 use super::error::CoreError;
-use super::field::{Field, Fields, Ids, Kind};
+use super::field::{Field, FieldError, Fields, Ids, Kind};
 use crate::id::{HandleId, SessionId};
 
 /// What a request wants; compared without regard to case.
@@ -49,9 +52,9 @@ pub struct Request<'v> {
     pub name: &'v str,
     /// Echoed in every direct answer.
     pub transaction: &'v str,
-    /// None when absent or not a natural number; an explicit 0 stays.
+    /// None when it is absent or no integer; an explicit 0 stays.
     pub session: Option<SessionId>,
-    /// As above.
+    /// None when it is absent or `null`. What is no integer names a handle, but none that there is: 0.
     pub handle: Option<HandleId>,
     /// The wished session id of `create`.
     pub id: Option<SessionId>,
@@ -84,10 +87,13 @@ impl<'v> Request<'v> {
     /// Reads the envelope of one document.
     pub fn parse(document: &'v Value<'v>, ids: Ids) -> Result<Request<'v>, Refused<'v>> {
         let Some(fields) = Fields::of(document, ids) else {
-            return Err(Refused { error: CoreError::NotAnObject, transaction: None, session: None });
+            // Janus looks for the elements of an array as if it were an object.
+            let is_array = matches!(document, Value::Array(_));
+            let error = if is_array { FieldError::Missing("transaction").into() } else { CoreError::NotAnObject };
+            return Err(Refused { error, transaction: None, session: None });
         };
         let transaction = fields.text("transaction");
-        let session = fields.natural("session_id").map(SessionId);
+        let session = session_id(fields);
         if let Err(error) = fields.check(ENVELOPE) {
             return Err(Refused { error: error.into(), transaction, session });
         }
@@ -97,13 +103,30 @@ impl<'v> Request<'v> {
             name,
             transaction: transaction.unwrap_or_default(),
             session,
-            handle: fields.natural("handle_id").map(HandleId),
+            handle: handle_id(fields),
             id: fields.natural("id").map(SessionId).filter(|id| id.0 != 0),
             secret: fields.text("apisecret"),
             token: fields.text("token"),
             fields,
         })
     }
+}
+
+/// The session that a request names. An integer below 0 is one that nobody has: no id of ours is beyond 2^53.
+pub fn session_id(fields: Fields<'_>) -> Option<SessionId> {
+    integral(fields, "session_id").map(SessionId)
+}
+
+/// The handle that a request names, 0 for one that cannot be.
+pub fn handle_id(fields: Fields<'_>) -> Option<HandleId> {
+    match fields.value("handle_id")? {
+        Value::Static(StaticNode::Null) => None,
+        _ => Some(HandleId(integral(fields, "handle_id").unwrap_or(0))),
+    }
+}
+
+fn integral(fields: Fields<'_>, name: &str) -> Option<u64> {
+    fields.natural(name).or_else(|| fields.integer(name).map(i64::cast_unsigned))
 }
 
 impl Verb {
@@ -261,10 +284,34 @@ pub struct Jsep<'a> {
     pub e2ee: bool,
 }
 
-/// `server_info`: the keys that clients read, all true here.
+/// `server_info`: what depends on the configuration and on other parts of the server.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ServerInfo<'a> {
+    /// Seconds that candidates are kept for; 0: they are not needed.
+    pub candidates_timeout: u64,
+    /// The first address that media are bound to.
+    pub local_ip: IpAddr,
+    /// What is advertised first in the place of bound addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_ip: Option<IpAddr>,
+    /// All that is.
+    #[serde(skip_serializing_if = "<[IpAddr]>::is_empty")]
+    pub public_ips: &'a [IpAddr],
+    /// Whether media go over IPv6 too.
+    pub ipv6: bool,
+    /// Milliseconds that packets are kept for, to be sent again.
+    pub min_nack_queue: u64,
+    /// Milliseconds between two reports of transport-wide congestion control; they adapt to the bitrate.
+    pub twcc_period: u64,
+    /// Bytes of the largest DTLS datagram.
+    pub dtls_mtu: usize,
+    /// The cryptographic library and its version.
+    #[serde(skip)]
+    pub crypto: &'static str,
+    /// The packages of event handlers.
+    #[serde(skip)]
+    pub handlers: &'a [&'static str],
     /// Seconds.
     pub session_timeout: u64,
     /// Seconds.
@@ -301,6 +348,8 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         #[serde(rename = "version_string")]
         version_string: &'static str,
         author: &'static str,
+        commit_hash: &'static str,
+        compile_time: &'static str,
         log_to_stdout: bool,
         log_to_file: bool,
         #[serde(rename = "data_channels")]
@@ -309,16 +358,29 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         info: &'a ServerInfo<'a>,
         ice_lite: bool,
         ice_tcp: bool,
+        ice_nomination: &'static str,
+        ice_consent_freshness: bool,
+        ice_keepalive_conncheck: bool,
+        hangup_on_failed: bool,
         full_trickle: bool,
         mdns_enabled: bool,
+        nack_optimizations: bool,
         #[serde(rename = "opaqueid_in_api")]
         opaqueid_in_api: bool,
+        dependencies: serde_json::Value,
         transports: serde_json::Value,
+        events: serde_json::Map<String, serde_json::Value>,
         loggers: serde_json::Value,
         plugins: serde_json::Value,
     }
     let version_string = env!("CARGO_PKG_VERSION");
     let author = "The Portunus authors";
+    let part = |name: &str, description: &str| {
+        serde_json::json!({
+            "name": name, "author": author, "description": description, "version_string": version_string, "version": 1
+        })
+    };
+    let handler = |package: &str| part(&format!("Portunus {package}"), "Delivers events");
     json(&Message {
         janus: "server_info",
         transaction,
@@ -326,6 +388,8 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         version: JANUS_API_VERSION,
         version_string,
         author,
+        commit_hash: option_env!("PORTUNUS_COMMIT").unwrap_or("unknown"),
+        compile_time: option_env!("PORTUNUS_COMPILE_TIME").unwrap_or("unknown"),
         // The log goes to stderr.
         log_to_stdout: false,
         log_to_file: false,
@@ -333,19 +397,22 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         info,
         ice_lite: true,
         ice_tcp: false,
+        // The peer nominates, and RFC 8445 has but this way.
+        ice_nomination: "regular",
+        // A peer that is not heard any more is hung up. We send no checks of our own.
+        ice_consent_freshness: true,
+        ice_keepalive_conncheck: false,
+        hangup_on_failed: true,
         full_trickle: false,
         mdns_enabled: false,
+        nack_optimizations: true,
         opaqueid_in_api: false,
+        dependencies: serde_json::json!({ "crypto": info.crypto }),
         transports: serde_json::json!({
-            "janus.transport.http": {
-                "name": "Portunus HTTP", "author": author, "description": "The Janus API over HTTP with long polls",
-                "version_string": version_string, "version": 1
-            },
-            "janus.transport.websockets": {
-                "name": "Portunus WebSockets", "author": author, "description": "The Janus API over WebSocket",
-                "version_string": version_string, "version": 1
-            }
+            "janus.transport.http": part("Portunus HTTP", "The Janus API over HTTP with long polls"),
+            "janus.transport.websockets": part("Portunus WebSockets", "The Janus API over WebSocket"),
         }),
+        events: info.handlers.iter().map(|package| (String::from(*package), handler(package))).collect(),
         loggers: serde_json::json!({}),
         plugins: serde_json::json!({
             super::videoroom::PACKAGE: {
@@ -390,6 +457,30 @@ mod tests {
     }
 
     #[test]
+    fn a_handle_id_that_is_no_number_names_no_handle_and_a_session_id_no_session() {
+        for (given, session, handle) in [
+            ("7", Some(7), Some(7)),
+            ("0", Some(0), Some(0)),
+            ("-7", Some(u64::MAX - 6), Some(u64::MAX - 6)),
+            ("null", None, None),
+            ("\"7\"", None, Some(0)),
+            ("7.0", None, Some(0)),
+            ("true", None, Some(0)),
+            ("[7]", None, Some(0)),
+        ] {
+            let text = format!(r#"{{"janus":"x","transaction":"t","session_id":{given},"handle_id":{given}}}"#);
+            with(&text, |request| {
+                let request = request.unwrap();
+                assert_eq!(
+                    (request.session, request.handle),
+                    (session.map(SessionId), handle.map(HandleId)),
+                    "{given}"
+                );
+            });
+        }
+    }
+
+    #[test]
     fn transaction_is_checked_before_the_verb_and_echoed_when_readable() {
         with(r#"{"session_id":9}"#, |request| {
             let refused = request.unwrap_err();
@@ -401,7 +492,61 @@ mod tests {
             let refused = request.unwrap_err();
             assert_eq!((refused.error.code(), refused.transaction), (467, Some("t")));
         });
-        with("[]", |request| assert_eq!(request.unwrap_err().error.code(), 455));
+        with("[]", |request| assert_eq!(request.unwrap_err().error.code(), 456));
+        with("7", |request| assert_eq!(request.unwrap_err().error.code(), 455));
+    }
+
+    #[test]
+    fn info_has_every_key_that_janus_always_sends() {
+        // As Debian's 1.1.2 sends them, and the two that came until 1.4.2. Typed clients refuse a reply without one.
+        const KEYS: &str = "janus transaction name version version_string author commit-hash compile-time \
+            log-to-stdout log-to-file data_channels accepting-new-sessions session-timeout reclaim-session-timeout \
+            candidates-timeout server-name local-ip ipv6 ice-lite ice-tcp ice-nomination ice-consent-freshness \
+            ice-keepalive-conncheck hangup-on-failed full-trickle mdns-enabled min-nack-queue nack-optimizations \
+            twcc-period dtls-mtu static-event-loops api_secret auth_token event_handlers opaqueid_in_api dependencies \
+            transports events loggers plugins";
+        let address = "192.0.2.1".parse().unwrap();
+        let mut info = ServerInfo {
+            candidates_timeout: 0,
+            local_ip: address,
+            public_ip: None,
+            public_ips: &[],
+            ipv6: false,
+            min_nack_queue: 1000,
+            twcc_period: 100,
+            dtls_mtu: 1200,
+            crypto: "library 1.0",
+            handlers: &["janus.eventhandler.wsevh"],
+            session_timeout: 60,
+            reclaim_session_timeout: 0,
+            server_name: "here",
+            accepting_new_sessions: true,
+            api_secret: false,
+            auth_token: false,
+            event_handlers: true,
+            static_event_loops: 1,
+        };
+        let shown = value(&server_info("t", &info));
+        let mut keys: Vec<_> = KEYS.split_whitespace().collect();
+        keys.sort_unstable();
+        assert_eq!(shown.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), keys);
+        // Each part is described by the same five keys, and each dependency by a text.
+        for group in ["transports", "events", "plugins"] {
+            for part in shown[group].as_object().unwrap().values() {
+                let keys: Vec<_> = part.as_object().unwrap().keys().collect();
+                assert_eq!(keys, ["author", "description", "name", "version", "version_string"], "{group}");
+            }
+        }
+        assert_eq!(shown["dependencies"], j!({"crypto":"library 1.0"}));
+        info.public_ip = Some(address);
+        info.public_ips = std::slice::from_ref(&address);
+        let shown = value(&server_info("t", &info));
+        assert_eq!((&shown["public-ip"], &shown["public-ips"]), (&j!("192.0.2.1"), &j!(["192.0.2.1"])));
+    }
+
+    #[test]
+    fn what_we_send_is_compact() {
+        assert_eq!(ack(SessionId(5), "t"), r#"{"janus":"ack","session_id":5,"transaction":"t"}"#);
     }
 
     #[test]

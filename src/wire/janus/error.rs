@@ -67,9 +67,7 @@ pub enum CoreError {
     CertificateChanged,
     /// 470
     NoSuchToken(Box<str>),
-    /// 472
-    Draining,
-    /// 472: an operator has said so.
+    /// 472: the server is draining, or an operator has said so.
     NotAccepting,
     /// 490: a bound of ours is reached; carries the setting.
     Exhausted(&'static str),
@@ -77,6 +75,8 @@ pub enum CoreError {
     NoCaptureFolder,
     /// 490: a capture cannot begin or end; carries why.
     Capture(Box<str>),
+    /// 490: an answer of about so many bytes is more than its connection takes.
+    TooLong(usize),
     /// 490: tokens are not kept in a table here.
     NoStoredTokens,
     /// 490: a verb of Janus' that has no meaning here; carries the verb and why.
@@ -114,10 +114,11 @@ impl CoreError {
             CoreError::SessionTaken => 468,
             CoreError::UnexpectedAnswer | CoreError::CertificateChanged => 469,
             CoreError::NoSuchToken(_) => 470,
-            CoreError::Draining | CoreError::NotAccepting => 472,
+            CoreError::NotAccepting => 472,
             CoreError::Exhausted(_)
             | CoreError::NoCaptureFolder
             | CoreError::Capture(_)
+            | CoreError::TooLong(_)
             | CoreError::NoStoredTokens
             | CoreError::Unavailable(..)
             | CoreError::Incomplete
@@ -161,9 +162,12 @@ impl fmt::Display for CoreError {
             CoreError::InvalidPlugins => f.write_str("Invalid element type (some of the provided plugins are invalid)"),
             CoreError::NoSuchToken(token) => write!(f, "Token {token} not found"),
             CoreError::NotAccepting => f.write_str("Currently not accepting new sessions"),
+            CoreError::TooLong(bytes) => {
+                write!(f, "The answer has some {bytes} bytes, which is more than this connection takes now")
+            }
             CoreError::NoStoredTokens => f.write_str("Stored-Token based authentication disabled"),
             CoreError::NoCaptureFolder => f.write_str("Packets are captured nowhere (--capture-folder names a folder)"),
-            CoreError::Capture(why) => write!(f, "Capture refused: {why}"),
+            CoreError::Capture(why) => f.write_str(why),
             CoreError::Unavailable(verb, why) => write!(f, "Not available here: {verb} ({why})"),
             CoreError::Incomplete => f.write_str("Not every shard has answered in time, try again"),
             CoreError::JsepType(kind) => write!(f, "JSEP error: unknown message type '{kind}'"),
@@ -173,7 +177,6 @@ impl fmt::Display for CoreError {
                 f.write_str("Error processing SDP: a new certificate needs new ICE credentials (RFC 8842)")
             }
             CoreError::UnexpectedAnswer => f.write_str("Unexpected answer (no offer of ours is open)"),
-            CoreError::Draining => f.write_str("This server is draining and takes no new sessions"),
             CoreError::NotAnswered => f.write_str("The request was not answered in time"),
             CoreError::Exhausted(bound) => write!(f, "Out of resources ({bound})"),
             CoreError::Busy => f.write_str("The signalling shard of this session is busy, try again"),

@@ -4,12 +4,13 @@ use simd_json::borrowed::Value;
 
 use super::error::CoreError;
 use super::field::{Field, FieldError, Fields, Ids, Kind};
+use crate::limits::OPAQUE_ID_BYTES_MAX;
 use crate::wire::sdp::DescriptionKind;
 
 /// `attach`
 const ATTACH: &[Field] = &[
     Field::required("plugin", Kind::Text),
-    Field::optional("opaque_id", Kind::Label),
+    Field::optional("opaque_id", Kind::Text),
     Field::optional("token", Kind::Text),
     Field::optional("loop_index", Kind::Natural),
 ];
@@ -27,7 +28,11 @@ impl<'v> Attach<'v> {
     /// Reads an `attach`.
     pub fn parse(fields: Fields<'v>) -> Result<Attach<'v>, CoreError> {
         let fields = fields.check(ATTACH)?;
-        Ok(Attach { plugin: fields.text("plugin").unwrap_or_default(), opaque_id: fields.text("opaque_id") })
+        let opaque_id = fields.text("opaque_id");
+        if opaque_id.is_some_and(|text| text.len() > OPAQUE_ID_BYTES_MAX) {
+            return Err(FieldError::TooLong("opaque_id", OPAQUE_ID_BYTES_MAX).into());
+        }
+        Ok(Attach { plugin: fields.text("plugin").unwrap_or_default(), opaque_id })
     }
 }
 
@@ -147,6 +152,17 @@ mod tests {
         on(text, |fields| {
             Message::parse(fields).map(|message| message.jsep.map(|jsep| jsep.kind)).map_err(|error| error.code())
         })
+    }
+
+    #[test]
+    fn a_name_for_a_handle_is_bounded() {
+        let attach = |length: usize| {
+            let text = format!(r#"{{"plugin":"p","opaque_id":"{}"}}"#, "x".repeat(length));
+            on(&text, |fields| Attach::parse(fields).map(drop).map_err(|error| (error.code(), error.to_string())))
+        };
+        assert_eq!(attach(OPAQUE_ID_BYTES_MAX), Ok(()));
+        let reason = "Invalid element (opaque_id is longer than 1024 bytes)".into();
+        assert_eq!(attach(OPAQUE_ID_BYTES_MAX + 1), Err((467, reason)));
     }
 
     #[test]

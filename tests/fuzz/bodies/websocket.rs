@@ -13,7 +13,7 @@ pub fn run(data: &[u8]) {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Conversation {
-    messages: Vec<String>,
+    messages: Vec<Vec<u8>>,
     closed: bool,
     answers: Vec<u8>,
 }
@@ -24,9 +24,9 @@ impl Conversation {
         let mut messages = Vec::new();
         for piece in sent.chunks(size) {
             socket.receive(piece);
-            while let Some(text) = socket.poll() {
-                assert!(text.len() <= MESSAGE_JSON_MAX);
-                messages.push(text.as_str().to_owned());
+            while let Some(message) = socket.poll() {
+                assert!(message.len() <= MESSAGE_JSON_MAX);
+                messages.push(message.to_vec());
             }
         }
         let closed = socket.is_closed();

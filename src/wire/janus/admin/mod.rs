@@ -64,9 +64,47 @@ pub enum AdminVerb {
     StartCapture(Format),
     /// `stop_pcap`, `stop_text2pcap`
     StopCapture(Format),
+    /// One that is taken and has no effect here.
+    WithoutEffect(&'static Setting),
     /// One of Janus' that is not here: its name, and why.
     Unavailable(&'static str, &'static str),
 }
+
+/// A setting of Janus' that means nothing here.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The verb.
+    pub verb: &'static str,
+    /// The element that carries the value.
+    pub element: &'static str,
+    /// A flag, or else a natural number.
+    pub is_flag: bool,
+    /// The key under which the value is confirmed.
+    pub confirmed: &'static str,
+    /// Why it has no effect.
+    pub why: &'static str,
+}
+
+const fn flag(verb: &'static str, element: &'static str, confirmed: &'static str, why: &'static str) -> Setting {
+    Setting { verb, element, is_flag: true, confirmed, why }
+}
+
+const SET_LOG_TIMESTAMPS: Setting =
+    flag("set_log_timestamps", "timestamps", "log_timestamps", "log lines always have them");
+const SET_LOG_COLORS: Setting =
+    flag("set_log_colors", "colors", "log_colors", "log lines have colours when they go to a terminal");
+const SET_LOCKING_DEBUG: Setting = flag("set_locking_debug", "debug", "locking_debug", "there are no locks");
+const SET_REFCOUNT_DEBUG: Setting =
+    flag("set_refcount_debug", "debug", "refcount_debug", "nothing is counted by reference");
+const SET_NACK_OPTIMIZATIONS: Setting =
+    flag("set_nack_optimizations", "nack_optimizations", "nack-optimizations", "they are always on");
+const SET_MIN_NACK_QUEUE: Setting = Setting {
+    verb: "set_min_nack_queue",
+    element: "min_nack_queue",
+    is_flag: false,
+    confirmed: "min_nack_queue",
+    why: "packets are kept for a second, as far as memory goes",
+};
 
 /// Where a verb is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +119,13 @@ pub enum Scope {
     Handle,
 }
 
-const VERBS: [(&str, AdminVerb, Scope); 37] = {
+const VERBS: [(&str, AdminVerb, Scope); 36] = {
     use AdminVerb::*;
     const fn absent(name: &'static str, scope: Scope, why: &'static str) -> (&'static str, AdminVerb, Scope) {
         (name, Unavailable(name, why), scope)
+    }
+    const fn without_effect(setting: &'static Setting) -> (&'static str, AdminVerb, Scope) {
+        (setting.verb, WithoutEffect(setting), Scope::Server)
     }
     [
         ("get_status", GetStatus, Scope::Server),
@@ -115,13 +156,12 @@ const VERBS: [(&str, AdminVerb, Scope); 37] = {
         ("stop_pcap", StopCapture(Format::Pcap), Scope::Handle),
         ("start_text2pcap", StartCapture(Format::Text), Scope::Handle),
         ("stop_text2pcap", StopCapture(Format::Text), Scope::Handle),
-        absent("set_log_timestamps", Scope::Server, "log lines always have them"),
-        absent("set_log_colors", Scope::Server, "a terminal decides that at start"),
-        absent("set_locking_debug", Scope::Server, "there are no locks"),
-        absent("set_refcount_debug", Scope::Server, "nothing is counted by reference"),
-        absent("set_libnice_debug", Scope::Server, "ICE is our own"),
-        absent("set_min_nack_queue", Scope::Server, "packets are kept by time and bytes, both fixed"),
-        absent("set_nack_optimizations", Scope::Server, "they are always on"),
+        without_effect(&SET_LOG_TIMESTAMPS),
+        without_effect(&SET_LOG_COLORS),
+        without_effect(&SET_LOCKING_DEBUG),
+        without_effect(&SET_REFCOUNT_DEBUG),
+        without_effect(&SET_MIN_NACK_QUEUE),
+        without_effect(&SET_NACK_OPTIMIZATIONS),
         absent("resolve_address", Scope::Server, "the server resolves no names"),
         absent("test_stun", Scope::Server, "the server asks no STUN server"),
     ]

@@ -308,11 +308,30 @@ pub enum Core {
         /// What `info` says.
         info: serde_json::Value,
     },
+    /// It goes on: told at regular intervals.
+    Update {
+        /// How much there is.
+        info: Census,
+    },
     /// It ends.
     Shutdown {
         /// The signal that asked for it.
         signum: i32,
     },
+}
+
+/// What is there now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Census {
+    /// Sessions.
+    pub sessions: u64,
+    /// Handles of all of them.
+    pub handles: u64,
+    /// Peer connections, also those that are not up yet.
+    pub peerconnections: u64,
+    /// Seconds between statistics; 0 is never.
+    pub stats_period: u64,
 }
 
 impl Payload for Session<'_> {
@@ -371,7 +390,7 @@ impl Payload for Core {
 
     fn subtype(&self) -> Option<u8> {
         Some(match self {
-            Core::Started { .. } => 1,
+            Core::Started { .. } | Core::Update { .. } => 1,
             Core::Shutdown { .. } => 2,
         })
     }
