@@ -63,19 +63,21 @@ impl Room {
         Ok(Reply::Allowed(self.room(), Some(self.allowed.tokens())))
     }
 
-    /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
+    /// The participant is out at once, as if it had left. Others hear `kicked` alone.
     fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.participant(&feed)?;
         if self.publisher(member).is_dummy {
             return Err(RoomError::DummyUser);
         }
-        self.withdraw(member, effects);
+        let orphans = self.withdraw(member, effects);
+        self.update_subscribers(orphans, effects);
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
-        self.observe(member, effects, |room| RoomObservation::Kicked(room.publisher(member).who.clone()));
+        let who = self.publisher(member).who.clone();
+        self.observe(member, effects, |_| RoomObservation::Kicked(who.clone()));
         tell(effects, self.own(member), Event::Expelled(self.room()));
-        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
+        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), who));
         self.finish(member, effects);
         Ok(Reply::Kicked)
     }

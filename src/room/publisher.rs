@@ -166,17 +166,20 @@ impl Room {
             return Err(RoomError::NotPublished);
         }
         let orphans = self.withdraw(member, effects);
+        // As in Janus, offers come first: a client that hears `unpublished` may answer with requests of its own, which would
+        // cross an offer that is still on its way.
+        self.update_subscribers(orphans, effects);
         self.tell_unpublished(member, effects);
         self.close_peer(member, effects);
         tell(effects, self.own(member), Event::Hangup(HangupReason::ClosePc));
-        self.update_subscribers(orphans, effects);
         Ok(Reply::Unpublished(self.room()))
     }
 
-    /// The participant is out at once, and its peer connection with it. As in Janus, others hear `leaving` alone and
-    /// subscribers get no offer: their m-lines have lost their source when they next ask for one.
+    /// The participant is out at once, and its peer connection with it. As in Janus, others hear `leaving` alone; subscribers
+    /// are offered the loss as after `unpublish`, which Janus forgets.
     pub(super) fn leave_publisher(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
-        self.withdraw(member, effects);
+        let orphans = self.withdraw(member, effects);
+        self.update_subscribers(orphans, effects);
         self.tell_leaving(member, effects);
         self.finish(member, effects);
         Reply::PublisherLeft(self.room())
@@ -329,10 +332,10 @@ impl Room {
         let (changed, orphans) = self.set_lines(member, media, effects);
         self.watch_talking(member, effects);
         let described = self.describe(member, &configure.descriptions);
+        self.update_subscribers(orphans, effects);
         if (changed || described) && self.peer(member) == Some(Peer::Up) {
             self.announce(member, RoomObservation::Republished, effects);
         }
-        self.update_subscribers(orphans, effects);
         Some(Published { streams: self.streams_shown(member, true), answer })
     }
 

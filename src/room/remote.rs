@@ -143,10 +143,10 @@ impl Room {
             }
         }
         self.watch_talking(member, effects);
+        self.update_subscribers(orphans, effects);
         if changed || described {
             self.announce(member, RoomObservation::Republished, effects);
         }
-        self.update_subscribers(orphans, effects);
         Ok(Reply::RemoteDone)
     }
 
@@ -154,12 +154,12 @@ impl Room {
     pub(super) fn remove_remote(&mut self, id: &FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.remote(id)?;
         let orphans = self.withdraw(member, effects);
-        self.tell_leaving(member, effects);
-        self.close_peer(member, effects);
-        self.remove_member(member);
         for orphan in orphans {
             self.send_offer(orphan, false, effects);
         }
+        self.tell_leaving(member, effects);
+        self.close_peer(member, effects);
+        self.remove_member(member);
         Ok(Reply::RemoteDone)
     }
 

@@ -13,7 +13,7 @@ use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::administration::{Allowed, Done, Recording};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
-    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Kicked, Media,
+    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Media,
     Moderated, Publishers, SlowLink, SlowLinkNotice, Talking, Updated,
 };
 use crate::wire::janus::videoroom::forward::Legacy as Rtp;
@@ -231,8 +231,11 @@ pub(super) fn event(event: &Event) -> Notice {
         Event::Destroyed(room) | Event::RoomFailed(room) => {
             plain("event", &Destroyed { videoroom: "destroyed", room: Id(&room.0) })
         }
-        Event::Kicked(room, feed) => {
-            plain("event", &Kicked { videoroom: "event", room: Id(&room.0), kicked: Id(&feed.0) })
+        // Janus 1.4.2 shows the display name as well. janode 1.8.0 looks for `display` before `kicked`, takes the event for a new
+        // name and never learns of the kick.
+        Event::Kicked(room, who) => {
+            let who = command::Identity { display: None, ..who.clone() };
+            departure(room, &who, Gone::Kicked)
         }
         Event::Expelled(room) => {
             plain("event", &Expelled { videoroom: "event", room: Id(&room.0), leaving: "ok", reason: "kicked" })

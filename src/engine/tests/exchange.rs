@@ -274,8 +274,8 @@ fn media_of_who_is_kicked_are_nobodys_from_then_on() {
     stage.world.events.clear();
     assert!(matches!(stage.administer(Administration::Kick(stage.feeds[0].clone())), Reply::Kicked));
     let told: Vec<u64> = stage.world.events.iter().map(|(to, _)| *to).collect();
-    assert_eq!(told, [1, 2, 1]);
-    assert!(matches!(stage.world.events[2].1, Event::Hangup(HangupReason::ClosePc)));
+    assert_eq!(told, [3, 1, 2, 1], "the offer first");
+    assert!(matches!(stage.world.events[3].1, Event::Hangup(HangupReason::ClosePc)));
     let (got, before) = (stage.got(0), stage.world.counter("unknown_source"));
     stage.frame(0, true);
     assert_eq!(stage.got(0), got);
@@ -284,6 +284,11 @@ fn media_of_who_is_kicked_are_nobodys_from_then_on() {
     let held = stage.world.engine.survey().gauges;
     let gauge = |name: &str| held.iter().find(|(of, _)| *of == name).unwrap().1;
     assert_eq!((gauge("peers"), gauge("streams"), gauge("legs")), (2, 2, 2));
+    stage.owed = stage.world.events.drain(..).find_map(|(_, event)| match event {
+        Event::Updated(_, _, offer) => Some(*offer),
+        _ => None,
+    });
+    stage.answer();
     stage.switch(1);
     stage.answer();
     stage.frame(1, true);

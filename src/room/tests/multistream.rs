@@ -257,8 +257,15 @@ fn without_autoupdate_the_next_request_brings_what_was_passed_over() {
 }
 
 #[test]
-fn a_publisher_that_leaves_is_folded_into_the_next_request() {
-    let mut scene = scene();
+fn without_autoupdate_a_publisher_that_leaves_is_folded_into_the_next_request() {
+    let mut scene = Scene::new();
+    scene.publish(1);
+    scene.publish(2);
+    let MemberRequest::JoinSubscriber(join) = subscribe(&[1]) else { panic!("a join") };
+    let quiet = MemberRequest::JoinSubscriber(JoinSubscriber { autoupdate: false, ..join });
+    let (Reply::Attached(attached), _) = scene.ask(5, quiet) else { panic!("not attached") };
+    scene.start(5, Some(answer(&attached.offer)));
+    scene.up(5);
     scene.ask(1, MemberRequest::Leave);
     let (updated, _) = scene.update(vec![line_of(2, "1")], vec![]);
     let (streams, offer) = updated.offered.expect("an offer");
