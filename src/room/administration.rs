@@ -1,6 +1,6 @@
 //! What the room's secret is for, beside ending the room: changing it, throwing participants out, muting their streams.
 
-use super::command::{Administration, Allow, Edit, Event, Reply};
+use super::command::{Administration, Allow, Edit, Event, Named, Reply};
 use super::effect::Effect;
 use super::error::RoomError;
 use super::observation::RoomObservation;
@@ -30,6 +30,7 @@ impl Room {
             Administration::UpdateRemote(update) => self.update_remote(*update, effects),
             Administration::RemoveRemote(feed) => self.remove_remote(&feed, effects),
             Administration::ListRemotes(feed) => self.remotes(feed),
+            Administration::Vet(named) => self.vet(named),
         });
         reply.unwrap_or_else(Reply::Refused)
     }
@@ -115,6 +116,16 @@ impl Room {
         let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
         tell(effects, self.participants_except(None), event);
         Ok(Reply::Moderated)
+    }
+
+    fn vet(&self, named: Named) -> Result<Reply, RoomError> {
+        match named {
+            Named::Room => {}
+            Named::Feed(feed) if self.feeds.contains_key(&feed) => {}
+            Named::Feed(feed) => return Err(RoomError::NoSuchFeed(feed)),
+            Named::User(feed) => drop(self.participant(&feed)?),
+        }
+        Ok(Reply::Admitted(self.room()))
     }
 
     fn participant(&self, feed: &FeedId) -> Result<MemberId, RoomError> {

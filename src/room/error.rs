@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::id::{FeedId, RoomId};
+use crate::limits::COPIES_PER_SUBSCRIPTION_MAX;
 use crate::wire::sdp::Mid;
 
 /// One variant per reason; ids, not strings.
@@ -85,6 +86,8 @@ pub enum RoomError {
     InvalidSdp(&'static str),
     /// 438: some of the feeds are encrypted end to end and some are not.
     MixedE2ee,
+    /// 499: one subscription has the same stream on as many m-lines as it may.
+    TooManyCopies(Mid, FeedId),
     /// 499: this server will do it one day; carries the request's name.
     NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.
@@ -130,7 +133,7 @@ impl RoomError {
             RoomError::IdTaken(_) | RoomError::RemotizationExists(_) => 436,
             RoomError::InvalidSdp(_) => 437,
             RoomError::MixedE2ee => 438,
-            RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
+            RoomError::TooManyCopies(..) | RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
 }
@@ -176,6 +179,10 @@ impl fmt::Display for RoomError {
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),
             RoomError::RemotizationExists(id) => write!(f, "Remotization already exists ({id})"),
             RoomError::InvalidSdp(what) => f.write_str(what),
+            RoomError::TooManyCopies(mid, feed) => {
+                let max = COPIES_PER_SUBSCRIPTION_MAX;
+                write!(f, "A subscription can't have mid '{mid}' of feed ({feed}) more than {max} times")
+            }
             RoomError::NotYet(name) => write!(f, "Not available yet, a later version of this server will ({name})"),
             RoomError::Exhausted(what) => write!(f, "Out of resources ({what})"),
         }

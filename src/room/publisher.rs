@@ -93,19 +93,7 @@ impl Room {
             return Err(RoomError::IdTaken(id.clone()));
         }
         let configured = match join.configure {
-            // Janus reads no more than the codecs, the cap, the descriptions and the offer while joining.
             Some(configure) => {
-                let configure = Configure {
-                    publish: false,
-                    keyframe: false,
-                    display: None,
-                    metadata: None,
-                    talk: TalkWish::default(),
-                    streams: Vec::new(),
-                    audio: None,
-                    video: None,
-                    ..configure
-                };
                 let plan = self.plan(None, &configure)?;
                 Some((configure, plan))
             }

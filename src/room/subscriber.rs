@@ -126,6 +126,7 @@ impl Room {
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
+        self.check_copies(wanted.iter().map(|wanted| wanted.stream))?;
         let places = self.place(Vec::new(), Vec::new(), &wanted, join.use_msid)?;
 
         let role = Role::Subscriber(Subscriber {

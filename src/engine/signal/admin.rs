@@ -8,7 +8,7 @@ use serde_json::json;
 use super::core::is_equal;
 use super::council::{About, Change, FIRST, Question, Transport};
 use super::{ConnectionId, SignalEngine};
-use crate::id::{HandleId, SessionId, SignalId};
+use crate::id::{HandleId, RoomId, SessionId, SignalId};
 use crate::proto::session::Asker;
 use crate::proto::session::token::{TokenError, Tokens};
 use crate::room::command::{Command, Teardown};
@@ -41,6 +41,8 @@ pub enum Order {
     LogLevel(u8),
     /// Log this with such an importance.
     LogLine(u8, Box<str>),
+    /// Says in the log what of a new room has no effect.
+    Warn(RoomId, &'static str),
 }
 
 impl Door {
