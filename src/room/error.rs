@@ -86,6 +86,8 @@ pub enum RoomError {
     InvalidSdp(&'static str),
     /// 438: some of the feeds are encrypted end to end and some are not.
     MixedE2ee,
+    /// 438: the same in a join, which this feed does not fit in. Janus has one text for both ways round.
+    UnlikeE2ee(FeedId),
     /// 499: one subscription has the same stream on as many m-lines as it may.
     TooManyCopies(Mid, FeedId),
     /// 499: this server will do it one day; carries the request's name.
@@ -132,7 +134,7 @@ impl RoomError {
             RoomError::NotPublished => 435,
             RoomError::IdTaken(_) | RoomError::RemotizationExists(_) => 436,
             RoomError::InvalidSdp(_) => 437,
-            RoomError::MixedE2ee => 438,
+            RoomError::MixedE2ee | RoomError::UnlikeE2ee(_) => 438,
             RoomError::TooManyCopies(..) | RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
@@ -173,7 +175,10 @@ impl fmt::Display for RoomError {
             RoomError::Kicked => f.write_str("Unauthorized, you have been kicked"),
             RoomError::DummyUser => f.write_str("Can't kick dummy users"),
             RoomError::E2eeRequired => f.write_str("Room requires end-to-end encrypted media"),
-            RoomError::MixedE2ee => f.write_str("Can't mix feeds with and without end-to-end encryption"),
+            RoomError::MixedE2ee => f.write_str("Can't mix normal and end-to-end encrypted subscriptions"),
+            RoomError::UnlikeE2ee(feed) => {
+                write!(f, "Can't have not end-to-end encrypted feed in this subscription ({feed})")
+            }
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),

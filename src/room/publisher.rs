@@ -327,7 +327,8 @@ impl Room {
         Some(Published { streams: self.streams_shown(member, true), answer })
     }
 
-    /// Others hear of a new name only if there was an old one, and likewise of new metadata, as in Janus.
+    /// Others hear of a new name only if there was an old one, and likewise of new metadata, as in Janus: of the name first,
+    /// with the metadata that were there before.
     fn rename(
         &mut self,
         member: MemberId,
@@ -336,12 +337,18 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         let who = &mut self.publisher_mut(member).who;
-        let had_metadata = metadata.is_some_and(|metadata| who.metadata.replace(metadata.clone()).is_some());
-        let had_display = display.is_some_and(|display| who.display.replace(display.into()).is_some());
-        let Identity { id, display, metadata } = who.clone();
-        let display = display.filter(|_| had_display).map(|name| Event::Display(id.clone(), name, metadata.clone()));
-        let metadata = metadata.filter(|_| had_metadata).map(|metadata| Event::Metadata(id, metadata));
-        for event in [display, metadata].into_iter().flatten() {
+        let before = who.clone();
+        if let Some(display) = display {
+            who.display = Some(display.into());
+        }
+        if let Some(metadata) = metadata {
+            who.metadata = Some(metadata.clone());
+        }
+        let renamed = display.filter(|_| before.display.is_some());
+        let renamed = renamed.map(|name| Event::Display(before.id.clone(), name.into(), before.metadata.clone()));
+        let described = metadata.filter(|_| before.metadata.is_some());
+        let described = described.map(|metadata| Event::Metadata(before.id.clone(), metadata.clone()));
+        for event in [renamed, described].into_iter().flatten() {
             tell(effects, self.participants_except(Some(member)), event);
         }
     }

@@ -126,9 +126,13 @@ impl Room {
         self.publisher(self.streams[stream].publisher).e2ee
     }
 
-    /// One subscription has feeds of one kind alone.
-    pub(super) fn check_e2ee(&self, e2ee: bool, mut streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
-        if streams.all(|stream| self.is_e2ee(stream) == e2ee) { Ok(()) } else { Err(RoomError::MixedE2ee) }
+    /// One subscription has feeds of one kind alone: the first of another kind.
+    pub(super) fn unlike_e2ee(&self, e2ee: bool, mut streams: impl Iterator<Item = StreamId>) -> Option<&FeedId> {
+        streams.find(|&stream| self.is_e2ee(stream) != e2ee).map(|stream| self.feed_of(stream))
+    }
+
+    fn check_e2ee(&self, e2ee: bool, streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
+        self.unlike_e2ee(e2ee, streams).map_or(Ok(()), |_| Err(RoomError::MixedE2ee))
     }
 
     /// No subscription has one stream more than [`COPIES_PER_SUBSCRIPTION_MAX`] times.

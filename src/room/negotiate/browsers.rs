@@ -132,6 +132,18 @@ fn transport_wide_feedback_is_agreed_where_its_extension_is_on_audio_too() {
 }
 
 #[test]
+fn capture_times_and_layer_allocations_are_not_taken() {
+    let lines: String = ["abs-capture-time", "video-layers-allocation00"]
+        .iter()
+        .zip(20..)
+        .map(|(name, id)| format!("a=extmap:{id} http://www.webrtc.org/experiments/rtp-hdrext/{name}\r\n"))
+        .collect();
+    let text = vectors::CHROMIUM_PUBLISH.replace("a=mid:1\r\n", &format!("a=mid:1\r\n{lines}"));
+    let (section, _) = answered(&text, &room(Codec::Vp8), Codec::Vp8);
+    assert!(section.extensions.iter().all(|map| map.id < 20));
+}
+
+#[test]
 fn the_dependency_descriptor_is_taken_with_av1_and_vp9_alone() {
     let line = "a=extmap:9 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension\r\n";
     let text = vectors::CHROMIUM_PUBLISH;
