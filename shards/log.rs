@@ -33,6 +33,7 @@ impl Log {
         match order {
             Order::LogLevel(level) => (self.0)(filter(level)),
             Order::WithoutEffect(verb, why) => info!("an operator's {verb} has no effect: {why}"),
+            Order::Warn(room, warning) => warn!("room {:?}: {warning}", room.to_string()),
             Order::LogLine(level, line) => match level {
                 0..=2 => error!("an operator: {line:?}"),
                 3 => warn!("an operator: {line:?}"),

@@ -111,8 +111,7 @@ impl RoomTable {
             require_e2ee: Some(spec.require_e2ee),
             dummy_publisher: Some(spec.dummy_publisher),
             dummy_e2ee: spec.dummy_e2ee,
-            dummy_streams: Some(spec.dummy_streams.iter().map(DummyTable::of).collect())
-                .filter(|all: &Vec<_>| !all.is_empty()),
+            dummy_streams: spec.dummy_streams.as_ref().map(|all| all.iter().map(DummyTable::of).collect()),
             ..RoomTable::named(&spec.room)
         }
     }
@@ -179,8 +178,8 @@ impl RoomTable {
             *option = given.unwrap_or(*option);
         }
         spec.dummy_e2ee = self.dummy_e2ee;
-        let dummies = self.dummy_streams.iter().flatten().map(DummyTable::stream);
-        spec.dummy_streams = dummies.collect::<Result<_, _>>()?;
+        let dummies = self.dummy_streams.as_ref().map(|all| all.iter().map(DummyTable::stream).collect());
+        spec.dummy_streams = dummies.transpose()?;
         Ok(spec)
     }
 
@@ -248,7 +247,7 @@ mod tests {
         spec.video_codecs = vec![Codec::H264, Codec::Vp9];
         (spec.vp9_profile, spec.audio_level_average) = (Some("2".into()), 40);
         (spec.require_e2ee, spec.dummy_publisher, spec.dummy_e2ee) = (true, true, Some(false));
-        spec.dummy_streams = vec![DummyStream { codec: Codec::Vp8, fmtp: Some("x=1".into()) }];
+        spec.dummy_streams = Some(vec![DummyStream { codec: Codec::Vp8, fmtp: Some("x=1".into()) }]);
         let text = toml::to_string(&RoomTable::of(&spec)).unwrap();
         assert_eq!(table(&text).spec(false).unwrap(), spec);
         let text_id = RoomSpec::new(RoomId(Name::Text("caf\u{e9} = 1".into())));

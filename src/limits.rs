@@ -34,11 +34,14 @@ pub const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const ROOMS_PER_SHARD_MAX: usize = 16 * 1024;
 /// Handles in one room, those that have left and are not detached yet included.
 pub const MEMBERS_PER_ROOM_MAX: usize = 16 * 1024;
-/// Bytes of one text that a room keeps and shows to others: a display, a description, a secret. Everybody who joins
-/// is sent all of them.
+/// Bytes of one text that a room keeps and shows to others: a display, a secret. Everybody who joins is sent all of them.
 pub const LABEL_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a client's name for its handle, which is kept with it and shown to operators.
 pub const OPAQUE_ID_BYTES_MAX: usize = 1024;
+/// Bytes of a room's or a stream's description. Lists and announcements repeat each of them.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// M-lines of one subscription with the same stream: each is sealed and sent anew.
+pub const COPIES_PER_SUBSCRIPTION_MAX: usize = 4;
 /// Bytes of a room's or participant's id that is a text.
 pub const NAME_BYTES_MAX: usize = 256;
 /// Bytes of one participant's `metadata` as JSON.

@@ -1,6 +1,6 @@
 //! What the room's secret is for, beside ending the room: changing it, throwing participants out, muting their streams.
 
-use super::command::{Administration, Allow, Edit, Event, Reply};
+use super::command::{Administration, Allow, Edit, Event, Named, Reply};
 use super::effect::Effect;
 use super::error::RoomError;
 use super::observation::RoomObservation;
@@ -30,6 +30,7 @@ impl Room {
             Administration::UpdateRemote(update) => self.update_remote(*update, effects),
             Administration::RemoveRemote(feed) => self.remove_remote(&feed, effects),
             Administration::ListRemotes(feed) => self.remotes(feed),
+            Administration::Vet(named) => self.vet(named),
         });
         reply.unwrap_or_else(Reply::Refused)
     }
@@ -63,19 +64,21 @@ impl Room {
         Ok(Reply::Allowed(self.room(), Some(self.allowed.tokens())))
     }
 
-    /// The participant is out at once, as if it had left. Others hear `kicked` alone and subscribers get no offer.
+    /// The participant is out at once, as if it had left. Others hear `kicked` alone.
     fn kick(&mut self, feed: FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.participant(&feed)?;
         if self.publisher(member).is_dummy {
             return Err(RoomError::DummyUser);
         }
-        self.withdraw(member, effects);
+        let orphans = self.withdraw(member, effects);
+        self.update_subscribers(orphans, effects);
         if self.spec.require_pvtid {
             self.silence(self.publisher(member).private_id, effects);
         }
-        self.observe(member, effects, |room| RoomObservation::Kicked(room.publisher(member).who.clone()));
+        let who = self.publisher(member).who.clone();
+        self.observe(member, effects, |_| RoomObservation::Kicked(who.clone()));
         tell(effects, self.own(member), Event::Expelled(self.room()));
-        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), feed));
+        tell(effects, self.participants_except(Some(member)), Event::Kicked(self.room(), who));
         self.finish(member, effects);
         Ok(Reply::Kicked)
     }
@@ -113,6 +116,16 @@ impl Room {
         let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
         tell(effects, self.participants_except(None), event);
         Ok(Reply::Moderated)
+    }
+
+    fn vet(&self, named: Named) -> Result<Reply, RoomError> {
+        match named {
+            Named::Room => {}
+            Named::Feed(feed) if self.feeds.contains_key(&feed) => {}
+            Named::Feed(feed) => return Err(RoomError::NoSuchFeed(feed)),
+            Named::User(feed) => drop(self.participant(&feed)?),
+        }
+        Ok(Reply::Admitted(self.room()))
     }
 
     fn participant(&self, feed: &FeedId) -> Result<MemberId, RoomError> {

@@ -304,7 +304,7 @@ pub enum Event {
         change: TalkChange,
     },
     /// Somebody was thrown out; nothing else is told of its end.
-    Kicked(RoomId, FeedId),
+    Kicked(RoomId, Identity),
     /// The same, to the one concerned.
     Expelled(RoomId),
     /// A moderator has muted a stream, or says that it may be heard again; the publisher hears it too.

@@ -4,6 +4,7 @@
 use super::codec::Codec;
 use super::line::{Line, Stream};
 use super::media::{ExtensionIds, PublishedMedia};
+use super::negotiate::parameter_of;
 use super::request::TalkWish;
 use super::room::{Member, Peer, Role, Room};
 use super::spec::RoomSpec;
@@ -43,9 +44,9 @@ impl Room {
 /// Its m-lines: those that were asked for, as far as the room has their codecs, or one for each codec of the room.
 fn media(spec: &RoomSpec) -> Vec<PublishedMedia> {
     let codecs = || spec.audio_codecs.iter().chain(&spec.video_codecs).copied();
-    let streams = match &spec.dummy_streams[..] {
-        [] => codecs().map(|codec| DummyStream { codec, fmtp: None }).collect(),
-        given => given.to_vec(),
+    let streams = match &spec.dummy_streams {
+        None => codecs().map(|codec| DummyStream { codec, fmtp: None }).collect(),
+        Some(given) => given.clone(),
     };
     let had = streams.into_iter().filter(|stream| codecs().any(|codec| codec == stream.codec));
     had.enumerate().map(|(mindex, stream)| line(mindex, stream, spec)).collect()
@@ -61,7 +62,11 @@ pub(super) fn line(mindex: usize, DummyStream { codec, fmtp }: DummyStream, spec
     });
     let fec =
         codec == Codec::Opus && spec.opus_fec && fmtp.as_deref().is_some_and(|fmtp| fmtp.contains("useinbandfec=1"));
-    let shown = |of: Codec| profile.filter(|_| codec == of).map(Box::from);
+    let shown = |of: Codec, parameter| {
+        let named = fmtp.as_deref().and_then(|fmtp| parameter_of(fmtp, parameter)).or(profile);
+        named.filter(|_| codec == of).map(Box::from)
+    };
+    let (h264_profile, vp9_profile) = (shown(Codec::H264, "profile-level-id"), shown(Codec::Vp9, "profile-id"));
     PublishedMedia {
         mindex,
         mid: Mid::from(&mindex.to_string()).expect("an index of an m-line is shorter than a tag"),
@@ -77,8 +82,8 @@ pub(super) fn line(mindex: usize, DummyStream { codec, fmtp }: DummyStream, spec
         stereo: false,
         fec,
         dtx: false,
-        h264_profile: shown(Codec::H264),
-        vp9_profile: shown(Codec::Vp9),
+        h264_profile,
+        vp9_profile,
     }
 }
 
@@ -111,8 +116,24 @@ mod tests {
     fn streams_of_ones_own_keep_their_order_and_leave_out_what_the_room_has_not() {
         let mut spec = RoomSpec::new(1.into());
         let stream = |codec, fmtp: Option<&str>| DummyStream { codec, fmtp: fmtp.map(Box::from) };
-        spec.dummy_streams = vec![stream(Codec::Vp8, None), stream(Codec::Vp9, None), stream(Codec::Opus, Some("x=1"))];
+        let given = [stream(Codec::Vp8, None), stream(Codec::Vp9, None), stream(Codec::Opus, Some("x=1"))];
+        spec.dummy_streams = Some(given.to_vec());
         assert_eq!(shown(&spec), [(Codec::Vp8, None), (Codec::Opus, Some("x=1".into()))]);
         assert_eq!(media(&spec)[1].mindex, 1);
+        spec.dummy_streams = Some(vec![stream(Codec::Av1, None)]);
+        assert_eq!(shown(&spec), [], "none that the room has is no stream, not one for each codec");
+    }
+
+    #[test]
+    fn a_profile_is_the_one_that_the_fmtp_names() {
+        let mut spec = RoomSpec::new(1.into());
+        (spec.video_codecs, spec.vp9_profile) = (vec![Codec::H264, Codec::Vp9], Some("0".into()));
+        let stream = |codec, fmtp: &str| DummyStream { codec, fmtp: Some(fmtp.into()) };
+        let given =
+            [stream(Codec::H264, "packetization-mode=1;profile-level-id=42e01f"), stream(Codec::Vp9, "profile-id=2")];
+        spec.dummy_streams = Some(given.to_vec());
+        let lines = media(&spec);
+        assert_eq!((lines[0].h264_profile.as_deref(), lines[0].vp9_profile.as_deref()), (Some("42e01f"), None));
+        assert_eq!((lines[1].h264_profile.as_deref(), lines[1].vp9_profile.as_deref()), (None, Some("2")));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::id::{FeedId, RoomId};
+use crate::limits::COPIES_PER_SUBSCRIPTION_MAX;
 use crate::wire::sdp::Mid;
 
 /// One variant per reason; ids, not strings.
@@ -85,6 +86,10 @@ pub enum RoomError {
     InvalidSdp(&'static str),
     /// 438: some of the feeds are encrypted end to end and some are not.
     MixedE2ee,
+    /// 438: the same in a join, which this feed does not fit in. Janus has one text for both ways round.
+    UnlikeE2ee(FeedId),
+    /// 499: one subscription has the same stream on as many m-lines as it may.
+    TooManyCopies(Mid, FeedId),
     /// 499: this server will do it one day; carries the request's name.
     NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.
@@ -129,8 +134,8 @@ impl RoomError {
             RoomError::NotPublished => 435,
             RoomError::IdTaken(_) | RoomError::RemotizationExists(_) => 436,
             RoomError::InvalidSdp(_) => 437,
-            RoomError::MixedE2ee => 438,
-            RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
+            RoomError::MixedE2ee | RoomError::UnlikeE2ee(_) => 438,
+            RoomError::TooManyCopies(..) | RoomError::NotYet(_) | RoomError::Exhausted(_) => 499,
         }
     }
 }
@@ -170,12 +175,19 @@ impl fmt::Display for RoomError {
             RoomError::Kicked => f.write_str("Unauthorized, you have been kicked"),
             RoomError::DummyUser => f.write_str("Can't kick dummy users"),
             RoomError::E2eeRequired => f.write_str("Room requires end-to-end encrypted media"),
-            RoomError::MixedE2ee => f.write_str("Can't mix feeds with and without end-to-end encryption"),
+            RoomError::MixedE2ee => f.write_str("Can't mix normal and end-to-end encrypted subscriptions"),
+            RoomError::UnlikeE2ee(feed) => {
+                write!(f, "Can't have not end-to-end encrypted feed in this subscription ({feed})")
+            }
             RoomError::AlreadyPublished => f.write_str("Can't publish, already published"),
             RoomError::NotPublished => f.write_str("Can't unpublish, not published"),
             RoomError::IdTaken(feed) => write!(f, "User ID {feed} already exists"),
             RoomError::RemotizationExists(id) => write!(f, "Remotization already exists ({id})"),
             RoomError::InvalidSdp(what) => f.write_str(what),
+            RoomError::TooManyCopies(mid, feed) => {
+                let max = COPIES_PER_SUBSCRIPTION_MAX;
+                write!(f, "A subscription can't have mid '{mid}' of feed ({feed}) more than {max} times")
+            }
             RoomError::NotYet(name) => write!(f, "Not available yet, a later version of this server will ({name})"),
             RoomError::Exhausted(what) => write!(f, "Out of resources ({what})"),
         }

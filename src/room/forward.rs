@@ -164,8 +164,10 @@ impl Room {
         };
         self.publishers()
             .map(|(id, _, publisher)| (id, PublisherForwarders { who: publisher.who.clone(), forwarders: of(id) }))
-            // As in Janus, who is shown elsewhere has an entry, and what does that is not in it.
-            .filter(|(id, publisher)| !publisher.forwarders.is_empty() || self.has_remotizations(*id))
+            // As in Janus, a publisher that is shown elsewhere has an entry, and what does that is not in it.
+            .filter(|(id, publisher)| {
+                !publisher.forwarders.is_empty() || self.has_peer(*id) && self.has_remotizations(*id)
+            })
             .map(|(_, publisher)| publisher)
             .collect()
     }

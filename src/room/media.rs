@@ -22,6 +22,8 @@ pub struct ExtensionIds {
     pub orientation: Option<u8>,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`
     pub playout_delay: Option<u8>,
+    /// The dependency descriptor of AV1 and VP9: taken from publishers, not offered to subscribers.
+    pub dependency: Option<u8>,
 }
 
 /// A published m-line as it was agreed.

@@ -93,19 +93,7 @@ impl Room {
             return Err(RoomError::IdTaken(id.clone()));
         }
         let configured = match join.configure {
-            // Janus reads no more than the codecs, the cap, the descriptions and the offer while joining.
             Some(configure) => {
-                let configure = Configure {
-                    publish: false,
-                    keyframe: false,
-                    display: None,
-                    metadata: None,
-                    talk: TalkWish::default(),
-                    streams: Vec::new(),
-                    audio: None,
-                    video: None,
-                    ..configure
-                };
                 let plan = self.plan(None, &configure)?;
                 Some((configure, plan))
             }
@@ -166,17 +154,20 @@ impl Room {
             return Err(RoomError::NotPublished);
         }
         let orphans = self.withdraw(member, effects);
+        // As in Janus, offers come first: a client that hears `unpublished` may answer with requests of its own, which would
+        // cross an offer that is still on its way.
+        self.update_subscribers(orphans, effects);
         self.tell_unpublished(member, effects);
         self.close_peer(member, effects);
         tell(effects, self.own(member), Event::Hangup(HangupReason::ClosePc));
-        self.update_subscribers(orphans, effects);
         Ok(Reply::Unpublished(self.room()))
     }
 
-    /// The participant is out at once, and its peer connection with it. As in Janus, others hear `leaving` alone and
-    /// subscribers get no offer: their m-lines have lost their source when they next ask for one.
+    /// The participant is out at once, and its peer connection with it. As in Janus, others hear `leaving` alone; subscribers
+    /// are offered the loss as after `unpublish`, which Janus forgets.
     pub(super) fn leave_publisher(&mut self, member: MemberId, effects: &mut Vec<Effect>) -> Reply {
-        self.withdraw(member, effects);
+        let orphans = self.withdraw(member, effects);
+        self.update_subscribers(orphans, effects);
         self.tell_leaving(member, effects);
         self.finish(member, effects);
         Reply::PublisherLeft(self.room())
@@ -329,14 +320,15 @@ impl Room {
         let (changed, orphans) = self.set_lines(member, media, effects);
         self.watch_talking(member, effects);
         let described = self.describe(member, &configure.descriptions);
+        self.update_subscribers(orphans, effects);
         if (changed || described) && self.peer(member) == Some(Peer::Up) {
             self.announce(member, RoomObservation::Republished, effects);
         }
-        self.update_subscribers(orphans, effects);
         Some(Published { streams: self.streams_shown(member, true), answer })
     }
 
-    /// Others hear of a new name only if there was an old one, and likewise of new metadata, as in Janus.
+    /// Others hear of a new name only if there was an old one, and likewise of new metadata, as in Janus: of the name first,
+    /// with the metadata that were there before.
     fn rename(
         &mut self,
         member: MemberId,
@@ -345,12 +337,18 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         let who = &mut self.publisher_mut(member).who;
-        let had_metadata = metadata.is_some_and(|metadata| who.metadata.replace(metadata.clone()).is_some());
-        let had_display = display.is_some_and(|display| who.display.replace(display.into()).is_some());
-        let Identity { id, display, metadata } = who.clone();
-        let display = display.filter(|_| had_display).map(|name| Event::Display(id.clone(), name, metadata.clone()));
-        let metadata = metadata.filter(|_| had_metadata).map(|metadata| Event::Metadata(id, metadata));
-        for event in [display, metadata].into_iter().flatten() {
+        let before = who.clone();
+        if let Some(display) = display {
+            who.display = Some(display.into());
+        }
+        if let Some(metadata) = metadata {
+            who.metadata = Some(metadata.clone());
+        }
+        let renamed = display.filter(|_| before.display.is_some());
+        let renamed = renamed.map(|name| Event::Display(before.id.clone(), name.into(), before.metadata.clone()));
+        let described = metadata.filter(|_| before.metadata.is_some());
+        let described = described.map(|metadata| Event::Metadata(before.id.clone(), metadata.clone()));
+        for event in [renamed, described].into_iter().flatten() {
             tell(effects, self.participants_except(Some(member)), event);
         }
     }

@@ -8,6 +8,7 @@ use super::effect::Effect;
 use super::error::RoomError;
 use super::forward::SrtpKey;
 use super::media::{ExtensionIds, PublishedMedia};
+use super::negotiate::OpusFmtp;
 use super::observation::RoomObservation;
 use super::publisher::Publisher;
 use super::remotization::{FIRST_SSRC, SSRCS_PER_LINE};
@@ -143,10 +144,10 @@ impl Room {
             }
         }
         self.watch_talking(member, effects);
+        self.update_subscribers(orphans, effects);
         if changed || described {
             self.announce(member, RoomObservation::Republished, effects);
         }
-        self.update_subscribers(orphans, effects);
         Ok(Reply::RemoteDone)
     }
 
@@ -154,12 +155,12 @@ impl Room {
     pub(super) fn remove_remote(&mut self, id: &FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.remote(id)?;
         let orphans = self.withdraw(member, effects);
-        self.tell_leaving(member, effects);
-        self.close_peer(member, effects);
-        self.remove_member(member);
         for orphan in orphans {
             self.send_offer(orphan, false, effects);
         }
+        self.tell_leaving(member, effects);
+        self.close_peer(member, effects);
+        self.remove_member(member);
         Ok(Reply::RemoteDone)
     }
 
@@ -172,28 +173,27 @@ impl Room {
 /// A line at its place; one with a codec that the room has not is disabled.
 fn media(mindex: usize, stream: &RemoteStream, spec: &RoomSpec) -> PublishedMedia {
     let has = |codec: &Codec| spec.audio_codecs.contains(codec) || spec.video_codecs.contains(codec);
-    let RemoteStream { stereo, fec, dtx, h264_profile, vp9_profile, extensions, .. } = stream;
+    let RemoteStream { h264_profile, vp9_profile, extensions, .. } = stream;
+    let opus = OpusFmtp { fec: stream.fec, dtx: stream.dtx, stereo: stream.stereo }.masked(spec);
     let fmtp = match stream.codec {
-        Some(Codec::H264) => h264_profile.as_ref().map(|id| format!("packetization-mode=1;profile-level-id={id}")),
-        Some(Codec::Vp9) => vp9_profile.as_ref().map(|id| format!("profile-id={id}")),
-        Some(Codec::Opus) => {
-            let flags = [(*fec, "useinbandfec=1"), (*stereo, "stereo=1"), (*dtx, "usedtx=1")];
-            let set: Vec<&str> = flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect();
-            (!set.is_empty()).then(|| set.join(";"))
+        Some(Codec::H264) => {
+            h264_profile.as_ref().map(|id| format!("packetization-mode=1;profile-level-id={id}").into())
         }
+        Some(Codec::Vp9) => vp9_profile.as_ref().map(|id| format!("profile-id={id}").into()),
+        Some(Codec::Opus) => opus.text(),
         _ => None,
     };
     let codec = stream.codec.unwrap_or(if stream.is_video { Codec::Vp8 } else { Codec::Opus });
     let place = u32::try_from(mindex).expect("m-lines are few");
-    let line = line_of(mindex, DummyStream { codec, fmtp: fmtp.map(Box::from) }, spec);
+    let line = line_of(mindex, DummyStream { codec, fmtp }, spec);
     PublishedMedia {
         kind: if codec.is_video() { MediaKind::Video } else { MediaKind::Audio },
         codec: stream.codec.filter(has),
         extensions: *extensions,
         ssrcs: vec![FIRST_SSRC + SSRCS_PER_LINE * place],
-        stereo: *stereo,
-        fec: *fec,
-        dtx: *dtx,
+        stereo: opus.stereo,
+        fec: opus.fec,
+        dtx: opus.dtx,
         h264_profile: h264_profile.clone().filter(|_| codec == Codec::H264),
         vp9_profile: vp9_profile.clone().filter(|_| codec == Codec::Vp9),
         ..line

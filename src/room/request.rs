@@ -222,6 +222,17 @@ pub struct SwitchStream {
     pub sub_mid: Mid,
 }
 
+/// What a request about a room names in it.
+#[derive(Debug)]
+pub enum Named {
+    /// Nothing.
+    Room,
+    /// A publisher, by `publisher_id`.
+    Feed(FeedId),
+    /// A participant, by `id`.
+    User(FeedId),
+}
+
 /// What whoever has the room's secret can ask.
 #[derive(Debug)]
 pub enum Administration {
@@ -270,6 +281,9 @@ pub enum Administration {
     RemoveRemote(FeedId),
     /// `listremotes` of this feed.
     ListRemotes(FeedId),
+    /// One of these that cannot be done, from whoever may hear why: answered when the secret is right and what it names is
+    /// there.
+    Vet(Named),
 }
 
 impl Administration {

@@ -64,8 +64,8 @@ pub struct RoomSpec {
     pub require_e2ee: bool,
     /// A placeholder is among the participants.
     pub dummy_publisher: bool,
-    /// Its streams; none means one for each codec.
-    pub dummy_streams: Vec<DummyStream>,
+    /// Its streams, of which those count whose codec the room has; none means one for each codec.
+    pub dummy_streams: Option<Vec<DummyStream>>,
     /// Whether it counts as encrypted end to end; as the room requires when nothing is said.
     pub dummy_e2ee: Option<bool>,
 }
@@ -102,7 +102,7 @@ impl RoomSpec {
             notify_joining: false,
             require_e2ee: false,
             dummy_publisher: false,
-            dummy_streams: Vec::new(),
+            dummy_streams: None,
             dummy_e2ee: None,
         }
     }

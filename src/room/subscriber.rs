@@ -122,10 +122,13 @@ impl Room {
             return Err(RoomError::PrivateIdNeeded);
         }
         let e2ee = self.spec.require_e2ee || wanted.first().is_some_and(|wanted| self.is_e2ee(wanted.stream));
-        self.check_e2ee(e2ee, wanted.iter().map(|wanted| wanted.stream))?;
+        if let Some(feed) = self.unlike_e2ee(e2ee, wanted.iter().map(|wanted| wanted.stream)) {
+            return Err(RoomError::UnlikeE2ee(feed.clone()));
+        }
         if wanted.is_empty() {
             return Err(RoomError::InvalidSdp("Can't offer an SDP with no stream"));
         }
+        self.check_copies(wanted.iter().map(|wanted| wanted.stream))?;
         let places = self.place(Vec::new(), Vec::new(), &wanted, join.use_msid)?;
 
         let role = Role::Subscriber(Subscriber {

@@ -1,7 +1,7 @@
 //! Which stream is on which m-line of a subscriber: what it wants at first, what it adds, drops and exchanges later. An
 //! m-line is never moved or dropped: one without source is inactive, and taken again for the next stream of its codec.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::command::{
@@ -16,7 +16,7 @@ use super::observation::RoomObservation;
 use super::room::{Peer, Room, unused};
 use super::subscriber::Leg;
 use crate::id::{FeedId, LegId, MemberId, StreamId};
-use crate::limits::MEDIA_LINES_MAX;
+use crate::limits::{COPIES_PER_SUBSCRIPTION_MAX, MEDIA_LINES_MAX};
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{MediaKind, Mid};
 
@@ -51,6 +51,8 @@ impl Room {
         }
         let dropped = self.named(member, &update.unsubscribe);
         let legs = &self.subscriber(member).legs;
+        let kept = legs.iter().filter(|leg| !dropped.contains(leg)).filter_map(|&leg| self.legs[leg].source);
+        self.check_copies(kept.chain(wanted.iter().map(|wanted| wanted.stream)))?;
         let is_free = |leg: &LegId| self.legs[*leg].source.is_none() || dropped.contains(leg);
         let free = legs.iter().enumerate().filter(|(_, leg)| is_free(leg)).map(|(mindex, _)| mindex).collect();
         let use_msid = self.subscriber(member).use_msid;
@@ -92,9 +94,16 @@ impl Room {
             Switch::Feed(feed) => self.exchanges_of_feed(member, feed)?,
         };
         self.check_e2ee(self.subscriber(member).e2ee, exchanges.iter().map(|(_, stream)| *stream))?;
+        let fitting = exchanges.into_iter().filter(|&(leg, stream)| self.fits(leg, stream));
+        let exchanges: Vec<(LegId, StreamId)> = fitting.collect();
+        let legs = self.subscriber(member).legs.iter();
+        self.check_copies(legs.filter_map(|&leg| {
+            let last = exchanges.iter().rev().find(|(exchanged, _)| *exchanged == leg);
+            last.map(|(_, stream)| *stream).or(self.legs[leg].source)
+        }))?;
         let (mut changes, mut is_woken) = (0, false);
         for (leg, stream) in exchanges {
-            if self.legs[leg].source != Some(stream) && self.fits(leg, stream) {
+            if self.legs[leg].source != Some(stream) {
                 changes += 1;
                 is_woken |= self.legs[leg].source.is_none();
                 self.exchange(leg, stream, effects);
@@ -111,9 +120,26 @@ impl Room {
         self.publisher(self.streams[stream].publisher).e2ee
     }
 
-    /// One subscription has feeds of one kind alone.
-    pub(super) fn check_e2ee(&self, e2ee: bool, mut streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
-        if streams.all(|stream| self.is_e2ee(stream) == e2ee) { Ok(()) } else { Err(RoomError::MixedE2ee) }
+    /// One subscription has feeds of one kind alone: the first of another kind.
+    pub(super) fn unlike_e2ee(&self, e2ee: bool, mut streams: impl Iterator<Item = StreamId>) -> Option<&FeedId> {
+        streams.find(|&stream| self.is_e2ee(stream) != e2ee).map(|stream| self.feed_of(stream))
+    }
+
+    fn check_e2ee(&self, e2ee: bool, streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
+        self.unlike_e2ee(e2ee, streams).map_or(Ok(()), |_| Err(RoomError::MixedE2ee))
+    }
+
+    /// No subscription has one stream more than [`COPIES_PER_SUBSCRIPTION_MAX`] times.
+    pub(super) fn check_copies(&self, streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
+        let mut copies: BTreeMap<StreamId, usize> = BTreeMap::new();
+        for stream in streams {
+            let count = copies.entry(stream).or_default();
+            *count += 1;
+            if *count > COPIES_PER_SUBSCRIPTION_MAX {
+                return Err(RoomError::TooManyCopies(self.line(stream).media.mid, self.feed_of(stream).clone()));
+            }
+        }
+        Ok(())
     }
 
     /// The streams of these entries, in their order; with each, whether it is to be relayed where one line is named.

@@ -72,6 +72,28 @@ fn operators_apart_are_served_on_their_own_connections_alone() {
 }
 
 #[test]
+fn a_room_that_is_to_be_recorded_is_made_and_the_log_says_that_it_is_not_recorded() {
+    let mut world = World::new(SignalConfig { rooms_file: true, ..config() });
+    let ask_plugin = |world: &mut World, body: Value| {
+        let plugin = "janus.plugin.videoroom";
+        let answer = ask(world, 'A', &admin("message_plugin", json!({"plugin": plugin, "request": body})));
+        answer["response"].clone()
+    };
+    upgrade(&mut world, 'A');
+    for (room, permanent) in [(7, false), (8, true)] {
+        let made =
+            json!({"videoroom":"created","room":room,"permanent":permanent,"warning":"record has no effect yet"});
+        let create = json!({"request":"create","room":room,"record":true,"permanent":permanent});
+        assert_eq!(ask_plugin(&mut world, create.clone()), made);
+        assert_eq!(world.engine.poll_order(), Some(Order::Warn(RoomId::from(room), "record has no effect yet")));
+        assert_eq!(ask_plugin(&mut world, create)["error_code"], 427);
+        assert_eq!(world.engine.poll_order(), None, "nothing was made");
+    }
+    ask_plugin(&mut world, json!({"request":"create","room":9,"record":false}));
+    assert_eq!(world.engine.poll_order(), None);
+}
+
+#[test]
 fn what_operators_want_of_the_machine_comes_out_in_order() {
     let mut world = World::new(config());
     ask(&mut world, 'A', &admin("set_log_level", json!({"level": 6})));

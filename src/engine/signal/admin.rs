@@ -9,7 +9,7 @@ use simd_json::borrowed::Value;
 use super::core::{CANDIDATES_TIMEOUT, is_equal, millis};
 use super::council::{About, Change, FIRST, Question, Transport};
 use super::{ConnectionId, SignalEngine};
-use crate::id::{HandleId, SessionId, SignalId};
+use crate::id::{HandleId, RoomId, SessionId, SignalId};
 use crate::limits::HISTORY_AGE;
 use crate::proto::session::Asker;
 use crate::proto::session::token::{TokenError, Tokens};
@@ -45,6 +45,8 @@ pub enum Order {
     LogLine(u8, Box<str>),
     /// Log that a verb was taken and has no effect, and why.
     WithoutEffect(&'static str, &'static str),
+    /// Says in the log what of a new room has no effect.
+    Warn(RoomId, &'static str),
 }
 
 impl Door {

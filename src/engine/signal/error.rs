@@ -47,6 +47,15 @@ impl PluginError {
             | PluginError::TooLong(_) => 499,
         }
     }
+
+    /// Whether only those are told who know the room's secret: Janus would take what is wrong, or finds it later.
+    pub(super) fn is_told_late(&self) -> bool {
+        match self {
+            PluginError::Request(error) => error.is_told_late(),
+            PluginError::Target(_) | PluginError::NoRoomsFile(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for PluginError {

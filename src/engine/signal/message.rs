@@ -13,7 +13,7 @@ use crate::wire::janus::envelope::{Jsep, Notice};
 use crate::wire::janus::videoroom::administration::{Allowed, Done, Recording};
 use crate::wire::janus::videoroom::error::ErrorBody;
 use crate::wire::janus::videoroom::event::{
-    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Kicked, Media,
+    self, Bare, Confirmation, Confirmed, Departure, Destroyed, Display, Expelled, Gone, Hangup, Joining, Media,
     Moderated, Publishers, SlowLink, SlowLinkNotice, Talking, Updated,
 };
 use crate::wire::janus::videoroom::forward::Legacy as Rtp;
@@ -57,14 +57,19 @@ pub(super) fn exists(name: &'static str, room: &RoomId, exists: bool) -> Notice 
 }
 
 /// The answer to `create`, `edit` and `destroy`, and whether what they did is written down.
-pub(super) fn made(name: &'static str, reply: &Reply, permanent: bool) -> Option<Notice> {
+pub(super) fn made(
+    name: &'static str,
+    reply: &Reply,
+    permanent: bool,
+    warning: Option<&'static str>,
+) -> Option<Notice> {
     let (videoroom, room) = match reply {
         Reply::Created(room) => ("created", room),
         Reply::Edited(room, _) => ("edited", room),
         Reply::Destroyed(room) => ("destroyed", room),
         _ => return None,
     };
-    Some(plain(name, &Made { videoroom, room: Id(&room.0), permanent }))
+    Some(plain(name, &Made { videoroom, room: Id(&room.0), permanent, warning }))
 }
 
 /// The answer to `list`.
@@ -101,10 +106,10 @@ pub(super) fn description(reply: &Reply) -> Option<&Description> {
 }
 
 /// The answer that a reply makes; none when the reply answers no client's request.
-pub(super) fn answer(name: &'static str, reply: &Reply) -> Option<Notice> {
+pub(super) fn answer(name: &'static str, reply: &Reply, warning: Option<&'static str>) -> Option<Notice> {
     let confirmed = |room: &RoomId, what| plain(name, &Confirmed { videoroom: "event", room: Id(&room.0), what });
     Some(match reply {
-        Reply::Created(_) | Reply::Edited(..) | Reply::Destroyed(_) => return made(name, reply, false),
+        Reply::Created(_) | Reply::Edited(..) | Reply::Destroyed(_) => return made(name, reply, false, warning),
         Reply::Allowed(room, allowed) => {
             plain(name, &Allowed { videoroom: "success", room: Id(&room.0), allowed: allowed.as_deref() })
         }
@@ -231,8 +236,11 @@ pub(super) fn event(event: &Event) -> Notice {
         Event::Destroyed(room) | Event::RoomFailed(room) => {
             plain("event", &Destroyed { videoroom: "destroyed", room: Id(&room.0) })
         }
-        Event::Kicked(room, feed) => {
-            plain("event", &Kicked { videoroom: "event", room: Id(&room.0), kicked: Id(&feed.0) })
+        // Janus 1.4.2 shows the display name as well. janode 1.8.0 looks for `display` before `kicked`, takes the event for a new
+        // name and never learns of the kick.
+        Event::Kicked(room, who) => {
+            let who = command::Identity { display: None, ..who.clone() };
+            departure(room, &who, Gone::Kicked)
         }
         Event::Expelled(room) => {
             plain("event", &Expelled { videoroom: "event", room: Id(&room.0), leaving: "ok", reason: "kicked" })

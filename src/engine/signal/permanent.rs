@@ -48,7 +48,7 @@ impl SignalEngine {
             self.drops.room_not_written += 1;
         }
         self.emit_reply(now, &exchange, reply);
-        let notice = message::made(exchange.name(), reply, is_written);
+        let notice = message::made(exchange.name(), reply, is_written, exchange.warning);
         self.finish(now, exchange, notice.ok_or(PluginError::Unexpected));
     }
 

@@ -6,11 +6,11 @@ use simd_json::borrowed::Value;
 use super::core::{is_equal, unix_seconds};
 use super::error::PluginError;
 use super::{SignalEngine, Waiting, message, request};
-use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId};
+use crate::id::{FeedId, HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
 use crate::proto::session::token::Tokens;
-use crate::room::command::{Administration, Command, MemberRequest, Reply};
+use crate::room::command::{Administration, Command, MemberRequest, Named, Reply};
 use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
@@ -19,6 +19,7 @@ use crate::wire::janus::admin;
 use crate::wire::janus::envelope::{self, Notice};
 use crate::wire::janus::field::Fields;
 use crate::wire::janus::videoroom::PACKAGE;
+use crate::wire::janus::videoroom::administration;
 use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::forward::is_locked;
 use crate::wire::janus::videoroom::request::Request;
@@ -37,6 +38,8 @@ pub(super) struct Exchange {
     pub synchronous: bool,
     /// An operator's, by `message_plugin`, with neither session nor handle.
     pub is_administration: bool,
+    /// Said beside the answer: what was asked for and has no effect.
+    pub warning: Option<&'static str>,
 }
 
 /// What a request waits for.
@@ -54,7 +57,7 @@ pub(super) enum Step {
     Keep(Reply),
     /// The owner's word on a room, or what it did to it.
     Ask,
-    /// The owner's word on the pin, before the client hears what else is wrong.
+    /// The owner's word on the pin or secret, before the client hears what else is wrong.
     Knock(PluginError),
     /// A seat.
     Join,
@@ -72,6 +75,8 @@ pub(super) enum Located {
     Join(RoomId, Box<MemberRequest>),
     /// A join with this pin, and with a signed token or none, that is wrong in itself: Janus tells of a missing room and of the pin first.
     WrongJoin(RoomId, Option<Box<str>>, bool, PluginError),
+    /// What needs this secret, and is wrong in a way that only those are told who know it.
+    WrongAdministration(RoomId, Option<Box<str>>, Named, PluginError),
 }
 
 impl Located {
@@ -82,7 +87,8 @@ impl Located {
             | Located::Exists(room)
             | Located::Participants(room)
             | Located::Join(room, _)
-            | Located::WrongJoin(room, ..) => room,
+            | Located::WrongJoin(room, ..)
+            | Located::WrongAdministration(room, ..) => room,
         }
     }
 }
@@ -158,13 +164,13 @@ impl SignalEngine {
     fn start(
         &mut self,
         now: Now,
-        exchange: Exchange,
+        mut exchange: Exchange,
         request: Request,
         body: &Value<'_>,
         description: Option<Box<Description>>,
     ) {
         let start = Fields::of(body, self.ids).ok_or(PluginError::Unexpected);
-        match start.and_then(|fields| self.translate(now, &exchange, request, fields, description)) {
+        match start.and_then(|fields| self.translate(now, &mut exchange, request, fields, description)) {
             Ok(Start::Command(to, command, step)) => {
                 self.ask(now.mono, to, command, Waiting::Plugin(exchange, step));
             }
@@ -208,26 +214,22 @@ impl SignalEngine {
     fn translate(
         &mut self,
         now: Now,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         request: Request,
         body: Fields<'_>,
         description: Option<Box<Description>>,
     ) -> Result<Start, PluginError> {
         match request {
-            Request::Create => self.translate_create(body),
+            Request::Create => self.translate_create(exchange, body),
             Request::Destroy => {
                 let room::Destroy { room, secret, permanent } = room::Destroy::parse(body)?;
-                self.check_permanent(permanent, "destroy room permanently")?;
-                Ok(self.locate(Located::Destroy(room, secret.map(Box::from), permanent)))
+                let secret = secret.map(Box::from);
+                Ok(self.locate(match self.check_permanent(permanent, "destroy room permanently") {
+                    Ok(()) => Located::Destroy(room, secret, permanent),
+                    Err(error) => Located::WrongAdministration(room, secret, Named::Room, error),
+                }))
             }
-            request if request.is_administration() => {
-                let (room, secret, administration) = request::administration(request, body, &self.config.targets)?;
-                if self.config.lock_rtp_forward && is_locked(request) {
-                    self.check_admin_key(body.text("admin_key"))?;
-                }
-                self.check_permanent(administration.is_permanent(), "edit room permanently")?;
-                Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
-            }
+            request if request.is_administration() => self.translate_administration(request, body),
             Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
             Request::ListParticipants => Ok(self.locate(Located::Participants(room::parse_room(body)?))),
             Request::List => {
@@ -243,13 +245,45 @@ impl SignalEngine {
         }
     }
 
-    fn translate_create(&mut self, body: Fields<'_>) -> Result<Start, PluginError> {
-        let create = room::Create::parse(body)?;
+    /// Behind the types of the elements Janus looks at the admin key, then at what lists hold, then at the room and its
+    /// secret. What it would take, and this server does not, is told behind all of them.
+    fn translate_administration(&self, request: Request, body: Fields<'_>) -> Result<Start, PluginError> {
+        let checked = administration::check(request, body).map_err(PluginError::from);
+        if checked.is_ok() && self.config.lock_rtp_forward && is_locked(request) {
+            self.check_admin_key(body.text("admin_key"))?;
+        }
+        let asked = checked.and_then(|fields| {
+            let asked = request::administration(request, fields, &self.config.targets)?;
+            self.check_permanent(asked.2.is_permanent(), "edit room permanently")?;
+            Ok(asked)
+        });
+        match (asked, room::required_room(body)) {
+            (Ok((room, secret, administration)), _) => {
+                Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
+            }
+            (Err(error), Ok(room)) if error.is_told_late() => {
+                let feed = |name| body.id(name).map(FeedId);
+                let named = match request {
+                    Request::RtpForward | Request::PublishRemotely => feed("publisher_id").map(Named::Feed),
+                    Request::Moderate => feed("id").map(Named::User),
+                    _ => None,
+                };
+                let secret = administration::secret(body).map(Box::from);
+                Ok(self.locate(Located::WrongAdministration(room, secret, named.unwrap_or(Named::Room), error)))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn translate_create(&mut self, exchange: &mut Exchange, body: Fields<'_>) -> Result<Start, PluginError> {
+        let fields = room::Create::check(body)?;
+        self.check_admin_key(fields.text("admin_key"))?;
+        let create = room::Create::parse(fields)?;
         if create.signed_tokens && !matches!(self.tokens, Tokens::Signed(_)) {
             // Janus would open the room to everybody.
             return Err(RequestError::Unsupported("signed_tokens").into());
         }
-        self.check_admin_key(create.admin_key)?;
+        exchange.warning = create.record.then_some("record has no effect yet");
         let spec = request::room_spec(&create)?;
         self.check_permanent(create.permanent, "create permanent room")?;
         let (to, command) = self.claim_command(create.room);
@@ -379,7 +413,7 @@ impl Exchange {
         transaction: Box<str>,
         synchronous: bool,
     ) -> Exchange {
-        Exchange { session, handle, asker, transaction, synchronous, is_administration: false }
+        Exchange { session, handle, asker, transaction, synchronous, is_administration: false, warning: None }
     }
 
     /// What the answer is called.

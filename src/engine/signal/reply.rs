@@ -1,5 +1,6 @@
 //! A media shard's reply: the next step of the request that waits for it, or its answer.
 
+use super::admin::Order;
 use super::duty::What;
 use super::error::PluginError;
 use super::permanent::Permanent;
@@ -7,7 +8,7 @@ use super::plugin::{Exchange, Located, Step};
 use super::{SignalEngine, Waiting, message, request, size};
 use crate::id::{RoomId, ShardId, Ticket};
 use crate::proto::session::handle::{Role, Seat};
-use crate::room::command::{Command, MemberRequest, Reply};
+use crate::room::command::{Administration, Command, MemberRequest, Reply};
 use crate::room::error::RoomError;
 use crate::time::Now;
 use crate::wire::janus::envelope::Notice;
@@ -42,6 +43,9 @@ impl SignalEngine {
     }
 
     fn advance(&mut self, now: Now, from: ShardId, exchange: Exchange, step: Step, reply: Reply) {
+        if let (Step::Create { .. }, Reply::Created(room), Some(warning)) = (&step, &reply, exchange.warning) {
+            self.orders.push_back(Order::Warn(room.clone(), warning));
+        }
         match (step, reply) {
             (Step::Claim(..), Reply::Claimed { room, fresh: false, .. }) => {
                 self.finish(now, exchange, Err(RoomError::RoomExists(room).into()));
@@ -127,7 +131,7 @@ impl SignalEngine {
             self.answer(&exchange, Ok(notice));
         }
         self.emit_reply(now, &exchange, reply);
-        let answer: Option<Notice> = message::answer(exchange.name(), reply);
+        let answer: Option<Notice> = message::answer(exchange.name(), reply, exchange.warning);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
     }
 
@@ -149,6 +153,10 @@ impl SignalEngine {
             Located::Participants(room) => (Command::Participants(room), Step::Ask),
             Located::WrongJoin(room, pin, is_signed, error) => {
                 (Command::Knock { room, pin, is_signed }, Step::Knock(error))
+            }
+            Located::WrongAdministration(room, secret, named, error) => {
+                let request = Box::new(Administration::Vet(named));
+                (Command::Administer { room, secret, request }, Step::Knock(error))
             }
             Located::Join(room, join) => return self.sit_down(now, exchange, room, owner, join),
         };

@@ -70,7 +70,7 @@ pub(super) fn room_spec(create: &Create<'_>) -> Result<RoomSpec, PluginError> {
         notify_joining: create.notify_joining,
         require_e2ee: create.require_e2ee,
         dummy_publisher: create.dummy_publisher,
-        dummy_streams: create.dummy_streams.iter().filter_map(dummy_stream).collect(),
+        dummy_streams: create.dummy_streams.as_ref().map(|all| all.iter().filter_map(dummy_stream).collect()),
         dummy_e2ee: create.dummy_e2ee,
         room: defaults.room,
     })
@@ -120,7 +120,11 @@ pub(super) fn join(
                 pin: join.pin.map(Box::from),
                 is_signed,
                 token: join.token.map(Box::from),
-                configure: if configures { Some(configure(false, body, description)?) } else { None },
+                configure: if configures {
+                    Some(configuration(false, publisher::Configure::parse_joining(body)?, description))
+                } else {
+                    None
+                },
             }))
         }
         ParticipantType::Subscriber => {
@@ -179,13 +183,13 @@ pub(super) fn switch(body: Fields<'_>) -> Result<command::Switch, PluginError> {
     })
 }
 
-/// What needs the room's secret: the room, what is given as its secret, and what to do.
+/// What needs the room's secret: the room, what is given as its secret, and what to do. The elements are of their types.
 pub(super) fn administration(
     request: Request,
-    body: Fields<'_>,
+    fields: Fields<'_>,
     targets: &TargetRule,
 ) -> Result<(RoomId, Option<Box<str>>, command::Administration), PluginError> {
-    let Administration { room, secret, deed } = Administration::parse(request, body)?;
+    let Administration { room, secret, deed } = Administration::parse(request, fields)?;
     let boxed = |tokens: Vec<&str>| tokens.into_iter().map(Box::from).collect();
     let administration = match deed {
         Deed::Edit(edit) => command::Administration::Edit(command::Edit {
@@ -215,7 +219,7 @@ pub(super) fn administration(
         Deed::Remotize(wish) => command::Administration::Remotize(remotize(&wish, targets)?),
         Deed::Unremotize(feed, remote_id) => command::Administration::Unremotize { feed, remote_id: remote_id.into() },
         Deed::AddRemote(wish) => command::Administration::AddRemote(Box::new(AddRemote {
-            streams: wish.streams.iter().map(remote_stream).collect(),
+            streams: wish.streams.iter().map(remote_stream).collect::<Result<_, _>>()?,
             id: wish.id,
             display: wish.display.map(Box::from),
             metadata: wish.metadata.map(metadata),
@@ -223,7 +227,7 @@ pub(super) fn administration(
             srtp: wish.srtp.as_ref().map(srtp_key),
         })),
         Deed::UpdateRemote(wish) => command::Administration::UpdateRemote(Box::new(UpdateRemote {
-            streams: wish.streams.iter().map(remote_stream).collect(),
+            streams: wish.streams.iter().map(remote_stream).collect::<Result<_, _>>()?,
             id: wish.id.ok_or(FieldError::Missing("id"))?,
             display: wish.display.map(Box::from),
             metadata: wish.metadata.map(metadata),
@@ -267,14 +271,18 @@ fn remotize(wish: &PublishRemotely<'_>, rule: &TargetRule) -> Result<Remotize, P
     })
 }
 
-/// A line of a publisher of another server; a codec that is not known here is none.
-fn remote_stream(line: &RemoteLine<'_>) -> RemoteStream {
+/// A line of a publisher of another server.
+fn remote_stream(line: &RemoteLine<'_>) -> Result<RemoteStream, RequestError> {
     let is_video = line.kind == "video";
-    let codec = line.codec.and_then(Codec::from_janus).filter(|codec| codec.is_video() == is_video);
-    RemoteStream {
+    let named = |name| Codec::from_janus(name).filter(|codec| codec.is_video() == is_video);
+    let codec = match line.codec.filter(|_| line.kind != "data") {
+        Some(name) => Some(named(name).ok_or(RequestError::UnsupportedCodec)?),
+        None => None,
+    };
+    Ok(RemoteStream {
         mid: Some(line.mid),
         mindex: line.mindex,
-        codec: codec.filter(|_| !line.disabled && line.kind != "data"),
+        codec: codec.filter(|_| !line.disabled),
         is_video,
         description: line.description.map(Box::from),
         stereo: line.stereo,
@@ -288,7 +296,7 @@ fn remote_stream(line: &RemoteLine<'_>) -> RemoteStream {
             playout_delay: line.playoutdelay_ext_id,
             ..ExtensionIds::default()
         },
-    }
+    })
 }
 
 fn srtp_key(srtp: &wire::Srtp) -> forward::SrtpKey {
@@ -301,8 +309,15 @@ pub(super) fn configure(
     body: Fields<'_>,
     description: Option<Box<Description>>,
 ) -> Result<command::Configure, PluginError> {
-    let configure = publisher::Configure::parse(body)?;
-    Ok(command::Configure {
+    Ok(configuration(publish, publisher::Configure::parse(body)?, description))
+}
+
+fn configuration(
+    publish: bool,
+    configure: publisher::Configure<'_>,
+    description: Option<Box<Description>>,
+) -> command::Configure {
+    command::Configure {
         publish,
         audiocodec: configure.audiocodec.map(Box::from),
         videocodec: configure.videocodec.map(Box::from),
@@ -316,7 +331,7 @@ pub(super) fn configure(
         audio: configure.audio,
         video: configure.video,
         offer: description.filter(|description| description.kind == DescriptionKind::Offer),
-    })
+    }
 }
 
 /// `configure` of a subscriber.
@@ -348,7 +363,8 @@ mod tests {
     fn spec(text: &str) -> Result<RoomSpec, u16> {
         let mut bytes = text.as_bytes().to_vec();
         let document = simd_json::to_borrowed_value(&mut bytes).unwrap();
-        let create = Create::parse(Fields::of(&document, Ids::Numbers).unwrap()).map_err(|error| error.code())?;
+        let fields = Create::check(Fields::of(&document, Ids::Numbers).unwrap());
+        let create = fields.and_then(Create::parse).map_err(|error| error.code())?;
         room_spec(&create).map_err(|error| error.code())
     }
 
@@ -377,8 +393,24 @@ mod tests {
 
     #[test]
     fn options_that_would_be_relied_upon_are_refused() {
-        assert_eq!(spec(r#"{"record":true}"#), Err(499));
-        assert!(spec(r#"{"record":false,"notify_joining":true}"#).is_ok());
+        let configure = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            let document = simd_json::to_borrowed_value(&mut bytes).unwrap();
+            publisher::Configure::parse(Fields::of(&document, Ids::Numbers).unwrap()).map(drop)
+        };
+        assert_eq!(configure(r#"{"record":true}"#), Err(RequestError::Unsupported("record")));
+        assert_eq!(configure(r#"{"record":false}"#), Ok(()));
+    }
+
+    #[test]
+    fn entries_of_a_dummy_that_make_no_sense_are_not_there() {
+        let streams = |list: &str| spec(&format!(r#"{{"dummy_streams":{list}}}"#)).unwrap().dummy_streams;
+        for nothing in ["[]", "[1]", "[{}]", r#"[{"codec":1}]"#, r#"[{"codec":"vp8","fmtp":1}]"#] {
+            assert_eq!(streams(nothing), None, "{nothing}");
+        }
+        let vp8 = DummyStream { codec: Codec::Vp8, fmtp: None };
+        assert_eq!(streams(r#"[{"fmtp":"x"},{"codec":"vp8"}]"#), Some(vec![vp8]));
+        assert_eq!(streams(r#"[{"codec":"none"}]"#), Some(Vec::new()));
     }
 
     #[test]

@@ -75,10 +75,13 @@ fn accept_line(
 ) -> (MediaSection, PublishedMedia) {
     let sends = matches!(offered.direction, Direction::SendRecv | Direction::SendOnly);
     let has_feedback = |name: &str| payload.feedback.iter().any(|offered| **offered == *name);
-    let transport_cc = spec.transport_wide_cc_ext && has_feedback(TRANSPORT_CC);
-    let extensions = publisher_extensions(offered, transport_cc, spec);
+    let extensions = publisher_extensions(offered, codec, spec);
     let answerable = if codec.is_video() { VIDEO_FEEDBACK } else { AUDIO_FEEDBACK };
-    let agreed = |name: &&str| has_feedback(name) && (**name != *TRANSPORT_CC || extensions.transport_cc.is_some());
+    // As in Janus, the extension says it: some offer it and forget the feedback.
+    let agreed = |name: &&str| match *name {
+        TRANSPORT_CC => extensions.transport_cc.is_some(),
+        name => has_feedback(name),
+    };
     let opus = if codec == Codec::Opus { OpusFmtp::agree(payload, spec) } else { OpusFmtp::default() };
     let fmtp = match codec {
         Codec::Opus => opus.text(),
@@ -161,23 +164,30 @@ fn named_ssrcs(offered: &MediaSection) -> (Vec<u32>, Vec<u32>) {
 
 /// RFC 7587 §6.1, as far as room and offer agree.
 #[derive(Clone, Copy, Default)]
-struct OpusFmtp {
-    fec: bool,
-    dtx: bool,
-    stereo: bool,
+pub struct OpusFmtp {
+    /// In-band FEC.
+    pub fec: bool,
+    /// Discontinuous transmission.
+    pub dtx: bool,
+    /// Two channels.
+    pub stereo: bool,
 }
 
 impl OpusFmtp {
-    fn agree(payload: &Payload, spec: &RoomSpec) -> OpusFmtp {
-        let offers = |name| parameter(payload, name) == Some("1");
-        OpusFmtp {
-            fec: spec.opus_fec && offers("useinbandfec"),
-            dtx: spec.opus_dtx && offers("usedtx"),
-            stereo: offers("stereo"),
-        }
+    /// What the room leaves of it. As in Janus, DTX has an option of its own, and without `opus_fec` there is nothing.
+    pub fn masked(self, spec: &RoomSpec) -> OpusFmtp {
+        let OpusFmtp { fec, dtx, stereo } = self;
+        if spec.opus_fec { OpusFmtp { fec, dtx: dtx && spec.opus_dtx, stereo } } else { OpusFmtp::default() }
     }
 
-    fn text(self) -> Option<Box<str>> {
+    fn agree(payload: &Payload, spec: &RoomSpec) -> OpusFmtp {
+        let offers = |name| parameter(payload, name) == Some("1");
+        let offered = OpusFmtp { fec: offers("useinbandfec"), dtx: offers("usedtx"), stereo: offers("stereo") };
+        offered.masked(spec)
+    }
+
+    /// As an fmtp has it.
+    pub fn text(self) -> Option<Box<str>> {
         let named = [(self.fec, "useinbandfec=1"), (self.dtx, "usedtx=1"), (self.stereo, "stereo=1")];
         let set: Vec<&str> = named.into_iter().filter(|(set, _)| *set).map(|(_, text)| text).collect();
         (!set.is_empty()).then(|| set.join(";").into())

@@ -104,10 +104,58 @@ fn opus_parameters_are_agreed_only_as_far_as_room_and_browser_both_want_them() {
     let (section, published) = answered(&offered, &spec, Codec::Opus);
     assert_eq!(section.payloads[0].fmtp.as_deref(), Some("useinbandfec=1;usedtx=1;stereo=1"));
     assert!(published.fec && published.dtx && published.stereo);
-    (spec.opus_dtx, spec.opus_fec) = (false, false);
+    spec.opus_dtx = false;
     let (section, published) = answered(&offered, &spec, Codec::Opus);
-    assert_eq!(section.payloads[0].fmtp.as_deref(), Some("stereo=1"));
-    assert!(!published.fec && !published.dtx && published.stereo);
+    assert_eq!(section.payloads[0].fmtp.as_deref(), Some("useinbandfec=1;stereo=1"));
+    assert!(published.fec && !published.dtx && published.stereo);
+    (spec.opus_dtx, spec.opus_fec) = (true, false);
+    let (section, published) = answered(&offered, &spec, Codec::Opus);
+    assert_eq!(section.payloads[0].fmtp, None, "without opus_fec there is nothing, as in Janus");
+    assert!(!published.fec && !published.dtx && !published.stereo);
+}
+
+#[test]
+fn transport_wide_feedback_is_agreed_where_its_extension_is_on_audio_too() {
+    let spec = RoomSpec::new(1234.into());
+    let has = |text: &str, codec| {
+        let (section, published) = answered(text, &spec, codec);
+        let feedback = section.payloads[0].feedback.iter().any(|feedback| **feedback == *"transport-cc");
+        (feedback, published.extensions.transport_cc.is_some())
+    };
+    let silent = vectors::CHROMIUM_PUBLISH.replace(" transport-cc\r\n", " x-nothing\r\n");
+    let apart = vectors::CHROMIUM_PUBLISH.replace("draft-holmer-rmcat-transport-wide-cc-extensions-01", "other");
+    for codec in [Codec::Opus, Codec::Vp8] {
+        assert_eq!(has(vectors::CHROMIUM_PUBLISH, codec), (true, true));
+        assert_eq!(has(&silent, codec), (true, true), "the extension is enough");
+        assert_eq!(has(&apart, codec), (false, false), "the feedback is not");
+    }
+}
+
+#[test]
+fn capture_times_and_layer_allocations_are_not_taken() {
+    let lines: String = ["abs-capture-time", "video-layers-allocation00"]
+        .iter()
+        .zip(20..)
+        .map(|(name, id)| format!("a=extmap:{id} http://www.webrtc.org/experiments/rtp-hdrext/{name}\r\n"))
+        .collect();
+    let text = vectors::CHROMIUM_PUBLISH.replace("a=mid:1\r\n", &format!("a=mid:1\r\n{lines}"));
+    let (section, _) = answered(&text, &room(Codec::Vp8), Codec::Vp8);
+    assert!(section.extensions.iter().all(|map| map.id < 20));
+}
+
+#[test]
+fn the_dependency_descriptor_is_taken_with_av1_and_vp9_alone() {
+    let line = "a=extmap:9 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension\r\n";
+    let text = vectors::CHROMIUM_PUBLISH;
+    assert!(!text.contains("dependency-descriptor") && !text.contains("a=extmap:9 "));
+    let offered = text.replace("a=mid:1\r\n", &format!("a=mid:1\r\n{line}"));
+    for (codec, id) in [(Codec::Av1, Some(9)), (Codec::Vp9, Some(9)), (Codec::Vp8, None), (Codec::H264, None)] {
+        let (section, published) = answered(&offered, &room(codec), codec);
+        assert_eq!(published.extensions.dependency, id, "{codec:?}");
+        assert_eq!(section.extensions.iter().any(|map| map.id == 9), id.is_some(), "{codec:?}");
+        let toward = super::subscriber_extensions(section.kind, &published.extensions, &room(codec));
+        assert_eq!(toward.dependency, None);
+    }
 }
 
 #[test]

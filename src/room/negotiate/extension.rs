@@ -1,11 +1,12 @@
 //! Which header extensions cross the room: the URIs that we understand, which of a publisher's offer are kept, and the
 //! fixed ids under which subscribers get them (RFC 8285 §5).
 
+use crate::room::codec::Codec;
 use crate::room::media::ExtensionIds;
 use crate::room::spec::RoomSpec;
 use crate::wire::rtp::extension::{
-    ABS_SEND_TIME_URI as ABS_SEND_TIME, AUDIO_LEVEL_URI as AUDIO_LEVEL, MID_URI as MID,
-    PLAYOUT_DELAY_URI as PLAYOUT_DELAY, REPAIRED_RID_URI as REPAIRED_RID, RID_URI as RID,
+    ABS_SEND_TIME_URI as ABS_SEND_TIME, AUDIO_LEVEL_URI as AUDIO_LEVEL, DEPENDENCY_DESCRIPTOR_URI as DEPENDENCY,
+    MID_URI as MID, PLAYOUT_DELAY_URI as PLAYOUT_DELAY, REPAIRED_RID_URI as REPAIRED_RID, RID_URI as RID,
     TRANSPORT_CC_URI as TRANSPORT_CC, VIDEO_ORIENTATION_URI as ORIENTATION,
 };
 use crate::wire::sdp::{ExtensionMap, MediaKind, MediaSection};
@@ -33,10 +34,10 @@ pub fn subscriber_extensions(kind: MediaKind, publisher: &ExtensionIds, spec: &R
     }
 }
 
-/// What we take of a publisher's offered extensions, under its ids. `transport_cc`: room and payload type want it. The
+/// What we take of a publisher's offered extensions, under its ids. The
 /// rid extensions stay where rids were offered although no layer is asked for: Chromium refuses its own next offer
 /// otherwise ("negotiates simulcast but does not negotiate the RID RTP header extension").
-pub(super) fn publisher_extensions(offered: &MediaSection, transport_cc: bool, spec: &RoomSpec) -> ExtensionIds {
+pub(super) fn publisher_extensions(offered: &MediaSection, codec: Codec, spec: &RoomSpec) -> ExtensionIds {
     let (video, layers) = (offered.kind == MediaKind::Video, !offered.rids.is_empty());
     let offered = &offered.extensions;
     let when = |wanted: bool, uri: &str| if wanted { id_of(offered, uri) } else { None };
@@ -44,10 +45,11 @@ pub(super) fn publisher_extensions(offered: &MediaSection, transport_cc: bool, s
         mid: id_of(offered, MID),
         rid: when(layers, RID),
         repaired_rid: when(layers, REPAIRED_RID),
-        transport_cc: when(transport_cc, TRANSPORT_CC),
+        transport_cc: when(spec.transport_wide_cc_ext, TRANSPORT_CC),
         audio_level: when(!video && spec.audiolevel_ext, AUDIO_LEVEL),
         orientation: when(video && spec.videoorient_ext, ORIENTATION),
         playout_delay: when(video && spec.playoutdelay_ext, PLAYOUT_DELAY),
+        dependency: when(matches!(codec, Codec::Av1 | Codec::Vp9), DEPENDENCY),
         abs_send_time: None,
     }
 }
@@ -77,6 +79,7 @@ pub(super) fn extension_maps(ids: &ExtensionIds) -> Vec<ExtensionMap> {
         (ids.transport_cc, TRANSPORT_CC),
         (ids.orientation, ORIENTATION),
         (ids.playout_delay, PLAYOUT_DELAY),
+        (ids.dependency, DEPENDENCY),
     ];
     let mut maps: Vec<ExtensionMap> =
         named.into_iter().filter_map(|(id, uri)| Some(ExtensionMap { id: id?, uri: uri.into() })).collect();

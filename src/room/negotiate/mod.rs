@@ -13,10 +13,10 @@ mod profile;
 use std::fmt;
 
 pub use accept::accept;
-pub use answer::answer;
+pub use answer::{OpusFmtp, answer};
 pub use extension::subscriber_extensions;
 pub use offer::offer;
-pub use payload::payload_types;
+pub use payload::{parameter_of, payload_types};
 
 use super::error::RoomError;
 

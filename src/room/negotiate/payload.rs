@@ -50,7 +50,12 @@ pub(super) fn rtx_payload(pt: u8, apt: u8, clock_rate: u32) -> Payload {
 
 /// One parameter of a fmtp text.
 pub(super) fn parameter<'a>(payload: &'a Payload, name: &str) -> Option<&'a str> {
-    let parameters = payload.fmtp.as_deref()?.split(';').filter_map(|parameter| parameter.trim().split_once('='));
+    parameter_of(payload.fmtp.as_deref()?, name)
+}
+
+/// One parameter of an fmtp text.
+pub fn parameter_of<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
+    let parameters = fmtp.split(';').filter_map(|parameter| parameter.trim().split_once('='));
     parameters.into_iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 

@@ -155,6 +155,7 @@ fn who_is_kicked_is_cut_off_at_once_and_the_others_hear_that_alone() {
             "leg 1 closes",
             "leg 1 from nothing",
             "remove stream 1",
+            "tell [5] updated v2 with 0 of 2",
             "tell [1] expelled",
             "tell [2] kicked 1",
             "close peer 1",

@@ -323,7 +323,7 @@ fn said(event: &Event) -> String {
         Event::Talking { feed, mid, change, .. } => {
             format!("{feed} {mid} {} at {}", if change.talking { "talks" } else { "stops" }, change.level)
         }
-        Event::Kicked(_, feed) => format!("kicked {feed}"),
+        Event::Kicked(_, who) => format!("kicked {}", who.id),
         Event::Expelled(_) => "expelled".into(),
         Event::Moderated { feed, mid, muted, .. } => {
             format!("{feed} {mid} {}", if *muted { "muted" } else { "unmuted" })

@@ -189,7 +189,7 @@ fn everything_is_checked_before_anything_changes() {
     assert_eq!(scene.refusal(5, wrong), RoomError::NoSuchFeedMid(mid("7"), 2.into()));
     let wrong = update(vec![all_of(9)], vec![drop_feed(1)]);
     assert_eq!(scene.refusal(5, wrong), RoomError::NoSuchFeed(9.into()));
-    let many = (0..128).map(|_| all_of(2)).collect();
+    let many = (0..129).map(|_| all_of(2)).collect();
     assert_eq!(scene.refusal(5, update(many, vec![])), RoomError::Exhausted("media lines"));
     assert_eq!(scene.room.gauges().legs, 2);
 }
@@ -257,13 +257,38 @@ fn without_autoupdate_the_next_request_brings_what_was_passed_over() {
 }
 
 #[test]
-fn a_publisher_that_leaves_is_folded_into_the_next_request() {
-    let mut scene = scene();
+fn without_autoupdate_a_publisher_that_leaves_is_folded_into_the_next_request() {
+    let mut scene = Scene::new();
+    scene.publish(1);
+    scene.publish(2);
+    let MemberRequest::JoinSubscriber(join) = subscribe(&[1]) else { panic!("a join") };
+    let quiet = MemberRequest::JoinSubscriber(JoinSubscriber { autoupdate: false, ..join });
+    let (Reply::Attached(attached), _) = scene.ask(5, quiet) else { panic!("not attached") };
+    scene.start(5, Some(answer(&attached.offer)));
+    scene.up(5);
     scene.ask(1, MemberRequest::Leave);
     let (updated, _) = scene.update(vec![line_of(2, "1")], vec![]);
     let (streams, offer) = updated.offered.expect("an offer");
     assert_eq!(directions(&offer), [Direction::Inactive, Direction::SendOnly]);
     assert_eq!(streams[1].source.as_ref().expect("a source").feed.id, FeedId::from(2));
+}
+
+#[test]
+fn a_stream_comes_four_times_at_most_however_it_comes() {
+    let mut scene = scene();
+    let mut again = |subscribe: usize, unsubscribe: Vec<Unsubscribe>| {
+        scene.ask(5, update(vec![line_of(2, "1"); subscribe], unsubscribe)).0
+    };
+    let too_many = RoomError::TooManyCopies(mid("1"), FeedId::from(2));
+    assert!(matches!(again(5, vec![]), Reply::Refused(error) if error == too_many));
+    assert!(matches!(again(4, vec![]), Reply::Updated(_)));
+    assert!(matches!(again(1, vec![]), Reply::Refused(error) if error == too_many));
+    // The first m-line of the second feed is the third of all.
+    assert!(matches!(again(1, vec![drop_own("2")]), Reply::Updating(_)), "what goes makes room");
+    let switch = |to| MemberRequest::Switch(Switch::Streams(to));
+    assert!(matches!(scene.ask(5, switch(vec![to(2, "1", "1")])).0, Reply::Refused(error) if error == too_many));
+    let Reply::Switched(switched) = scene.ask(5, switch(vec![to(1, "1", "3"), to(2, "1", "1")])).0 else { panic!() };
+    assert_eq!(switched.changes, 2, "what is exchanged makes room too");
 }
 
 #[test]

@@ -82,10 +82,14 @@ fn only_feeds_that_are_up_and_lines_that_are_live_can_be_had() {
 
 #[test]
 fn a_subscription_is_bounded() {
-    let mut scene = Scene::new();
-    scene.publish(1);
-    assert_eq!(scene.refusal(5, subscribe(&[1; 129])).code(), 499);
-    assert_eq!(scene.subscribe(5, &[1; 128]).streams.len(), 256);
+    let mut scene = Scene::with(|spec| spec.publishers = 40);
+    (1..=33).for_each(|feed| scene.publish(feed));
+    let four_of_each = |feeds| (1..=feeds).flat_map(|feed| [feed; 4]).collect::<Vec<u64>>();
+    assert_eq!(scene.refusal(51, subscribe(&four_of_each(33))), RoomError::Exhausted("media lines"));
+    assert_eq!(scene.subscribe(51, &four_of_each(32)).streams.len(), 256);
+    let too_many = RoomError::TooManyCopies(mid("0"), FeedId::from(1));
+    assert_eq!(scene.refusal(52, subscribe(&[1; 5])), too_many);
+    assert_eq!(too_many.to_string(), "A subscription can't have mid '0' of feed (1) more than 4 times");
 }
 
 #[test]

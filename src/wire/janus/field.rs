@@ -7,7 +7,7 @@ use simd_json::StaticNode;
 use simd_json::borrowed::{Object, Value};
 
 use crate::id::Name;
-use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
+use crate::limits::{DESCRIPTION_BYTES_MAX, LABEL_BYTES_MAX, NAME_BYTES_MAX};
 
 /// What an element must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Kind {
     Text,
     /// A string that is kept and shown to others: at most [`LABEL_BYTES_MAX`] bytes.
     Label,
+    /// A string that describes a room or a stream: at most [`DESCRIPTION_BYTES_MAX`] bytes.
+    Description,
     /// `true` or `false`, nothing else.
     Flag,
     /// An integer that is not negative.
@@ -93,7 +95,7 @@ impl FieldError {
 impl Kind {
     fn phrase(self) -> &'static str {
         match self {
-            Kind::Text | Kind::Label => "a string",
+            Kind::Text | Kind::Label | Kind::Description => "a string",
             Kind::Flag => "a boolean",
             Kind::Natural | Kind::Id => "a positive integer",
             Kind::Integer => "an integer",
@@ -114,6 +116,7 @@ impl Kind {
     fn bytes_max(self) -> Option<usize> {
         match self {
             Kind::Label => Some(LABEL_BYTES_MAX),
+            Kind::Description => Some(DESCRIPTION_BYTES_MAX),
             Kind::Id => Some(NAME_BYTES_MAX),
             _ => None,
         }
@@ -121,7 +124,7 @@ impl Kind {
 
     fn fits(self, value: &Value<'_>) -> bool {
         match self {
-            Kind::Text | Kind::Label => matches!(value, Value::String(_)),
+            Kind::Text | Kind::Label | Kind::Description => matches!(value, Value::String(_)),
             Kind::Flag => matches!(value, Value::Static(StaticNode::Bool(_))),
             Kind::Natural | Kind::Id => natural(value).is_some(),
             Kind::Integer => integer(value).is_some(),
@@ -230,13 +233,17 @@ impl<'v> Fields<'v> {
         }
     }
 
-    /// The elements of an array whose items are all objects.
-    pub fn objects(self, name: &'static str) -> Result<Vec<Fields<'v>>, FieldError> {
+    /// The items of an array, each checked against the table. As in Janus, an item that is no object has no elements, so that
+    /// the first required one is missing; where none is required it is told by its type, which Janus passes over.
+    pub fn entries(
+        self,
+        name: &'static str,
+        table: &'static [Field],
+    ) -> impl Iterator<Item = Result<Fields<'v>, FieldError>> {
+        let required = table.iter().find(|field| field.required);
+        let no_object = required.map_or(FieldError::Type(name, Kind::Object), |field| FieldError::Missing(field.name));
         let items = self.array(name).unwrap_or_default();
-        items
-            .iter()
-            .map(|item| Fields::of(item, self.ids).ok_or(FieldError::Type(name, Kind::Object)))
-            .collect::<Result<_, _>>()
+        items.iter().map(move |item| Fields::of(item, self.ids).ok_or(no_object)?.check(table))
     }
 }
 
@@ -313,6 +320,30 @@ mod tests {
         assert_eq!(bounded("label", 1 << 20), Err(FieldError::TooLong("label", LABEL_BYTES_MAX)));
         let long = format!(r#"{{"first":"a","fourth":"{}"}}"#, "x".repeat(NAME_BYTES_MAX + 1));
         assert_eq!(check(&long, Ids::Texts), Err(FieldError::TooLong("fourth", NAME_BYTES_MAX)));
+    }
+
+    #[test]
+    fn an_item_that_is_no_object_lacks_what_is_required_first() {
+        const OPTIONAL: &[Field] = &[Field::optional("a", Kind::Text)];
+        const REQUIRED: &[Field] = &[Field::optional("a", Kind::Text), Field::required("b", Kind::Id)];
+        let entries = |text: &str, table| {
+            let mut text = format!(r#"{{"list":{text}}}"#).into_bytes();
+            let value = simd_json::to_borrowed_value(&mut text).unwrap();
+            let fields = Fields::of(&value, Ids::Numbers).unwrap();
+            fields
+                .entries("list", table)
+                .map(|entry| entry.map(drop))
+                .collect::<Result<Vec<()>, _>>()
+                .map(|all| all.len())
+        };
+        for no_object in ["1", "null", "\"b\"", "[]", "{}"] {
+            assert_eq!(entries(&format!("[{no_object}]"), REQUIRED), Err(FieldError::Missing("b")));
+        }
+        assert_eq!(entries(r#"[{"b":1},1]"#, REQUIRED), Err(FieldError::Missing("b")));
+        assert_eq!(entries(r#"[{"a":1},1]"#, REQUIRED), Err(FieldError::Type("a", Kind::Text)), "in their order");
+        assert_eq!(entries("[{},1]", OPTIONAL), Err(FieldError::Type("list", Kind::Object)));
+        assert_eq!(entries(r#"[{"b":1},{"b":2,"a":""}]"#, REQUIRED), Ok(2));
+        assert_eq!(entries("[]", REQUIRED), Ok(0));
     }
 
     #[test]

@@ -67,9 +67,11 @@ fn requests(body: Fields<'_>) {
     if let Ok(request) = request::Request::parse(body) {
         assert_eq!(body.text("request").map(str::to_ascii_lowercase).as_deref(), Some(request.name()));
         if request.is_administration() {
+            let _ = administration::check(request, body);
             let _ = administration::Administration::parse(request, body);
         }
     }
+    let _ = room::Create::check(body);
     let _ = room::Create::parse(body);
     let _ = room::Destroy::parse(body);
     let _ = room::parse_room(body);

@@ -338,6 +338,11 @@ class Transcript:
                     self.find(number, f"{below} is added" + f": {json.dumps(heard[key])}" * is_error)
                 else:
                     self.compare(number, f"{path}.{key}", expected[key], heard[key])
+        elif isinstance(expected, str) and expected.startswith("~") and isinstance(heard, str):
+            parts = [part for part in expected.split("~") if part]
+            for part in parts:
+                if (part[1:] in heard) if part.startswith("!") else (part not in heard):
+                    self.find(number, f"{path.removeprefix('.')} {'has' if part[0] == '!' else 'lacks'} {part.removeprefix('!')}")
         elif isinstance(expected, list) and isinstance(heard, list) and len(expected) == len(heard):
             # Janus' lists of rooms and of people are in the order of a hash table.
             for key in ("room", "id"):

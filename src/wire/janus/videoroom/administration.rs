@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use super::Id;
 use super::error::RequestError;
-use super::forward::{Forward, StopForward};
+use super::forward::{FORWARD, Forward, STOP_FORWARD, StopForward};
 use super::publisher::parse_mid;
-use super::remote::{self, PublishRemotely, RemotePublisher};
+use super::remote::{
+    self, ADD, LIST_REMOTES, PUBLISH_REMOTELY, PublishRemotely, REMOVE, RemotePublisher, UNPUBLISH_REMOTELY, UPDATE,
+};
 use super::request::Request;
 use super::room::{filled, required_room, small, strings};
 use crate::id::{FeedId, RoomId};
@@ -66,37 +68,58 @@ pub enum Deed<'v> {
 }
 
 impl<'v> Administration<'v> {
-    /// Reads one of the requests that [`Request::is_administration`] names.
-    pub fn parse(request: Request, body: Fields<'v>) -> Result<Administration<'v>, RequestError> {
-        // Where in its table each has the room is Janus' order.
+    /// Reads one of the requests that [`Request::is_administration`] names, of which [`check`] has found nothing wrong.
+    pub fn parse(request: Request, fields: Fields<'v>) -> Result<Administration<'v>, RequestError> {
         let deed = match request {
-            Request::Edit => Deed::Edit(Edit::parse(body)?),
-            Request::Allowed => Deed::Allow(Allow::parse(body)?),
-            Request::Kick => Deed::Kick(required_feed(body.check(KICK)?, "id")?),
-            Request::Moderate => parse_moderate(body)?,
-            Request::EnableRecording => {
-                Deed::Record(body.check(RECORD)?.flag("record").ok_or(FieldError::Missing("record"))?)
-            }
-            Request::ListForwarders => {
-                body.check(LIST_FORWARDERS)?;
-                Deed::ListForwarders
-            }
-            Request::RtpForward => Deed::Forward(Forward::parse(body)?),
-            Request::StopRtpForward => Deed::StopForward(StopForward::parse(body)?),
-            Request::PublishRemotely => Deed::Remotize(PublishRemotely::parse(body)?),
+            Request::Edit => Deed::Edit(Edit::parse(fields)?),
+            Request::Allowed => Deed::Allow(Allow::parse(fields)?),
+            Request::Kick => Deed::Kick(required_feed(fields, "id")?),
+            Request::Moderate => parse_moderate(fields)?,
+            Request::EnableRecording => Deed::Record(fields.flag("record").ok_or(FieldError::Missing("record"))?),
+            Request::ListForwarders => Deed::ListForwarders,
+            Request::RtpForward => Deed::Forward(Forward::parse(fields)?),
+            Request::StopRtpForward => Deed::StopForward(StopForward::parse(fields)?),
+            Request::PublishRemotely => Deed::Remotize(PublishRemotely::parse(fields)?),
             Request::UnpublishRemotely => {
-                let (feed, remote_id) = remote::parse_unpublish(body)?;
+                let (feed, remote_id) = remote::parse_unpublish(fields)?;
                 Deed::Unremotize(feed, remote_id)
             }
-            Request::AddRemotePublisher => Deed::AddRemote(RemotePublisher::parse(body)?),
-            Request::UpdateRemotePublisher => Deed::UpdateRemote(RemotePublisher::parse_update(body)?),
-            Request::RemoveRemotePublisher => Deed::RemoveRemote(remote::parse_remove(body)?),
-            Request::ListRemotes => Deed::ListRemotes(remote::parse_list(body)?),
+            Request::AddRemotePublisher => Deed::AddRemote(RemotePublisher::parse(fields)?),
+            Request::UpdateRemotePublisher => Deed::UpdateRemote(RemotePublisher::parse_update(fields)?),
+            Request::RemoveRemotePublisher => Deed::RemoveRemote(required_feed(fields, "id")?),
+            Request::ListRemotes => Deed::ListRemotes(required_feed(fields, "publisher_id")?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };
-        // The type of `secret` matters only to a room that has one, and to that one it is missing then.
-        Ok(Administration { room: required_room(body)?, secret: filled(body.text("secret")), deed })
+        Ok(Administration { room: required_room(fields)?, secret: secret(fields), deed })
     }
+}
+
+/// Checks the elements of one of these requests in Janus' order, in which each has the room at a place of its own. It comes
+/// before everything else: the admin key, what lists hold, the room and its secret.
+pub fn check(request: Request, body: Fields<'_>) -> Result<Fields<'_>, RequestError> {
+    let table = match request {
+        Request::Edit => EDIT,
+        Request::Allowed => ALLOWED,
+        Request::Kick => KICK,
+        Request::Moderate => MODERATE,
+        Request::EnableRecording => RECORD,
+        Request::ListForwarders => LIST_FORWARDERS,
+        Request::RtpForward => FORWARD,
+        Request::StopRtpForward => STOP_FORWARD,
+        Request::PublishRemotely => PUBLISH_REMOTELY,
+        Request::UnpublishRemotely => UNPUBLISH_REMOTELY,
+        Request::AddRemotePublisher => ADD,
+        Request::UpdateRemotePublisher => UPDATE,
+        Request::RemoveRemotePublisher => REMOVE,
+        Request::ListRemotes => LIST_REMOTES,
+        _ => &[],
+    };
+    Ok(body.check(table)?)
+}
+
+/// The room's secret as it was given. Its type matters only to a room that has one, and to that one it is missing then.
+pub fn secret(fields: Fields<'_>) -> Option<&str> {
+    filled(fields.text("secret"))
 }
 
 /// `edit`: what is absent stays, and so does what is given empty.
@@ -116,7 +139,7 @@ pub struct Edit<'v> {
 
 const EDIT: &[Field] = &[
     Field::required("room", Kind::Id),
-    Field::optional("new_description", Kind::Label),
+    Field::optional("new_description", Kind::Description),
     Field::optional("new_is_private", Kind::Flag),
     Field::optional("new_secret", Kind::Label),
     Field::optional("new_pin", Kind::Label),
@@ -132,7 +155,6 @@ const EDIT: &[Field] = &[
 
 impl<'v> Edit<'v> {
     fn parse(fields: Fields<'v>) -> Result<Edit<'v>, RequestError> {
-        let fields = fields.check(EDIT)?;
         Ok(Edit {
             description: filled(fields.text("new_description")),
             secret: filled(fields.text("new_secret")),
@@ -170,7 +192,6 @@ const ALLOWED: &[Field] = &[
 
 impl<'v> Allow<'v> {
     fn parse(fields: Fields<'v>) -> Result<Allow<'v>, RequestError> {
-        let fields = fields.check(ALLOWED)?;
         let tokens = strings(fields, "allowed").map(Option::unwrap_or_default);
         let action = fields.text("action").unwrap_or_default();
         Ok(match &*action.to_ascii_lowercase() {
@@ -193,7 +214,6 @@ const MODERATE: &[Field] = &[
 ];
 
 fn parse_moderate<'v>(fields: Fields<'v>) -> Result<Deed<'v>, RequestError> {
-    let fields = fields.check(MODERATE)?;
     let mid = parse_mid(fields, "mid")?.ok_or(FieldError::Missing("mid"))?;
     let mute = fields.flag("mute").ok_or(FieldError::Missing("mute"))?;
     Ok(Deed::Moderate { feed: required_feed(fields, "id")?, mid, mute })

@@ -33,6 +33,12 @@ pub enum RequestError {
     Suite(u64),
     /// 430: a publisher without streams.
     NoStreams,
+    /// 430: a line of a publisher that is neither `audio` nor `video` nor `data`.
+    StreamType,
+    /// 429, as Janus has it: a codec that this server does not have.
+    UnsupportedCodec,
+    /// 430: nothing can be sent to port 0.
+    ZeroPort,
     /// 430: a layer beyond 2; carries the element.
     Layer(&'static str),
     /// 499: asks for something this server does not do, and that must not be passed over in silence.
@@ -44,7 +50,9 @@ impl RequestError {
     pub fn code(&self) -> u16 {
         match self {
             RequestError::Unknown(_) | RequestError::UnexpectedJsep => 423,
-            RequestError::Field(FieldError::Missing(_)) | RequestError::NothingToUpdate => 429,
+            RequestError::Field(FieldError::Missing(_))
+            | RequestError::NothingToUpdate
+            | RequestError::UnsupportedCodec => 429,
             RequestError::Field(_)
             | RequestError::Value(_)
             | RequestError::Action(_)
@@ -54,8 +62,23 @@ impl RequestError {
             | RequestError::Family(_)
             | RequestError::Suite(_)
             | RequestError::NoStreams
+            | RequestError::StreamType
+            | RequestError::ZeroPort
             | RequestError::Layer(_) => 430,
             RequestError::Unsupported(_) => 499,
+        }
+    }
+
+    /// Whether it is about a value that Janus would take, or finds fault with later: whoever does not know the room and its
+    /// secret is not told.
+    pub fn is_told_late(&self) -> bool {
+        match self {
+            // No room has such an id.
+            RequestError::Field(FieldError::TooLong("room", _)) => false,
+            RequestError::Value(_) | RequestError::Unsupported(_) | RequestError::Field(FieldError::TooLong(..)) => {
+                true
+            }
+            _ => false,
         }
     }
 }
@@ -77,6 +100,9 @@ impl fmt::Display for RequestError {
             RequestError::Family(name) => write!(f, "Unsupported protocol family ({name})"),
             RequestError::Suite(suite) => write!(f, "Invalid SRTP suite ({suite})"),
             RequestError::NoStreams => f.write_str("Invalid element value (streams can't be empty)"),
+            RequestError::StreamType => f.write_str("Invalid element value (type)"),
+            RequestError::UnsupportedCodec => f.write_str("Invalid element value (unsupported codec)"),
+            RequestError::ZeroPort => f.write_str("Invalid element (port must be a non-zero positive integer)"),
             RequestError::Layer(name) => {
                 // Janus names both that a layer is called, whichever was given.
                 let pair = if name.starts_with('s') { "substream/spatial_layer" } else { "temporal/temporal_layer" };

@@ -44,18 +44,8 @@ pub enum Gone<'a> {
     Unpublished(Id<'a>),
     /// It is gone.
     Leaving(Id<'a>),
-}
-
-/// `event` about somebody else who was thrown out. Upstream shows the name too, and janode takes that for a new name:
-/// this is the form that both read alike.
-#[derive(Debug, Serialize)]
-pub struct Kicked<'a> {
-    /// `event`
-    pub videoroom: &'static str,
-    /// The room.
-    pub room: Id<'a>,
-    /// Who.
-    pub kicked: Id<'a>,
+    /// It was thrown out.
+    Kicked(Id<'a>),
 }
 
 /// `event` to the one who was thrown out.

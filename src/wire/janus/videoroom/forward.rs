@@ -5,12 +5,11 @@ use openssl::base64;
 use serde::Serialize;
 
 use super::error::RequestError;
-use super::publisher::{Identity, parse_mid};
+use super::publisher::{Identity, bounded, parse_mid};
 use super::request::Request;
 use super::room::small;
 use super::{Id, is_false};
 use crate::id::FeedId;
-use crate::limits::{FORWARDERS_PER_ROOM_MAX, MEDIA_LINES_MAX};
 use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 use crate::wire::sdp::{MediaKind, Mid};
 
@@ -92,7 +91,7 @@ impl std::fmt::Debug for Srtp {
     }
 }
 
-const FORWARD: &[Field] = &[
+pub(super) const FORWARD: &[Field] = &[
     Field::required("host", Kind::Text),
     Field::optional("host_family", Kind::Text),
     Field::optional("simulcast", Kind::Flag),
@@ -148,9 +147,8 @@ const VIDEO_KEYS: Keys = [
 const AUDIO_KEYS: [&str; 3] = ["audio_port", "audio_pt", "audio_ssrc"];
 
 impl<'v> Forward<'v> {
-    /// Reads an `rtp_forward`.
-    pub fn parse(body: Fields<'v>) -> Result<Forward<'v>, RequestError> {
-        let fields = body.check(FORWARD)?;
+    /// Reads an `rtp_forward` whose elements are of their types.
+    pub fn parse(fields: Fields<'v>) -> Result<Forward<'v>, RequestError> {
         let feed = fields.id("publisher_id").map(FeedId).ok_or(FieldError::Missing("publisher_id"))?;
         let host = Host { name: fields.text("host").unwrap_or_default(), family: family(fields)? };
         let srtp = srtp(fields)?;
@@ -159,12 +157,8 @@ impl<'v> Forward<'v> {
         if legacy {
             push_legacy(fields, host, srtp, &mut targets)?;
         } else {
-            let entries = fields.objects("streams")?;
-            if entries.len() > MEDIA_LINES_MAX.min(FORWARDERS_PER_ROOM_MAX) {
-                return Err(RequestError::Value("streams"));
-            }
-            for entry in entries {
-                push_entry(entry.check(STREAM)?, host, srtp.as_ref(), &mut targets)?;
+            for entry in bounded(fields, "streams", STREAM)? {
+                push_entry(entry?, host, srtp.as_ref(), &mut targets)?;
             }
         }
         Ok(Forward { feed, host, targets, legacy })
@@ -282,10 +276,9 @@ pub(super) fn srtp(fields: Fields<'_>) -> Result<Option<Srtp>, RequestError> {
     let short_tag = match (suite, fields.text("srtp_crypto")) {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err(FieldError::Missing("srtp_suite").into()),
+        (Some(suite), _) if suite != 32 && suite != 80 => return Err(RequestError::Suite(suite)),
         (Some(_), None) => return Err(FieldError::Missing("srtp_crypto").into()),
-        (Some(32), _) => true,
-        (Some(80), _) => false,
-        (Some(suite), _) => return Err(RequestError::Suite(suite)),
+        (Some(suite), Some(_)) => suite == 32,
     };
     let master = fields.text("srtp_crypto").and_then(|text| base64::decode_block(text).ok()?.try_into().ok());
     Ok(Some(Srtp { short_tag, master: master.ok_or(RequestError::Value("srtp_crypto"))? }))
@@ -300,16 +293,15 @@ pub struct StopForward {
     pub stream_id: u64,
 }
 
-const STOP_FORWARD: &[Field] = &[
+pub(super) const STOP_FORWARD: &[Field] = &[
     Field::required("room", Kind::Id),
     Field::required("publisher_id", Kind::Id),
     Field::required("stream_id", Kind::Natural),
 ];
 
 impl StopForward {
-    /// Reads a `stop_rtp_forward`.
-    pub fn parse(body: Fields<'_>) -> Result<StopForward, RequestError> {
-        let fields = body.check(STOP_FORWARD)?;
+    /// Reads a `stop_rtp_forward` whose elements are of their types.
+    pub fn parse(fields: Fields<'_>) -> Result<StopForward, RequestError> {
         let feed = fields.id("publisher_id").map(FeedId).ok_or(FieldError::Missing("publisher_id"))?;
         let stream_id = fields.natural("stream_id").ok_or(FieldError::Missing("stream_id"))?;
         Ok(StopForward { feed, stream_id })
@@ -508,7 +500,7 @@ mod tests {
         for (more, error) in [
             (r#""streams":[{}]"#.into(), "Missing mandatory element (mid)"),
             (r#""streams":[{"mid":"0"}]"#.into(), "Missing mandatory element (port)"),
-            (r#""streams":[7]"#.into(), "Invalid element type (streams should be an object)"),
+            (r#""streams":[7]"#.into(), "Missing mandatory element (mid)"),
             (r#""streams":[{"mid":"0","port":0}]"#.into(), "Invalid element (port)"),
             (r#""streams":[{"mid":"0","port":65536}]"#.into(), "Invalid element (port)"),
             (r#""streams":[{"mid":"0","port":1,"pt":128}]"#.into(), "Invalid element (pt)"),

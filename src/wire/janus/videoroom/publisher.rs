@@ -57,7 +57,7 @@ impl<'v> JoinPublisher<'v> {
 }
 
 /// `publish` and `configure` of a publisher.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs, reason = "the names are the keys")]
 pub struct Configure<'v> {
     pub audiocodec: Option<&'v str>,
@@ -114,40 +114,66 @@ const CONFIGURE: &[Field] = &[
     Field::optional("restart", Kind::Flag),
 ];
 
-const DESCRIPTION: &[Field] = &[Field::required("mid", Kind::Text), Field::required("description", Kind::Label)];
+const DESCRIPTION: &[Field] = &[Field::required("mid", Kind::Text), Field::required("description", Kind::Description)];
+
+/// What Janus reads of a `joinandconfigure` beside the elements of a join.
+const JOINING: &[Field] = &[
+    Field::optional("descriptions", Kind::Array),
+    Field::optional("audiocodec", Kind::Text),
+    Field::optional("videocodec", Kind::Text),
+    Field::optional("bitrate", Kind::Natural),
+    Field::optional("record", Kind::Flag),
+    Field::optional("filename", Kind::Text),
+    Field::optional("audio", Kind::Flag),
+    Field::optional("video", Kind::Flag),
+    Field::optional("data", Kind::Flag),
+];
 
 impl<'v> Configure<'v> {
-    /// Reads the elements of `publish`, `configure` and `joinandconfigure`.
+    /// Reads the elements of `publish` and `configure`.
     pub fn parse(body: Fields<'v>) -> Result<Configure<'v>, RequestError> {
         let fields = body.check(CONFIGURE)?;
-        // Nobody must believe that there is a recording.
-        if fields.flag("record") == Some(true) {
-            return Err(RequestError::Unsupported("record"));
-        }
-        let mut descriptions = Vec::new();
-        for entry in bounded(fields.objects("descriptions")?, "descriptions")? {
-            let entry = entry.check(DESCRIPTION)?;
-            // A tag longer than any can be is an unknown one, and those are ignored here.
-            if let (Some(Ok(mid)), Some(text)) = (entry.text("mid").map(Mid::from), entry.text("description")) {
-                descriptions.push((mid, text));
-            }
-        }
-        let streams = ConfigureStream::parse_all(fields)?;
+        let configure = Configure::parse_joining(fields)?;
+        // Layers are for subscribers to choose: Janus passes them over here.
+        let streams = ConfigureStream::parse_all(fields, |_| Ok(()))?;
         let whole = streams.iter().all(|stream| stream.mid.is_none());
         Ok(Configure {
-            audiocodec: fields.text("audiocodec"),
-            videocodec: fields.text("videocodec"),
-            bitrate: fields.natural("bitrate"),
             // With a `mid` beside it, it is that stream's.
             keyframe: fields.flag("keyframe").unwrap_or(false) && fields.value("mid").is_none(),
             display: fields.text("display"),
             metadata: metadata(fields)?,
             audio_active_packets: small(fields, "audio_active_packets")?,
             audio_level_average: small(fields, "audio_level_average")?,
-            descriptions,
+            audio: configure.audio.filter(|_| whole),
+            video: configure.video.filter(|_| whole),
             streams,
-            audio: fields.flag("audio").filter(|_| whole),
-            video: fields.flag("video").filter(|_| whole),
+            ..configure
+        })
+    }
+
+    /// Reads what a `joinandconfigure` configures.
+    pub fn parse_joining(body: Fields<'v>) -> Result<Configure<'v>, RequestError> {
+        let fields = body.check(JOINING)?;
+        // Nobody must believe that there is a recording.
+        if fields.flag("record") == Some(true) {
+            return Err(RequestError::Unsupported("record"));
+        }
+        let mut descriptions = Vec::new();
+        for entry in bounded(fields, "descriptions", DESCRIPTION)? {
+            let entry = entry?;
+            // A tag longer than any can be is an unknown one, and those are ignored here.
+            if let (Some(Ok(mid)), Some(text)) = (entry.text("mid").map(Mid::from), entry.text("description")) {
+                descriptions.push((mid, text));
+            }
+        }
+        Ok(Configure {
+            audiocodec: fields.text("audiocodec"),
+            videocodec: fields.text("videocodec"),
+            bitrate: fields.natural("bitrate"),
+            descriptions,
+            audio: fields.flag("audio"),
+            video: fields.flag("video"),
+            ..Configure::default()
         })
     }
 }
@@ -166,20 +192,24 @@ const STREAM: &[Field] = &[
 ];
 
 impl ConfigureStream {
-    /// The entries of `streams`, or the one entry that the keys of the top level make when there is no array.
-    pub(super) fn parse_all(fields: Fields<'_>) -> Result<Vec<ConfigureStream>, RequestError> {
+    /// The entries of `streams`, or the one entry that the keys of the top level make when there is no array; each is
+    /// checked with `check`.
+    pub(super) fn parse_all<'v>(
+        fields: Fields<'v>,
+        check: impl Fn(Fields<'v>) -> Result<(), RequestError>,
+    ) -> Result<Vec<ConfigureStream>, RequestError> {
         if fields.value("streams").is_none() {
+            check(fields)?;
             let entry = ConfigureStream::parse(fields)?;
             // A keyframe alone is the handle's affair and needs no entry.
             let says_something = ConfigureStream { keyframe: false, ..entry.clone() } != ConfigureStream::default();
             return Ok(if says_something { vec![entry] } else { Vec::new() });
         }
-        let entries = bounded(fields.objects("streams")?, "streams")?;
+        let entries = bounded(fields, "streams", STREAM)?;
         entries
-            .into_iter()
             .map(|entry| {
-                let entry = entry.check(STREAM)?;
-                check_layers(entry)?;
+                let entry = entry?;
+                check(entry)?;
                 ConfigureStream::parse(entry)
             })
             .collect()
@@ -222,9 +252,14 @@ pub(super) fn check_layers(fields: Fields<'_>) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// No handle has more m-lines than that.
-pub(super) fn bounded<T>(entries: Vec<T>, name: &'static str) -> Result<Vec<T>, RequestError> {
-    if entries.len() > MEDIA_LINES_MAX { Err(RequestError::Value(name)) } else { Ok(entries) }
+/// The items of an array about m-lines, of which no handle has more than [`MEDIA_LINES_MAX`].
+pub(super) fn bounded<'v>(
+    fields: Fields<'v>,
+    name: &'static str,
+    table: &'static [Field],
+) -> Result<impl Iterator<Item = Result<Fields<'v>, FieldError>>, RequestError> {
+    let items = fields.array(name).map_or(0, <[_]>::len);
+    if items > MEDIA_LINES_MAX { Err(RequestError::Value(name)) } else { Ok(fields.entries(name, table)) }
 }
 
 /// Which role a `join` asks for.

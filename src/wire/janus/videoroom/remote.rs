@@ -6,10 +6,9 @@ use serde::Serialize;
 use super::Id;
 use super::error::RequestError;
 use super::forward::{Host, Srtp, family, port, srtp};
-use super::publisher::{metadata, parse_mid};
+use super::publisher::{bounded, metadata, parse_mid};
 use super::room::small;
 use crate::id::FeedId;
-use crate::limits::MEDIA_LINES_MAX;
 use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 use crate::wire::sdp::Mid;
 
@@ -30,7 +29,7 @@ pub struct PublishRemotely<'v> {
     pub srtp: Option<Srtp>,
 }
 
-const PUBLISH_REMOTELY: &[Field] = &[
+pub(super) const PUBLISH_REMOTELY: &[Field] = &[
     Field::required("remote_id", Kind::Label),
     Field::required("host", Kind::Text),
     Field::optional("host_family", Kind::Text),
@@ -43,38 +42,35 @@ const PUBLISH_REMOTELY: &[Field] = &[
 ];
 
 impl<'v> PublishRemotely<'v> {
-    /// Reads a `publish_remotely`.
-    pub fn parse(body: Fields<'v>) -> Result<PublishRemotely<'v>, RequestError> {
-        let fields = body.check(PUBLISH_REMOTELY)?;
+    /// Reads a `publish_remotely` whose elements are of their types.
+    pub fn parse(fields: Fields<'v>) -> Result<PublishRemotely<'v>, RequestError> {
+        if fields.natural("port") == Some(0) {
+            return Err(RequestError::ZeroPort);
+        }
         Ok(PublishRemotely {
             feed: publisher(fields)?,
             remote_id: fields.text("remote_id").unwrap_or_default(),
             host: Host { name: fields.text("host").unwrap_or_default(), family: family(fields)? },
-            port: port(fields, "port")?.ok_or(RequestError::Value("port must be a non-zero positive integer"))?,
+            port: port(fields, "port")?.ok_or(FieldError::Missing("port"))?,
             rtcp_port: port(fields, "rtcp_port")?,
             srtp: srtp(fields)?,
         })
     }
 }
 
-const UNPUBLISH_REMOTELY: &[Field] = &[
+pub(super) const UNPUBLISH_REMOTELY: &[Field] = &[
     Field::required("remote_id", Kind::Label),
     Field::required("room", Kind::Id),
     Field::required("publisher_id", Kind::Id),
 ];
 
-/// Reads an `unpublish_remotely`: whom, and what it is called.
-pub fn parse_unpublish(body: Fields<'_>) -> Result<(FeedId, &str), RequestError> {
-    let fields = body.check(UNPUBLISH_REMOTELY)?;
+/// Reads an `unpublish_remotely` whose elements are of their types: whom, and what it is called.
+pub fn parse_unpublish(fields: Fields<'_>) -> Result<(FeedId, &str), RequestError> {
     Ok((publisher(fields)?, fields.text("remote_id").unwrap_or_default()))
 }
 
-const LIST_REMOTES: &[Field] = &[Field::required("room", Kind::Id), Field::required("publisher_id", Kind::Id)];
-
-/// Reads a `listremotes`: whose.
-pub fn parse_list(body: Fields<'_>) -> Result<FeedId, RequestError> {
-    publisher(body.check(LIST_REMOTES)?)
-}
+pub(super) const LIST_REMOTES: &[Field] =
+    &[Field::required("room", Kind::Id), Field::required("publisher_id", Kind::Id)];
 
 fn publisher(fields: Fields<'_>) -> Result<FeedId, RequestError> {
     fields.id("publisher_id").map(FeedId).ok_or(FieldError::Missing("publisher_id").into())
@@ -117,7 +113,7 @@ pub struct RemoteLine<'v> {
     pub playoutdelay_ext_id: Option<u8>,
 }
 
-const ADD: &[Field] = &[
+pub(super) const ADD: &[Field] = &[
     Field::optional("id", Kind::Id),
     Field::optional("display", Kind::Label),
     Field::optional("metadata", Kind::Object),
@@ -131,7 +127,7 @@ const ADD: &[Field] = &[
     Field::required("room", Kind::Id),
 ];
 
-const UPDATE: &[Field] = &[
+pub(super) const UPDATE: &[Field] = &[
     Field::required("id", Kind::Id),
     Field::optional("display", Kind::Label),
     Field::optional("metadata", Kind::Object),
@@ -139,14 +135,14 @@ const UPDATE: &[Field] = &[
     Field::required("room", Kind::Id),
 ];
 
-const REMOVE: &[Field] = &[Field::required("id", Kind::Id), Field::required("room", Kind::Id)];
+pub(super) const REMOVE: &[Field] = &[Field::required("id", Kind::Id), Field::required("room", Kind::Id)];
 
 const LINE: &[Field] = &[
-    Field::required("mid", Kind::Text),
-    Field::required("mindex", Kind::Natural),
     Field::required("type", Kind::Text),
+    Field::required("mindex", Kind::Natural),
+    Field::required("mid", Kind::Text),
     Field::optional("codec", Kind::Text),
-    Field::optional("description", Kind::Label),
+    Field::optional("description", Kind::Description),
     Field::optional("disabled", Kind::Flag),
     Field::optional("stereo", Kind::Flag),
     Field::optional("fec", Kind::Flag),
@@ -161,9 +157,13 @@ const LINE: &[Field] = &[
 ];
 
 impl<'v> RemotePublisher<'v> {
-    /// Reads an `add_remote_publisher`.
-    pub fn parse(body: Fields<'v>) -> Result<RemotePublisher<'v>, RequestError> {
-        let fields = body.check(ADD)?;
+    /// Reads an `add_remote_publisher` whose elements are of their types. What its lines say is checked before what this
+    /// server does not take.
+    pub fn parse(fields: Fields<'v>) -> Result<RemotePublisher<'v>, RequestError> {
+        if fields.array("streams").unwrap_or_default().is_empty() {
+            return Err(RequestError::NoStreams);
+        }
+        let streams = lines(fields)?;
         for refused in ["mcast", "iface"] {
             if fields.value(refused).is_some() {
                 return Err(RequestError::Unsupported(refused));
@@ -175,26 +175,16 @@ impl<'v> RemotePublisher<'v> {
             return Err(RequestError::Unsupported("rtcp_port"));
         }
         let srtp = srtp(fields)?;
-        let streams = lines(fields)?;
-        if streams.is_empty() {
-            return Err(RequestError::NoStreams);
-        }
         Ok(RemotePublisher { port: media, srtp, streams, ..RemotePublisher::shown(fields)? })
     }
 
-    /// Reads an `update_remote_publisher`.
-    pub fn parse_update(body: Fields<'v>) -> Result<RemotePublisher<'v>, RequestError> {
-        let fields = body.check(UPDATE)?;
+    /// Reads an `update_remote_publisher` whose elements are of their types.
+    pub fn parse_update(fields: Fields<'v>) -> Result<RemotePublisher<'v>, RequestError> {
+        let streams = lines(fields)?;
         for refused in ["srtp_suite", "srtp_crypto"] {
             if fields.value(refused).is_some() {
                 return Err(RequestError::Unsupported(refused));
             }
-        }
-        let streams = lines(fields)?;
-        // Their codecs are what it is about.
-        let nameless = |line: &RemoteLine<'_>| !line.disabled && line.kind != "data" && line.codec.is_none();
-        if streams.iter().any(nameless) {
-            return Err(FieldError::Missing("codec").into());
         }
         Ok(RemotePublisher { streams, ..RemotePublisher::shown(fields)? })
     }
@@ -211,29 +201,24 @@ impl<'v> RemotePublisher<'v> {
     }
 }
 
-/// Reads a `remove_remote_publisher`: whom.
-pub fn parse_remove(body: Fields<'_>) -> Result<FeedId, RequestError> {
-    body.check(REMOVE)?.id("id").map(FeedId).ok_or(FieldError::Missing("id").into())
-}
-
 fn lines(fields: Fields<'_>) -> Result<Vec<RemoteLine<'_>>, RequestError> {
-    let entries = fields.objects("streams")?;
-    if entries.len() > MEDIA_LINES_MAX {
-        return Err(RequestError::Value("streams"));
-    }
-    entries.into_iter().map(line).collect()
+    bounded(fields, "streams", LINE)?.map(|entry| line(entry?)).collect()
 }
 
 fn line(entry: Fields<'_>) -> Result<RemoteLine<'_>, RequestError> {
-    let entry = entry.check(LINE)?;
     let kind = entry.text("type").filter(|kind| ["audio", "video", "data"].contains(kind));
+    let kind = kind.ok_or(RequestError::StreamType)?;
+    // A publisher shows no codec of a disabled line; Janus wants one here all the same, so that what it shows cannot be pasted.
+    if kind != "data" && entry.text("codec").is_none() && entry.flag("disabled") != Some(true) {
+        return Err(FieldError::Missing("codec").into());
+    }
     let flag = |name| entry.flag(name).unwrap_or(false);
     // RFC 8285 §4.3: an id is 1 ..= 255; 0 is none.
     let extension = |name| small::<u8>(entry, name).map(|id| id.filter(|id| *id > 0));
     Ok(RemoteLine {
         mid: parse_mid(entry, "mid")?.ok_or(FieldError::Missing("mid"))?,
         mindex: small(entry, "mindex")?.ok_or(FieldError::Missing("mindex"))?,
-        kind: kind.ok_or(RequestError::Value("type"))?,
+        kind,
         codec: entry.text("codec"),
         description: entry.text("description"),
         disabled: flag("disabled"),

@@ -67,7 +67,7 @@ pub struct Create<'v> {
     /// A placeholder among the participants.
     pub dummy_publisher: bool,
     /// Its streams: codec and fmtp.
-    pub dummy_streams: Vec<(&'v str, Option<&'v str>)>,
+    pub dummy_streams: Option<Vec<(&'v str, Option<&'v str>)>>,
     /// Whether it counts as encrypted end to end.
     pub dummy_e2ee: Option<bool>,
     /// `video-orientation`.
@@ -76,10 +76,12 @@ pub struct Create<'v> {
     pub playoutdelay_ext: Option<bool>,
     /// Transport-wide congestion control.
     pub transport_wide_cc_ext: Option<bool>,
+    /// Record everybody.
+    pub record: bool,
 }
 
 const CREATE: &[Field] = &[
-    Field::optional("description", Kind::Label),
+    Field::optional("description", Kind::Description),
     Field::optional("is_private", Kind::Flag),
     Field::optional("allowed", Kind::Array),
     Field::optional("secret", Kind::Label),
@@ -116,22 +118,26 @@ const CREATE: &[Field] = &[
     Field::optional("room", Kind::Id),
 ];
 
-/// Options that cannot be passed over: a client that sets one relies on it.
-const UNSUPPORTED: [&str; 1] = ["record"];
-
 const DUMMY_STREAM: &[Field] = &[Field::required("codec", Kind::Text), Field::optional("fmtp", Kind::Label)];
 
 impl<'v> Create<'v> {
-    /// Reads a `create`.
-    pub fn parse(body: Fields<'v>) -> Result<Create<'v>, RequestError> {
-        let fields = body.check(CREATE)?;
-        if let Some(name) = UNSUPPORTED.into_iter().find(|name| fields.flag(name) == Some(true)) {
-            return Err(RequestError::Unsupported(name));
-        }
+    /// Checks the elements of a `create`: this comes before the admin key, and what lists hold behind it.
+    pub fn check(body: Fields<'v>) -> Result<Fields<'v>, RequestError> {
+        Ok(body.check(CREATE)?)
+    }
+
+    /// Reads a `create` of which [`Create::check`] has found nothing wrong.
+    pub fn parse(fields: Fields<'v>) -> Result<Create<'v>, RequestError> {
         let mut dummy_streams = Vec::new();
-        for stream in bounded(fields.objects("dummy_streams")?, "dummy_streams")? {
-            let stream = stream.check(DUMMY_STREAM)?;
-            dummy_streams.push((stream.text("codec").unwrap_or_default(), filled(stream.text("fmtp"))));
+        for stream in bounded(fields, "dummy_streams", DUMMY_STREAM)? {
+            match stream {
+                Ok(stream) => {
+                    dummy_streams.push((stream.text("codec").unwrap_or_default(), filled(stream.text("fmtp"))))
+                }
+                // As in Janus, what makes no sense is not there, and when nothing is there, each codec has a stream.
+                Err(FieldError::Missing(_) | FieldError::Type(..)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(Create {
             room: fields.id("room").filter(|room| *room != Name::Number(0)).map(RoomId),
@@ -161,11 +167,12 @@ impl<'v> Create<'v> {
             notify_joining: fields.flag("notify_joining").unwrap_or(false),
             require_e2ee: fields.flag("require_e2ee").unwrap_or(false),
             dummy_publisher: fields.flag("dummy_publisher").unwrap_or(false),
-            dummy_streams,
+            dummy_streams: Some(dummy_streams).filter(|streams| !streams.is_empty()),
             dummy_e2ee: fields.flag("dummy_e2ee"),
             videoorient_ext: fields.flag("videoorient_ext"),
             playoutdelay_ext: fields.flag("playoutdelay_ext"),
             transport_wide_cc_ext: fields.flag("transport_wide_cc_ext"),
+            record: fields.flag("record").unwrap_or(false),
         })
     }
 }
@@ -225,7 +232,8 @@ pub fn parse_join(body: Fields<'_>) -> Result<RoomId, RequestError> {
     required_room(body.check(&[Field::required("room", Kind::Id), Field::required("ptype", Kind::Text)])?)
 }
 
-pub(super) fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
+/// The room that a request names.
+pub fn required_room(fields: Fields<'_>) -> Result<RoomId, RequestError> {
     fields.id("room").map(RoomId).ok_or(RequestError::Field(FieldError::Missing("room")))
 }
 
@@ -243,6 +251,9 @@ pub struct Made<'a> {
     pub room: Id<'a>,
     /// Whether what the answer says holds after a restart too.
     pub permanent: bool,
+    /// What was asked for and has no effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<&'static str>,
 }
 
 /// The answer to `exists`.

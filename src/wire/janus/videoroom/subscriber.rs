@@ -92,15 +92,15 @@ const STREAM: &[Field] = &[
 impl<'v> JoinSubscriber<'v> {
     /// Reads the elements of a subscriber's join.
     pub fn parse(body: Fields<'v>) -> Result<JoinSubscriber<'v>, RequestError> {
+        // Of the layers at the top Janus checks the type and no more.
         let fields = body.check(JOIN)?;
-        check_layers(fields)?;
-        let streams = bounded(fields.objects("streams")?, "streams")?;
-        let feeds = if streams.is_empty() {
+        let feeds = if fields.array("streams").unwrap_or_default().is_empty() {
             let feed = fields.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
             let flag = |name| fields.flag(name).unwrap_or(true);
             Feeds::Legacy { feed, audio: flag("offer_audio"), video: flag("offer_video") }
         } else {
-            Feeds::Streams(streams.into_iter().map(SubscribeStream::parse).collect::<Result<_, _>>()?)
+            let streams = bounded(fields, "streams", STREAM)?;
+            Feeds::Streams(streams.map(|entry| SubscribeStream::parse(entry?)).collect::<Result<_, _>>()?)
         };
         Ok(JoinSubscriber {
             pin: fields.text("pin"),
@@ -115,7 +115,6 @@ impl<'v> JoinSubscriber<'v> {
 
 impl<'v> SubscribeStream<'v> {
     fn parse(entry: Fields<'v>) -> Result<SubscribeStream<'v>, RequestError> {
-        let entry = entry.check(STREAM)?;
         check_layers(entry)?;
         let feed = entry.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
         let (min_delay, max_delay) = (entry.integer("min_delay"), entry.integer("max_delay"));
@@ -124,8 +123,7 @@ impl<'v> SubscribeStream<'v> {
     }
 
     fn parse_all(fields: Fields<'v>, name: &'static str) -> Result<Vec<SubscribeStream<'v>>, RequestError> {
-        let entries = listed(fields, name, "subscription")?;
-        entries.into_iter().map(SubscribeStream::parse).collect()
+        listed(fields, name, STREAM, "subscription")?.map(|entry| SubscribeStream::parse(entry?)).collect()
     }
 }
 
@@ -188,12 +186,10 @@ impl<'v> Update<'v> {
 
 impl Unsubscribe {
     fn parse_all(fields: Fields<'_>, name: &'static str) -> Result<Vec<Unsubscribe>, RequestError> {
-        let entries = listed(fields, name, "unsubscription")?;
-        entries.into_iter().map(Unsubscribe::parse).collect()
+        listed(fields, name, UNSUBSCRIBE, "unsubscription")?.map(|entry| Unsubscribe::parse(entry?)).collect()
     }
 
     fn parse(entry: Fields<'_>) -> Result<Unsubscribe, RequestError> {
-        let entry = entry.check(UNSUBSCRIBE)?;
         let (mid, sub_mid) = (parse_mid(entry, "mid")?, parse_mid(entry, "sub_mid")?);
         Ok(Unsubscribe { feed: entry.id("feed").map(FeedId), mid, sub_mid })
     }
@@ -235,9 +231,9 @@ const SWITCH: &[Field] = &[
 ];
 
 const SWITCH_STREAM: &[Field] = &[
-    Field::required("feed", Kind::Id),
     Field::required("mid", Kind::Text),
     Field::required("sub_mid", Kind::Text),
+    Field::required("feed", Kind::Id),
     Field::optional("substream", Kind::Natural),
     Field::optional("temporal", Kind::Natural),
     Field::optional("spatial_layer", Kind::Natural),
@@ -248,9 +244,9 @@ impl Switch {
     /// Reads a `switch`.
     pub fn parse(body: Fields<'_>) -> Result<Switch, RequestError> {
         let fields = body.check(SWITCH)?;
-        let entries = bounded(fields.objects("streams")?, "streams")?;
-        if !entries.is_empty() {
-            return Ok(Switch::Streams(entries.into_iter().map(SwitchStream::parse).collect::<Result<_, _>>()?));
+        let mut entries = bounded(fields, "streams", SWITCH_STREAM)?.peekable();
+        if entries.peek().is_some() {
+            return Ok(Switch::Streams(entries.map(|entry| SwitchStream::parse(entry?)).collect::<Result<_, _>>()?));
         }
         // Janus takes a number that is not given for 0, which is nobody's.
         let nobody = || (fields.ids() == Ids::Numbers).then_some(Name::Number(0));
@@ -262,7 +258,6 @@ impl Switch {
 
 impl SwitchStream {
     fn parse(entry: Fields<'_>) -> Result<SwitchStream, RequestError> {
-        let entry = entry.check(SWITCH_STREAM)?;
         let feed = entry.id("feed").map(FeedId).ok_or(FieldError::Missing("feed"))?;
         let mid = parse_mid(entry, "mid")?.ok_or(FieldError::Missing("mid"))?;
         let sub_mid = parse_mid(entry, "sub_mid")?.ok_or(FieldError::Missing("sub_mid"))?;
@@ -271,9 +266,14 @@ impl SwitchStream {
 }
 
 /// The entries of a list that must have some; `of` says of what it is one.
-fn listed<'v>(fields: Fields<'v>, name: &'static str, of: &'static str) -> Result<Vec<Fields<'v>>, RequestError> {
-    let entries = bounded(fields.objects(name)?, name)?;
-    if entries.is_empty() { Err(RequestError::Empty(of)) } else { Ok(entries) }
+fn listed<'v>(
+    fields: Fields<'v>,
+    name: &'static str,
+    table: &'static [Field],
+    of: &'static str,
+) -> Result<impl Iterator<Item = Result<Fields<'v>, FieldError>>, RequestError> {
+    let mut entries = bounded(fields, name, table)?.peekable();
+    if entries.peek().is_none() { Err(RequestError::Empty(of)) } else { Ok(entries) }
 }
 
 /// `configure` of a subscriber.
@@ -309,8 +309,7 @@ impl ConfigureSubscriber {
     /// Reads the elements of a subscriber's `configure`.
     pub fn parse(body: Fields<'_>) -> Result<ConfigureSubscriber, RequestError> {
         let fields = body.check(CONFIGURE)?;
-        check_layers(fields)?;
-        let streams = ConfigureStream::parse_all(fields)?;
+        let streams = ConfigureStream::parse_all(fields, check_layers)?;
         let whole = streams.iter().all(|stream| stream.mid.is_none());
         Ok(ConfigureSubscriber {
             streams,
