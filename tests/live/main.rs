@@ -1,7 +1,7 @@
 //! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
 //! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
 //! Needs node 18, ffmpeg, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
-//! /usr/bin/firefox-esr); `tests/run` installs them.
+//! /usr/bin/firefox-esr), Debian's janus-demos and GStreamer; `tests/run` installs them.
 
 mod hook;
 
@@ -296,6 +296,45 @@ fn janode_manages_rooms_and_carries_a_call() {
 #[test]
 fn two_feeds_on_one_connection_play_on_through_every_renegotiation() {
     Server::start("renegotiate", &[]).plays("renegotiate", &[]);
+}
+
+/// What settings.js and adminconfig.js of the demo pages hold in demos.mjs.
+const DEMO_SECRETS: [&str; 4] = ["--api-secret", "live-api-secret", "--admin-secret", "live-admin-secret"];
+
+#[test]
+fn the_stock_videoroom_demo_shows_three_people_and_no_error_box_over_http() {
+    Server::start("demo-videoroom-http", &DEMO_SECRETS).plays("demos", &["videoroomtest", "http"]);
+}
+
+#[test]
+fn the_stock_videoroom_demo_shows_three_people_and_no_error_box_over_websockets() {
+    Server::start("demo-videoroom-ws", &DEMO_SECRETS).plays("demos", &["videoroomtest", "websocket"]);
+}
+
+#[test]
+fn the_stock_multistream_demo_shows_three_people_and_no_error_box_over_http() {
+    Server::start("demo-mvideoroom-http", &DEMO_SECRETS).plays("demos", &["mvideoroomtest", "http"]);
+}
+
+#[test]
+fn the_stock_multistream_demo_shows_three_people_and_no_error_box_over_websockets() {
+    Server::start("demo-mvideoroom-ws", &DEMO_SECRETS).plays("demos", &["mvideoroomtest", "websocket"]);
+}
+
+#[test]
+fn the_stock_screen_sharing_demo_shows_a_screen_to_two_people() {
+    let server = Server::start("demo-screensharing", &DEMO_SECRETS);
+    for transport in ["http", "websocket"] {
+        server.plays("demos", &["screensharingtest", transport]);
+    }
+}
+
+#[test]
+fn the_stock_admin_page_shows_and_sets_all_that_it_offers() {
+    let captures = scratch().join("demo-captures");
+    fs::create_dir_all(&captures).expect("the build directory can be written");
+    let flags = [&DEMO_SECRETS[..], &["--token-auth", "--capture-folder", captures.to_str().expect("a path in UTF-8")]];
+    Server::start("demo-admin", &flags.concat()).plays("demos", &["admin", "http"]);
 }
 
 #[test]
