@@ -131,7 +131,7 @@ fn packages() -> &'static Path {
     })
 }
 
-/// The machine's own address, as Firefox has no peer on loopback. A machine without one gets a network namespace with
+/// The machine's own address, as Firefox and GStreamer have no peer on loopback. A machine without one gets a network namespace with
 /// one, for this thread and what it starts.
 fn own_address() -> String {
     let find = || {
@@ -296,6 +296,12 @@ fn janode_manages_rooms_and_carries_a_call() {
 #[test]
 fn two_feeds_on_one_connection_play_on_through_every_renegotiation() {
     Server::start("renegotiate", &[]).plays("renegotiate", &[]);
+}
+
+#[test]
+fn gstreamer_publishes_and_plays_for_a_minute_whatever_its_bundle_policy() {
+    // Its ICE has no candidate on loopback.
+    Server::start("gstreamer", &["--media-ip", &own_address()]).plays("gstreamer/scenario", &[]);
 }
 
 /// What settings.js and adminconfig.js of the demo pages hold in demos.mjs.
