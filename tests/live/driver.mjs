@@ -57,6 +57,8 @@ const FILES = {
   '/client.js': ['text/javascript', './client.js'],
   '/janus.js': ['text/javascript', './node_modules/janus-gateway/npm/dist/janus.es.js'],
   '/favicon.ico': ['image/x-icon', null],
+  '/minijanus.js': ['text/javascript', './node_modules/minijanus/bundle.js'],
+  '/typed_janus.js': ['text/javascript', './node_modules/typed_janus_js/dist/janus.global.js'],
   '/adapter.js': ['text/javascript', './node_modules/webrtc-adapter/out/adapter.js'],
 };
 const PAGE = '<!doctype html><title>live</title><script src="/adapter.js"></script><script type="module" src="/client.js"></script>';

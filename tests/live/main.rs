@@ -122,7 +122,8 @@ fn packages() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
-        if !folder.join("node_modules/janode").exists() {
+        let is_there = |package| folder.join("node_modules").join(package).exists();
+        if !["janode", "minijanus", "typed_janus_js"].into_iter().all(is_there) {
             let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output();
             let npm = npm.expect("npm is installed (tests/run installs it)");
             assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
@@ -302,6 +303,11 @@ fn two_feeds_on_one_connection_play_on_through_every_renegotiation() {
 fn gstreamer_publishes_and_plays_for_a_minute_whatever_its_bundle_policy() {
     // Its ICE has no candidate on loopback.
     Server::start("gstreamer", &["--media-ip", &own_address()]).plays("gstreamer/scenario", &[]);
+}
+
+#[test]
+fn minijanus_and_typed_janus_js_play_each_other() {
+    Server::start("wild", &[]).plays("wild", &[]);
 }
 
 /// What settings.js and adminconfig.js of the demo pages hold in demos.mjs.
