@@ -310,6 +310,20 @@ fn minijanus_and_typed_janus_js_play_each_other() {
     Server::start("wild", &[]).plays("wild", &[]);
 }
 
+/// The Python that tests/run installs aiortc and janus-client for.
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/aiortc/bin/python");
+
+#[test]
+fn janus_client_of_pypi_carries_a_call_over_websockets_and_long_polls() {
+    Server::start("janus-client", &[]).plays("native", &[PYTHON, "janus-client/client.py", "call"]);
+}
+
+#[test]
+fn janus_client_of_pypi_asks_and_sets_what_operators_may() {
+    let server = Server::start("janus-client-admin", &["--admin-secret", "live-admin-secret"]);
+    server.plays("native", &[PYTHON, "janus-client/client.py", "operate"]);
+}
+
 /// What settings.js and adminconfig.js of the demo pages hold in demos.mjs.
 const DEMO_SECRETS: [&str; 4] = ["--api-secret", "live-api-secret", "--admin-secret", "live-admin-secret"];
 
