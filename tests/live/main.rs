@@ -324,6 +324,17 @@ fn janus_client_of_pypi_asks_and_sets_what_operators_may() {
     server.plays("native", &[PYTHON, "janus-client/client.py", "operate"]);
 }
 
+#[test]
+fn jarust_carries_a_call_over_long_polls_and_over_websockets() {
+    let server = Server::start("jarust", &[]);
+    // Nobody else is at work while this is built, unless tests/run has done so.
+    let (folder, target) = (packages().join("jarust"), concat!(env!("CARGO_MANIFEST_DIR"), "/target/jarust"));
+    let build = ["build", "--locked", "--quiet", "--target-dir", target];
+    let built = Command::new("cargo").args(build).current_dir(folder).status().expect("cargo starts");
+    assert!(built.success(), "jarust's client is not built");
+    server.plays("jarust/scenario", &[&format!("{target}/debug/jarust-client")]);
+}
+
 /// What settings.js and adminconfig.js of the demo pages hold in demos.mjs.
 const DEMO_SECRETS: [&str; 4] = ["--api-secret", "live-api-secret", "--admin-secret", "live-admin-secret"];
 
