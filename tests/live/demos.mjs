@@ -110,24 +110,24 @@ async function rooms(host) {
     return String(seen) === String(expected);
   };
   const allOnAir = async but => (await Promise.all(NAMES.map(async name => name === but || onAir(seats.get(name))))).every(Boolean);
-  await calmly(20000, 'all three are on the air', () => allOnAir());
-  await calmly(15000, 'each sees the two others move', () => complete());
+  await calmly(20_000, 'all three are on the air', () => allOnAir());
+  await calmly(20_000, 'each sees the two others move', () => complete());
   for (const name of NAMES) await picture(name);
 
   for (let turn = 0; turn < UNPUBLISHES; turn++) {
     const [name, seat] = [...seats][turn % NAMES.length];
     await seat.click('#unpublish');
-    await calmly(8000, `unpublish ${turn + 1}: ${name} is off the air`, () => seat.locator('#publish').count());
+    await calmly(20_000, `unpublish ${turn + 1}: ${name} is off the air`, () => seat.locator('#publish').count());
     const others = NAMES.filter(other => other !== name).map(other => seats.get(other));
-    await calmly(8000, `unpublish ${turn + 1}: the others have lost the picture of ${name}`,
+    await calmly(20_000, `unpublish ${turn + 1}: the others have lost the picture of ${name}`,
       async () => (await Promise.all(others.map(other => other.locator(OTHERS).count()))).every(count => count === 1));
     // Every other time the button is pressed as fast as people do.
     if (turn % 2) await sleep(300);
     await seat.click('#publish');
-    await calmly(10000, `unpublish ${turn + 1}: the others have a picture of ${name} again`,
+    await calmly(20_000, `unpublish ${turn + 1}: the others have a picture of ${name} again`,
       async () => (await Promise.all(others.map(other => other.locator(OTHERS).count()))).every(count => count === 2));
   }
-  await calmly(15000, 'each sees the two others move in the end', () => complete());
+  await calmly(20_000, 'each sees the two others move in the end', () => complete());
   console.log(`${UNPUBLISHES} unpublishes after ${Math.round(performance.now() / 1000)} s`);
   // What is asked of the page's other buttons.
   const ann = seats.get('Ann');
@@ -140,7 +140,7 @@ async function rooms(host) {
   // One leaves for good, by closing the session.
   const cem = seats.get('Cem');
   await Promise.all([cem.waitForEvent('load'), cem.click('#start')]); // the page begins anew
-  await calmly(8000, 'the others see each other alone', () => complete('Cem').then(async () =>
+  await calmly(20_000, 'the others see each other alone', () => complete('Cem').then(async () =>
     (await Promise.all(['Ann', 'Ben'].map(name => seats.get(name).locator(OTHERS).count()))).every(count => count === 1)));
   await undisturbed('in the end');
 }
@@ -168,7 +168,7 @@ async function screensharing(host) {
     await seat.click('#join');
   }
   const viewers = NAMES.slice(1).map(name => seats.get(name));
-  await calmly(15000, 'both see a screen that moves', async () => (await Promise.all(viewers.map(seat => moving(seat, SCREEN)))).every(count => count === 1));
+  await calmly(20_000, 'both see a screen that moves', async () => (await Promise.all(viewers.map(seat => moving(seat, SCREEN)))).every(count => count === 1));
   check(await viewers[0].locator('#title').innerText() === 'The figures of May', 'the viewers see what is shared');
   await picture('Ben');
   await ann.click('#start');
@@ -192,7 +192,7 @@ async function set(seat, name, value) {
   if (value !== undefined) await box.locator('input').fill(String(value));
   await box.locator('.btn-primary').click();
   const wanted = value ?? (before === 'true' ? 'false' : 'true');
-  await calmly(5000, `${name} goes from ${before} to ${wanted}`, async () => (await table(seat, '#server-settings'))[name] === String(wanted));
+  await calmly(10_000, `${name} goes from ${before} to ${wanted}`, async () => (await table(seat, '#server-settings'))[name] === String(wanted));
   await until(3000, 'the box is closed', async () => await seat.locator('.bootbox').count() === 0);
   return before;
 }
@@ -202,10 +202,10 @@ const SWITCHES = ['log_timestamps', 'log_colors', 'locking_debug', 'refcount_deb
 
 async function admin(host) {
   for (const name of NAMES) await join_room(await open(host, name, 'videoroomtest'), name);
-  await calmly(20000, 'each of the three sees the two others', async () =>
+  await calmly(20_000, 'each of the three sees the two others', async () =>
     (await Promise.all(NAMES.map(name => moving(seats.get(name), OTHERS)))).every(count => count === 2));
   const seat = await open(host, 'Operator');
-  await calmly(5000, 'the page knows the server', () => seat.locator('#admintabs li.disabled').count().then(count => count === 0));
+  await calmly(10_000, 'the page knows the server', () => seat.locator('#admintabs li.disabled').count().then(count => count === 0));
 
   await tab(seat, 'serverinfo');
   const info = await table(seat, '#server-details');
@@ -235,7 +235,7 @@ async function admin(host) {
   await seat.fill('#attrname0', 'request');
   await seat.fill('#attrvalue0', 'list');
   await seat.click('#sendmsg');
-  await calmly(5000, 'the plugin answers with its rooms', async () => /"room": 1234/.test(await seat.locator('#plugin-response').innerText()));
+  await calmly(10_000, 'the plugin answers with its rooms', async () => /"room": 1234/.test(await seat.locator('#plugin-response').innerText()));
 
   // Every handle of every session can be looked into: three of publishers, and two subscriptions of each.
   await tab(seat, 'handlesinfo');
@@ -245,10 +245,10 @@ async function admin(host) {
   let looked = 0;
   for (const session of sessions) {
     await seat.click(`#session-${session}`);
-    await calmly(5000, 'its handles are listed', () => seat.locator('#handles-list a').count());
+    await calmly(10_000, 'its handles are listed', () => seat.locator('#handles-list a').count());
     for (const handle of await seat.locator('#handles-list a').allInnerTexts()) {
       await seat.click(`#handle-${handle}`);
-      await calmly(5000, 'the handle is shown', async () => {
+      await calmly(10_000, 'the handle is shown', async () => {
         const text = await seat.locator('#handle-info').innerText();
         return text.includes(handle) && text.includes('plugin_specific');
       });
@@ -257,7 +257,7 @@ async function admin(host) {
   }
   check(looked === 9, `${looked} handles were looked into`);
   await seat.check('#prettify');
-  await calmly(5000, 'it is shown in tables', async () => {
+  await calmly(10_000, 'it is shown in tables', async () => {
     const [flags, specific] = [await table(seat, '#flags'), await table(seat, '#plugin-specific')];
     return flags.ready === 'true' && specific.type;
   });
@@ -277,11 +277,11 @@ async function admin(host) {
   await seat.fill('#token', 'guest-1');
   await seat.click('#addtoken');
   await seat.locator('.bootbox.in .btn-primary').click();
-  await calmly(5000, 'the token is listed', async () => 'guest-1' in await table(seat, '#auth-tokens'));
+  await calmly(10_000, 'the token is listed', async () => 'guest-1' in await table(seat, '#auth-tokens'));
   await until(3000, 'the box is closed', async () => await seat.locator('.bootbox').count() === 0);
   await seat.click('#guest-1');
   await seat.locator('.bootbox.in .btn-primary').click();
-  await calmly(5000, 'the token is gone', async () => !('guest-1' in await table(seat, '#auth-tokens')));
+  await calmly(10_000, 'the token is gone', async () => !('guest-1' in await table(seat, '#auth-tokens')));
   await undisturbed('in the end');
 }
 
