@@ -30,12 +30,12 @@ const PREFERENCES = {
 /** The processes that were started, and every page that was opened. */
 const [launched, pages] = [[], []];
 
-/** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera, which else gives up to `fps`. */
-export async function browser({ clip, fps = 20 } = {}) {
+/** A browser of its own with a fresh profile. `clip` is a file that stands in for the camera, which else gives up to `fps`; `flags` are more of its own. */
+export async function browser({ clip, fps = 20, flags = [] } = {}) {
   const host = await chromium.launchServer({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
-    args: [...FLAGS, `--use-fake-device-for-media-stream=fps=${fps}`, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : [])],
+    args: [...FLAGS, `--use-fake-device-for-media-stream=fps=${fps}`, ...(clip ? [`--use-file-for-fake-video-capture=${clip}`] : []), ...flags],
   });
   launched.push(host.process());
   return Object.assign(await chromium.connect(host.wsEndpoint()), { host });
@@ -57,6 +57,8 @@ const FILES = {
   '/client.js': ['text/javascript', './client.js'],
   '/janus.js': ['text/javascript', './node_modules/janus-gateway/npm/dist/janus.es.js'],
   '/favicon.ico': ['image/x-icon', null],
+  '/minijanus.js': ['text/javascript', './node_modules/minijanus/bundle.js'],
+  '/typed_janus.js': ['text/javascript', './node_modules/typed_janus_js/dist/janus.global.js'],
   '/adapter.js': ['text/javascript', './node_modules/webrtc-adapter/out/adapter.js'],
 };
 const PAGE = '<!doctype html><title>live</title><script src="/adapter.js"></script><script type="module" src="/client.js"></script>';
@@ -144,11 +146,11 @@ export function family(root) {
   return all;
 }
 
-/** Runs the scenario, at most for a minute and a half; whatever happens, the browsers it started are gone afterwards. */
-export async function scenario(body) {
+/** Runs the scenario, at most for `limit` ms; whatever happens, the browsers it started are gone afterwards. */
+export async function scenario(body, limit = 90_000) {
   let code = 0;
   try {
-    await Promise.race([body(), sleep(90_000).then(overdue)]);
+    await Promise.race([body(), sleep(limit).then(overdue)]);
     console.log('ok');
   } catch (error) {
     console.log(error.stack);

@@ -1,7 +1,7 @@
 //! The real program on loopback, real Chromium and the real janus.js: each test starts one server and one scenario
 //! (`*.mjs` beside this file), whose exit code is the verdict. Nothing here speaks the protocol.
 //! Needs node 18, ffmpeg, Chromium and Firefox (`CHROMIUM` and `FIREFOX` name others than /usr/bin/chromium and
-//! /usr/bin/firefox-esr); `tests/run` installs them.
+//! /usr/bin/firefox-esr), Debian's janus-demos and GStreamer; `tests/run` installs them.
 
 mod hook;
 
@@ -122,7 +122,8 @@ fn packages() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
-        if !folder.join("node_modules/janode").exists() {
+        let is_there = |package| folder.join("node_modules").join(package).exists();
+        if !["janode", "minijanus", "typed_janus_js"].into_iter().all(is_there) {
             let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output();
             let npm = npm.expect("npm is installed (tests/run installs it)");
             assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
@@ -131,7 +132,7 @@ fn packages() -> &'static Path {
     })
 }
 
-/// The machine's own address, as Firefox has no peer on loopback. A machine without one gets a network namespace with
+/// The machine's own address, as Firefox and GStreamer have no peer on loopback. A machine without one gets a network namespace with
 /// one, for this thread and what it starts.
 fn own_address() -> String {
     let find = || {
@@ -296,6 +297,81 @@ fn janode_manages_rooms_and_carries_a_call() {
 #[test]
 fn two_feeds_on_one_connection_play_on_through_every_renegotiation() {
     Server::start("renegotiate", &[]).plays("renegotiate", &[]);
+}
+
+#[test]
+fn gstreamer_publishes_and_plays_for_a_minute_whatever_its_bundle_policy() {
+    // Its ICE has no candidate on loopback.
+    Server::start("gstreamer", &["--media-ip", &own_address()]).plays("gstreamer/scenario", &[]);
+}
+
+#[test]
+fn minijanus_and_typed_janus_js_play_each_other() {
+    Server::start("wild", &[]).plays("wild", &[]);
+}
+
+/// The Python that tests/run installs aiortc and janus-client for.
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/aiortc/bin/python");
+
+#[test]
+fn janus_client_of_pypi_carries_a_call_over_websockets_and_long_polls() {
+    Server::start("janus-client", &[]).plays("native", &[PYTHON, "janus-client/client.py", "call"]);
+}
+
+#[test]
+fn janus_client_of_pypi_asks_and_sets_what_operators_may() {
+    let server = Server::start("janus-client-admin", &["--admin-secret", "live-admin-secret"]);
+    server.plays("native", &[PYTHON, "janus-client/client.py", "operate"]);
+}
+
+#[test]
+fn jarust_carries_a_call_over_long_polls_and_over_websockets() {
+    let server = Server::start("jarust", &[]);
+    // Nobody else is at work while this is built, unless tests/run has done so.
+    let (folder, target) = (packages().join("jarust"), concat!(env!("CARGO_MANIFEST_DIR"), "/target/jarust"));
+    let build = ["build", "--locked", "--quiet", "--target-dir", target];
+    let built = Command::new("cargo").args(build).current_dir(folder).status().expect("cargo starts");
+    assert!(built.success(), "jarust's client is not built");
+    server.plays("jarust/scenario", &[&format!("{target}/debug/jarust-client")]);
+}
+
+/// What settings.js and adminconfig.js of the demo pages hold in demos.mjs.
+const DEMO_SECRETS: [&str; 4] = ["--api-secret", "live-api-secret", "--admin-secret", "live-admin-secret"];
+
+#[test]
+fn the_stock_videoroom_demo_shows_three_people_and_no_error_box_over_http() {
+    Server::start("demo-videoroom-http", &DEMO_SECRETS).plays("demos", &["videoroomtest", "http"]);
+}
+
+#[test]
+fn the_stock_videoroom_demo_shows_three_people_and_no_error_box_over_websockets() {
+    Server::start("demo-videoroom-ws", &DEMO_SECRETS).plays("demos", &["videoroomtest", "websocket"]);
+}
+
+#[test]
+fn the_stock_multistream_demo_shows_three_people_and_no_error_box_over_http() {
+    Server::start("demo-mvideoroom-http", &DEMO_SECRETS).plays("demos", &["mvideoroomtest", "http"]);
+}
+
+#[test]
+fn the_stock_multistream_demo_shows_three_people_and_no_error_box_over_websockets() {
+    Server::start("demo-mvideoroom-ws", &DEMO_SECRETS).plays("demos", &["mvideoroomtest", "websocket"]);
+}
+
+#[test]
+fn the_stock_screen_sharing_demo_shows_a_screen_to_two_people() {
+    let server = Server::start("demo-screensharing", &DEMO_SECRETS);
+    for transport in ["http", "websocket"] {
+        server.plays("demos", &["screensharingtest", transport]);
+    }
+}
+
+#[test]
+fn the_stock_admin_page_shows_and_sets_all_that_it_offers() {
+    let captures = scratch().join("demo-captures");
+    fs::create_dir_all(&captures).expect("the build directory can be written");
+    let flags = [&DEMO_SECRETS[..], &["--token-auth", "--capture-folder", captures.to_str().expect("a path in UTF-8")]];
+    Server::start("demo-admin", &flags.concat()).plays("demos", &["admin", "http"]);
 }
 
 #[test]

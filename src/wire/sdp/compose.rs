@@ -1,5 +1,5 @@
 //! [`Description`] to SDP text, in the order of lines that Janus clients have always seen. Nothing is decided here: what
-//! the value holds is written, and a rejected m-line is written without what it holds (RFC 8866, RFC 9429 §5).
+//! the value holds is written, and of a rejected m-line the transport alone (RFC 8866, RFC 9429 §5).
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr};
@@ -50,7 +50,8 @@ fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_
     }
     write!(f, "\r\nc={address}\r\n")?;
     if media.rejected {
-        return write!(f, "a=inactive\r\na=mid:{}\r\n", media.mid);
+        write!(f, "a=inactive\r\na=mid:{}\r\n", media.mid)?;
+        return write_transport(f, media);
     }
     if let Some(bps) = media.bandwidth_bps {
         write!(f, "b=TIAS:{bps}\r\nb=AS:{}\r\n", bps.div_ceil(1000))?;
@@ -59,10 +60,7 @@ fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_
     if media.rtcp_mux {
         f.write_str("a=rtcp-mux\r\n")?;
     }
-    if let Some(transport) = &media.transport {
-        write!(f, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", transport.ufrag, transport.pwd)?;
-        write!(f, "a=ice-options:trickle\r\na=setup:{}\r\n", transport.setup.token())?;
-    }
+    write_transport(f, media)?;
     match media.kind {
         MediaKind::Data => write_data(f, media)?,
         _ => write_rtp(f, media)?,
@@ -71,6 +69,13 @@ fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_
         write!(f, "a={}\r\n", candidate.attribute(index))?;
     }
     f.write_str("a=end-of-candidates\r\n")
+}
+
+/// On rejected m-lines it means nothing (RFC 3264 §6), but webrtcbin of GStreamer 1.22 refuses descriptions without it.
+fn write_transport(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
+    let Some(transport) = &media.transport else { return Ok(()) };
+    write!(f, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", transport.ufrag, transport.pwd)?;
+    write!(f, "a=ice-options:trickle\r\na=setup:{}\r\n", transport.setup.token())
 }
 
 impl Candidate {
@@ -212,7 +217,8 @@ mod tests {
             a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
             a=candidate:1 1 udp 2015363327 203.0.113.5 40000 typ host\r\n\
             a=candidate:2 1 udp 2015363326 2001:db8::1 40000 typ host\r\na=end-of-candidates\r\n\
-            m=video 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 203.0.113.5\r\na=inactive\r\na=mid:1\r\n";
+            m=video 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 203.0.113.5\r\na=inactive\r\na=mid:1\r\n\
+            a=ice-ufrag:Zx1k\r\na=ice-pwd:0123456789abcdefghijkl\r\na=ice-options:trickle\r\na=setup:passive\r\n";
         assert_eq!(compose(&answer), expected);
     }
 

@@ -229,11 +229,13 @@ impl Description {
         self.media.iter().filter(|m| !m.rejected).find_map(|m| m.transport.as_ref())
     }
 
-    /// Completes a description of ours: the same credentials and candidates on every m-line that is not rejected.
+    /// Completes a description of ours: the same credentials on every m-line, candidates on those that are not rejected.
     pub fn complete(&mut self, transport: &Transport, candidates: &[Candidate]) {
-        for media in self.media.iter_mut().filter(|m| !m.rejected) {
+        for media in &mut self.media {
             media.transport = Some(transport.clone());
-            media.candidates = candidates.to_vec();
+            if !media.rejected {
+                media.candidates = candidates.to_vec();
+            }
         }
     }
 }
