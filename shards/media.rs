@@ -129,6 +129,9 @@ impl MediaShard {
                 }
             }
         }
+        while let Some(notice) = self.engine.poll_notice() {
+            warn!("{notice}");
+        }
         self.post.ring();
         self.udp.machine.turns += 1;
         *self.engine.machine() = self.udp.machine;

@@ -17,6 +17,7 @@ use super::hosted::HostedRoom;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
+use super::notice::{Notice, Notices};
 use super::outgoing::Outgoing;
 use super::remote::RemotePorts;
 use super::timer::{Look, Patience, Timers};
@@ -98,6 +99,7 @@ impl MediaEngine {
                 counters: Counters::default(),
                 machine: MachineCounters::default(),
                 mail: Outgoing::new(config.signals),
+                notices: Notices::default(),
                 rng,
                 region: HistoryRegion::new(),
                 candidates: candidates(&config.advertised),
@@ -322,6 +324,11 @@ impl MediaEngine {
             }
         };
         answer(&mut self.desk, reply);
+    }
+
+    /// What the log is to say.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.desk.notices.take()
     }
 
     /// Whatever the clock brings.

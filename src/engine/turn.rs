@@ -11,6 +11,7 @@ use super::forwarder::Receivers;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
+use super::notice::Notices;
 use super::outgoing::Outgoing;
 use super::remote::RemotePorts;
 use super::timer::Timers;
@@ -112,6 +113,8 @@ pub struct Desk {
     pub machine: MachineCounters,
     /// Replies and events on their way out.
     pub mail: Outgoing,
+    /// What the log is to say.
+    pub notices: Notices,
     /// The only randomness.
     pub rng: ChaCha20Rng,
     /// Packet memory.
