@@ -105,11 +105,6 @@ impl Sources {
     pub fn forget(&mut self, stream: StreamId) {
         self.by_ssrc.retain(|_, known| known.source.stream() != stream);
     }
-
-    /// How many are known.
-    pub fn len(&self) -> usize {
-        self.by_ssrc.len()
-    }
 }
 
 #[cfg(test)]
@@ -123,7 +118,7 @@ mod tests {
     fn full(at: Mono) -> Sources {
         let mut sources = Sources::new(SeedableRandomState::with_seed(1, SharedSeed::global_fixed()));
         (0..1024).for_each(|ssrc| sources.bind(ssrc, HERE, at).unwrap());
-        assert_eq!(sources.len(), SOURCES_PER_PEER);
+        assert_eq!(sources.by_ssrc.len(), SOURCES_PER_PEER);
         sources
     }
 
@@ -138,7 +133,7 @@ mod tests {
         }
         assert_eq!(sources.bind(5000, HERE, start + SOURCE_SILENCE), Ok(()));
         assert_eq!((sources.get(400), sources.get(401), sources.get(5000)), (None, Some(HERE), Some(HERE)));
-        assert_eq!(sources.len(), SOURCES_PER_PEER);
+        assert_eq!(sources.by_ssrc.len(), SOURCES_PER_PEER);
     }
 
     #[test]
@@ -151,6 +146,6 @@ mod tests {
         sources.announce(3, THERE, Mono(0)).unwrap();
         assert_eq!(sources.get(3), Some(THERE));
         sources.forget(StreamId(1));
-        assert_eq!(sources.len(), 1);
+        assert_eq!(sources.by_ssrc.len(), 1);
     }
 }

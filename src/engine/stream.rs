@@ -42,6 +42,8 @@ pub struct Stream {
     pub octets_told: u64,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
     parameter_sets: Option<u32>,
+    /// Whether the description carries the parameter sets, so that the stream need not.
+    has_parameter_sets: bool,
     /// Packets lost on the way to us, as of the last look.
     lost: i64,
 }
@@ -92,6 +94,7 @@ impl Stream {
         });
         Stream {
             member,
+            has_parameter_sets: media.has_parameter_sets(),
             media,
             layers,
             route: Vec::new(),
@@ -117,6 +120,7 @@ impl Stream {
                 layer.losses.reset();
             }
         }
+        self.has_parameter_sets = media.has_parameter_sets();
         std::mem::replace(&mut self.media, media)
     }
 
@@ -188,9 +192,7 @@ impl Stream {
                 self.parameter_sets = Some(timestamp);
                 true
             }
-            Some(EntryPoint::Picture) => {
-                self.parameter_sets.map_or(self.media.has_parameter_sets(), |seen| seen != timestamp)
-            }
+            Some(EntryPoint::Picture) => self.parameter_sets.map_or(self.has_parameter_sets, |seen| seen != timestamp),
             None => false,
         }
     }
@@ -297,13 +299,15 @@ mod tests {
         let idr = [0x65, 0xb8, 0x00, 0x04, 0x00];
         let mut stream = stream(Codec::H264);
         assert_eq!(stream.begins_keyframe(0, &idr), Some(false));
-        stream.media.fmtp = Some("packetization-mode=1;sprop-parameter-sets=Z0LAHw==,aM48gA==".into());
+        let with_fmtp =
+            |stream: &Stream, fmtp: &str| PublishedMedia { fmtp: Some(fmtp.into()), ..stream.media.clone() };
+        stream.agree(with_fmtp(&stream, "packetization-mode=1;sprop-parameter-sets=Z0LAHw==,aM48gA=="));
         assert_eq!(stream.begins_keyframe(1, &idr), Some(true));
         assert_eq!(stream.begins_keyframe(1, &[0x41, 0x9a]), Some(false));
         let frame = [&[0x67, 0x42][..], &[0x68, 0xce], &idr].map(|payload| stream.begins_keyframe(2, payload).unwrap());
         assert_eq!(frame, [true, false, false], "it may send them all the same");
         let mut stream = self::stream(Codec::H265);
-        stream.media.fmtp = Some("sprop-vps=QAEM;sprop-sps=QgEB;sprop-pps=RAHB".into());
+        stream.agree(with_fmtp(&stream, "sprop-vps=QAEM;sprop-sps=QgEB;sprop-pps=RAHB"));
         assert_eq!(stream.begins_keyframe(1, &[0x26, 0x01, 0xaf]), Some(true));
     }
 

@@ -67,16 +67,16 @@ impl PublishedMedia {
     /// Whether the fmtp carries the parameter sets that a decoder needs, so that the stream need not (RFC 6184 §8.1, RFC 7798
     /// §7.1). Subscribers are offered the same fmtp.
     pub fn has_parameter_sets(&self) -> bool {
+        let fmtp = self.fmtp.as_deref().unwrap_or_default();
         let value = |name: &str| {
-            let fmtp = self.fmtp.as_deref().unwrap_or_default();
-            let parameters = fmtp.split(';').filter_map(|parameter| parameter.trim().split_once('='));
-            parameters
-                .filter(|(of, _)| of.eq_ignore_ascii_case(name))
-                .find_map(|(_, value)| Some(value).filter(|v| !v.is_empty()))
+            let mut parameters = fmtp.split(';').filter_map(|parameter| parameter.trim().split_once('='));
+            parameters.find(|(of, _)| of.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
         };
         match self.codec {
-            Some(Codec::H264) => value("sprop-parameter-sets").is_some_and(h264::are_parameter_sets),
-            Some(Codec::H265) => ["sprop-vps", "sprop-sps", "sprop-pps"].into_iter().all(|name| value(name).is_some()),
+            Some(Codec::H264) => h264::are_parameter_sets(value("sprop-parameter-sets")),
+            Some(Codec::H265) => {
+                ["sprop-vps", "sprop-sps", "sprop-pps"].into_iter().all(|name| !value(name).is_empty())
+            }
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
+//! Datagrams of one room: checks, handshakes, and media up to the point where it lies in its stream's history.
 
 use super::super::capture;
 use super::super::forwarder::Forwarder;
@@ -436,7 +436,12 @@ impl HostedRoom {
         let MediaState::Connected(keys) = &mut peer.media else { return Verdict::Drop(DropReason::NotConnected) };
         let len = match keys.inbound.unprotect_rtcp(datagram) {
             Ok(len) => len,
-            Err(error) => return Verdict::Drop(unopened(error)),
+            Err(error) => {
+                if let (SrtpError::TooManyStreams, Some(ssrc)) = (error, datagram[4..].first_chunk()) {
+                    self.sources_exhausted(turn, member, u32::from_be_bytes(*ssrc));
+                }
+                return Verdict::Drop(unopened(error));
+            }
         };
         turn.desk.counters.rtcp_received += 1;
         if keys.capture.is_some() {
