@@ -9,7 +9,6 @@ mod config;
 mod doorbell;
 mod events;
 mod fault;
-mod handshake;
 mod headroom;
 mod heap;
 mod import;

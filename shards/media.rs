@@ -3,7 +3,6 @@
 use crate::affinity;
 use crate::clock::{Clock, Reading};
 use crate::fault::fatal;
-use crate::handshake;
 use crate::inbox::Inbox;
 use crate::mailbox::MediaPost;
 use crate::ring::{Completion, Ring, RingError, Token};
@@ -130,8 +129,8 @@ impl MediaShard {
                 }
             }
         }
-        if let Some(failed) = self.engine.poll_failed_handshake(now) {
-            warn!("{}", handshake::sentence(&failed));
+        while let Some(notice) = self.engine.poll_notice() {
+            warn!("{notice}");
         }
         self.post.ring();
         self.udp.machine.turns += 1;

@@ -6,8 +6,15 @@ use std::time::Duration;
 pub const DATAGRAM_MAX: usize = 1500;
 /// Largest control datagram we send: STUN, DTLS and RTCP stay well under it.
 pub const SEGMENT_MAX: usize = 1280;
-/// SSRCs that one peer may send with, announced and bound.
-pub const SOURCES_PER_PEER: usize = 128;
+/// SSRCs that one peer may send with, announced and bound: media and RTX of every m-line, and as many again that were
+/// replaced and are still heard.
+pub const SOURCES_PER_PEER: usize = 4 * MEDIA_LINES_MAX;
+/// An SSRC that was silent for so long makes room for another when there is none left.
+pub const SOURCE_SILENCE: Duration = Duration::from_secs(10);
+/// Notices that wait for the log.
+pub const NOTICES_MAX: usize = 16;
+/// A peer that has no room for an SSRC is told of once in this time, in the log and to event handlers; failed handshakes too.
+pub const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 /// An m-line from which nothing came for this long is reported as not receiving (Janus' `no_media_timer`).
 pub const NO_MEDIA_TIMEOUT: Duration = Duration::from_secs(1);
 /// One GSO message stays under the kernel's 64 KiB.

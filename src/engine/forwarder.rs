@@ -22,6 +22,7 @@ use crate::room::codec::Codec;
 use crate::room::forward::{ForwarderSpec, SrtpKey};
 use crate::room::rewrite::{Rewrite, Rewritten};
 use crate::wire::error::WireError;
+use crate::wire::rtcp::ANY_SSRC;
 use crate::wire::rtp::{ExtSeq, Header, HeaderWriter};
 use crate::wire::sdp::MediaKind;
 
@@ -77,7 +78,7 @@ impl Forwarder {
 
     /// Whether its receiver means it by this SSRC.
     pub fn is_meant_by(&self, ssrc: u32) -> bool {
-        !self.strict || self.ssrc == Some(ssrc)
+        !self.strict || ssrc == ANY_SSRC || self.ssrc == Some(ssrc)
     }
 
     /// The source has ended.

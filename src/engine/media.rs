@@ -12,12 +12,12 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use slab::Slab;
 
 use super::arena::{SendArena, Transmit};
-use super::failure::{FailedHandshake, FailedHandshakes};
 use super::forwarder::Receivers;
 use super::hosted::HostedRoom;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
+use super::notice::{Notice, Notices};
 use super::outgoing::Outgoing;
 use super::remote::RemotePorts;
 use super::timer::{Look, Patience, Timers};
@@ -99,11 +99,11 @@ impl MediaEngine {
                 counters: Counters::default(),
                 machine: MachineCounters::default(),
                 mail: Outgoing::new(config.signals),
+                notices: Notices::default(),
                 rng,
                 region: HistoryRegion::new(),
                 candidates: candidates(&config.advertised),
                 no_media_timer: NO_MEDIA_TIMEOUT,
-                failed_handshakes: FailedHandshakes::default(),
                 handshakes: config.handshakes,
                 peer_timeout: config.peer_timeout,
                 slowlink_threshold: config.slowlink_threshold,
@@ -346,6 +346,11 @@ impl MediaEngine {
         answer(&mut self.desk, reply);
     }
 
+    /// What the log is to say.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.desk.notices.take()
+    }
+
     /// Whatever the clock brings.
     pub fn handle_timeout(&mut self, now: Now, tx: &mut dyn Transmit) {
         let mut due = std::mem::take(&mut self.due);
@@ -389,11 +394,6 @@ impl MediaEngine {
     /// Whether mail waits for room in a lane.
     pub fn has_mail(&self) -> bool {
         !self.desk.mail.is_empty()
-    }
-
-    /// A handshake that has failed and is to be logged, one a minute.
-    pub fn poll_failed_handshake(&mut self, now: Now) -> Option<FailedHandshake> {
-        self.desk.failed_handshakes.take(now.mono)
     }
 
     /// What the machine counts.

@@ -2,7 +2,6 @@
 
 pub mod arena;
 pub mod capture;
-pub mod failure;
 pub mod forwarder;
 pub mod history;
 pub mod hosted;
@@ -11,11 +10,13 @@ pub mod leg;
 pub mod machine;
 pub mod media;
 pub mod memory;
+pub mod notice;
 pub mod outgoing;
 pub mod peer;
 pub mod remote;
 pub mod sent;
 pub mod signal;
+pub mod sources;
 pub mod stream;
 pub mod timer;
 pub mod turn;

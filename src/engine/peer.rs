@@ -1,14 +1,12 @@
 //! One peer connection: ICE, DTLS and SRTP of one member, the SSRCs it may send with, and the legs that have something
 //! for it in this turn. What a packet means to others is the room's business.
 
-use std::collections::HashMap;
 use std::time::Duration;
-
-use foldhash::quality::SeedableRandomState;
 
 use super::arena::Lane;
 use super::capture::{self, Slot};
 use super::index::PeerKey;
+use super::sources::Sources;
 use super::timer::Looks;
 use super::turn::Turn;
 use crate::id::{FourTuple, LegId, StreamId};
@@ -33,8 +31,10 @@ pub struct Peer {
     pub role: Role,
     /// Keys, once the handshake is done.
     pub media: MediaState,
-    /// SSRCs that were announced or bound. The peer chooses them, so the map is keyed.
-    pub sources: HashMap<u32, Source, SeedableRandomState>,
+    /// SSRCs that were announced or bound.
+    pub sources: Sources,
+    /// When it was last told that there are too many of them.
+    pub exhausted_told: Option<Mono>,
     /// What it publishes.
     pub streams: Vec<StreamId>,
     /// What it subscribes to.
@@ -88,15 +88,6 @@ pub struct Keys {
     pub capture: Slot,
 }
 
-/// What an SSRC of the peer belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Packets of a stream's layer.
-    Media(StreamId, usize),
-    /// RTX of a stream's layer (RFC 4588).
-    Repair(StreamId, usize),
-}
-
 /// Legs to be released for one peer, by lane; a leg stands here at most once per turn, so the room reserved for the
 /// peer's legs always suffices.
 #[derive(Default)]
@@ -140,7 +131,8 @@ impl Peer {
             dtls,
             role,
             media: MediaState::Handshaking,
-            sources: HashMap::with_hasher(turn.desk.index.hasher()),
+            sources: Sources::new(turn.desk.index.hasher()),
+            exhausted_told: None,
             streams: Vec::new(),
             legs: Vec::new(),
             outbox: Outbox::default(),

@@ -8,7 +8,7 @@ use super::history::History;
 use super::memory::HistoryRegion;
 use crate::id::{ForwarderId, LegId, MemberId};
 use crate::limits::{AUDIO_MISSING_MAX, LAYERS_MAX, VIDEO_MISSING_MAX};
-use crate::proto::rtp::{Arrival, Losses, SenderClock};
+use crate::proto::rtp::{Arrival, Losses, Renumber, Selection, SenderClock};
 use crate::room::codec::Codec;
 use crate::room::command::Counts;
 use crate::room::keyframe::KeyframeRequests;
@@ -42,14 +42,22 @@ pub struct Stream {
     pub octets_told: u64,
     /// RTP timestamp of the last parameter sets, for codecs that send them apart from their pictures.
     parameter_sets: Option<u32>,
+    /// Whether the description carries the parameter sets, so that the stream need not.
+    has_parameter_sets: bool,
     /// Packets lost on the way to us, as of the last look.
     lost: i64,
 }
 
 /// One encoding of a stream.
 pub struct Layer {
+    /// Which SSRC is relayed, if several are sent at once.
+    pub selection: Selection,
+    /// The SSRC whose packets were kept last.
+    pub relayed: Option<u32>,
     /// Reception record of the SSRC that it comes with, once one is known.
     pub arrival: Option<Arrival>,
+    /// Numbers of what is passed on.
+    pub numbers: Renumber,
     /// What of it is missing.
     pub losses: Losses,
     /// Its packets.
@@ -72,7 +80,10 @@ impl Stream {
         let mut layers = ArrayVec::new();
         let (losses, history) = (losses(&media), region.take(media.kind));
         layers.push(Layer {
+            selection: Selection::default(),
+            relayed: None,
             arrival: None,
+            numbers: Renumber::default(),
             losses,
             history,
             began: 0,
@@ -83,6 +94,7 @@ impl Stream {
         });
         Stream {
             member,
+            has_parameter_sets: media.has_parameter_sets(),
             media,
             layers,
             route: Vec::new(),
@@ -97,12 +109,19 @@ impl Stream {
         }
     }
 
-    /// What a new description made of it.
-    pub fn agree(&mut self, media: PublishedMedia) {
-        if media.nack != self.media.nack {
-            self.layers.iter_mut().for_each(|layer| layer.losses = losses(&media));
+    /// What a new description made of it; what it was before.
+    pub fn agree(&mut self, media: PublishedMedia) -> PublishedMedia {
+        for layer in &mut self.layers {
+            if media.nack != self.media.nack {
+                layer.losses = losses(&media);
+            }
+            if media.ssrcs != self.media.ssrcs && layer.selection.announce(&media.ssrcs) {
+                layer.arrival = None;
+                layer.losses.reset();
+            }
         }
-        self.media = media;
+        self.has_parameter_sets = media.has_parameter_sets();
+        std::mem::replace(&mut self.media, media)
     }
 
     /// The SSRC that feedback names: one that has been heard, or else one that was announced.
@@ -165,15 +184,15 @@ impl Stream {
         }
     }
 
-    /// Parameter sets begin a keyframe. So does a picture that comes without them once they were seen: its sender gives
-    /// them only once, or they were lost and the receiver will say so.
+    /// Parameter sets begin a keyframe. So does a picture that comes without them when they are in the description, or once
+    /// they were seen: its sender gives them only once, or they were lost and the receiver will say so.
     fn begins_at(&mut self, timestamp: u32, entry: Option<EntryPoint>) -> bool {
         match entry {
             Some(EntryPoint::ParameterSets) => {
                 self.parameter_sets = Some(timestamp);
                 true
             }
-            Some(EntryPoint::Picture) => self.parameter_sets.is_some_and(|seen| seen != timestamp),
+            Some(EntryPoint::Picture) => self.parameter_sets.map_or(self.has_parameter_sets, |seen| seen != timestamp),
             None => false,
         }
     }
@@ -193,10 +212,13 @@ impl Layer {
         self.arrival.get_or_insert_with(|| Arrival::new(ssrc, clock_rate))
     }
 
-    /// The source has ended, or another one takes its place: the next packet begins afresh.
-    pub fn end(&mut self) {
-        self.arrival = None;
-        self.losses.reset();
+    /// A source has ended. When it was relayed, the next packet begins afresh.
+    pub fn end(&mut self, ssrc: u32) {
+        self.selection.end(ssrc);
+        if self.ssrc() == Some(ssrc) {
+            self.arrival = None;
+            self.losses.reset();
+        }
     }
 
     /// Notes that the turn brings a packet: the next position is its first, unless there is one already.
@@ -270,6 +292,23 @@ mod tests {
             assert_eq!(stream.begins_keyframe(0, delta), Some(false), "{codec:?}");
         }
         assert_eq!(stream(Codec::Opus).begins_keyframe(0, &[0x78]), None);
+    }
+
+    #[test]
+    fn parameter_sets_that_are_in_the_description_need_not_be_in_the_stream() {
+        let idr = [0x65, 0xb8, 0x00, 0x04, 0x00];
+        let mut stream = stream(Codec::H264);
+        assert_eq!(stream.begins_keyframe(0, &idr), Some(false));
+        let with_fmtp =
+            |stream: &Stream, fmtp: &str| PublishedMedia { fmtp: Some(fmtp.into()), ..stream.media.clone() };
+        stream.agree(with_fmtp(&stream, "packetization-mode=1;sprop-parameter-sets=Z0LAHw==,aM48gA=="));
+        assert_eq!(stream.begins_keyframe(1, &idr), Some(true));
+        assert_eq!(stream.begins_keyframe(1, &[0x41, 0x9a]), Some(false));
+        let frame = [&[0x67, 0x42][..], &[0x68, 0xce], &idr].map(|payload| stream.begins_keyframe(2, payload).unwrap());
+        assert_eq!(frame, [true, false, false], "it may send them all the same");
+        let mut stream = self::stream(Codec::H265);
+        stream.agree(with_fmtp(&stream, "sprop-vps=QAEM;sprop-sps=QgEB;sprop-pps=RAHB"));
+        assert_eq!(stream.begins_keyframe(1, &[0x26, 0x01, 0xaf]), Some(true));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::arena::{Lane, SendArena, Transmit};
-use super::failure::FailedHandshakes;
 use super::forwarder::Receivers;
 use super::index::{PeerIndex, PeerKey};
 use super::machine::MachineCounters;
 use super::memory::HistoryRegion;
+use super::notice::Notices;
 use super::outgoing::Outgoing;
 use super::remote::RemotePorts;
 use super::timer::Timers;
@@ -119,6 +119,8 @@ pub struct Desk {
     pub machine: MachineCounters,
     /// Replies and events on their way out.
     pub mail: Outgoing,
+    /// What the log is to say.
+    pub notices: Notices,
     /// The only randomness.
     pub rng: ChaCha20Rng,
     /// Packet memory.
@@ -127,8 +129,6 @@ pub struct Desk {
     pub candidates: Vec<Candidate>,
     /// An m-line from which nothing came for this long is not receiving; zero is never.
     pub no_media_timer: Duration,
-    /// Handshakes that came to nothing, for the log.
-    pub failed_handshakes: FailedHandshakes,
     /// DTLS endpoints.
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.

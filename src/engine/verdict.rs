@@ -39,6 +39,10 @@ pub enum DropReason {
     RtpUnknownSource,
     /// A payload type that was not agreed.
     RtpPayloadType,
+    /// One of several SSRCs that are sent at once in one m-line: another one is relayed.
+    RtpSourceRefused,
+    /// Nothing but padding: a probe, or a keepalive.
+    RtpPadding,
     /// A packet that came twice with different SRTP indexes, or far outside the sequence.
     RtpSequence,
     /// RTX that repairs nothing: a probe of the sender's bandwidth estimation.
@@ -67,7 +71,7 @@ pub enum DropReason {
     CaptureOverflow,
 }
 
-const NAMES: [(DropReason, &str); 31] = [
+const NAMES: [(DropReason, &str); 33] = [
     (DropReason::Oversize, "oversize"),
     (DropReason::Unclassified, "unclassified"),
     (DropReason::UnknownSource, "unknown_source"),
@@ -86,6 +90,8 @@ const NAMES: [(DropReason, &str); 31] = [
     (DropReason::RtpMalformed, "rtp_malformed"),
     (DropReason::RtpUnknownSource, "rtp_unknown_source"),
     (DropReason::RtpPayloadType, "rtp_payload_type"),
+    (DropReason::RtpSourceRefused, "rtp_source_refused"),
+    (DropReason::RtpPadding, "rtp_padding"),
     (DropReason::RtpSequence, "rtp_sequence"),
     (DropReason::RtxProbe, "rtx_probe"),
     (DropReason::RtcpMalformed, "rtcp_malformed"),
@@ -102,8 +108,14 @@ const NAMES: [(DropReason, &str); 31] = [
 ];
 
 /// One counter per [`DropReason`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Drops([u64; NAMES.len()]);
+
+impl Default for Drops {
+    fn default() -> Drops {
+        Drops([0; NAMES.len()])
+    }
+}
 
 impl Drops {
     /// Counts one.

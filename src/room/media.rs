@@ -1,6 +1,7 @@
 //! What a negotiated m-line means to the packet path: numbers and extension ids, without any SDP left in it.
 
 use super::codec::Codec;
+use crate::wire::payload::h264;
 use crate::wire::sdp::{MediaKind, Mid};
 
 /// Ids of the header extensions that one m-line agreed on; none means: not negotiated (RFC 8285 §5).
@@ -45,10 +46,11 @@ pub struct PublishedMedia {
     pub fmtp: Option<Box<str>>,
     /// Extension ids as the publisher numbers them.
     pub extensions: ExtensionIds,
-    /// Media SSRCs that the offer names (the first of each FID pair, or lone ones); usually one.
+    /// Media SSRCs that the offer names (the first of each FID pair, or lone ones); usually one. Of several that are sent at
+    /// once the first is relayed.
     pub ssrcs: Vec<u32>,
-    /// RTX SSRCs that the offer names, in the order of `ssrcs`.
-    pub rtx_ssrcs: Vec<u32>,
+    /// The RTX SSRC of each of `ssrcs`, where it has one.
+    pub rtx_ssrcs: Vec<Option<u32>>,
     /// `a=rtcp-fb` nack was agreed.
     pub nack: bool,
     /// Opus fmtp `stereo=1`.
@@ -61,6 +63,25 @@ pub struct PublishedMedia {
     pub h264_profile: Option<Box<str>>,
     /// `profile-id` of VP9.
     pub vp9_profile: Option<Box<str>>,
+}
+
+impl PublishedMedia {
+    /// Whether the fmtp carries the parameter sets that a decoder needs, so that the stream need not (RFC 6184 §8.1, RFC 7798
+    /// §7.1). Subscribers are offered the same fmtp.
+    pub fn has_parameter_sets(&self) -> bool {
+        let fmtp = self.fmtp.as_deref().unwrap_or_default();
+        let value = |name: &str| {
+            let mut parameters = fmtp.split(';').filter_map(|parameter| parameter.trim().split_once('='));
+            parameters.find(|(of, _)| of.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+        };
+        match self.codec {
+            Some(Codec::H264) => h264::are_parameter_sets(value("sprop-parameter-sets")),
+            Some(Codec::H265) => {
+                ["sprop-vps", "sprop-sps", "sprop-pps"].into_iter().all(|name| !value(name).is_empty())
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A subscriber's m-line as we offer it.

@@ -42,6 +42,13 @@ pub enum Observation {
     },
     /// Its DTLS has come so far.
     Dtls(DtlsState),
+    /// It sends with more SSRCs than its connection may have.
+    SourcesExhausted {
+        /// The one that is not taken.
+        ssrc: u32,
+        /// How many are.
+        most: usize,
+    },
     /// How its m-lines fare.
     Statistics(Vec<LineStatistics>),
 }

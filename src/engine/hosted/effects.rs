@@ -2,13 +2,12 @@
 
 use super::super::forwarder::Forwarder;
 use super::super::leg::Leg;
-use super::super::peer::{MediaState, Peer, Source};
+use super::super::peer::{MediaState, Peer};
 use super::super::stream::Stream;
 use super::super::turn::Turn;
 use super::receive::open_streams;
 use super::{HostedRoom, Table};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
-use crate::limits::SOURCES_PER_PEER;
 use crate::proto::dtls::Role;
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::effect::{Effect, LegSpec};
@@ -181,8 +180,8 @@ impl HostedRoom {
     }
 
     fn set_stream(&mut self, turn: &mut Turn<'_>, id: StreamId, member: MemberId, media: PublishedMedia) {
-        match self.streams.get_mut(id.0) {
-            Some(stream) => stream.agree(media),
+        let before = match self.streams.get_mut(id.0) {
+            Some(stream) => Some(stream.agree(media)),
             None => {
                 // A peer that could not be opened is lost already, and its m-lines with it.
                 let remote = self.remotes.get_mut(member.0).map(|remote| &mut remote.streams);
@@ -190,17 +189,11 @@ impl HostedRoom {
                 let Some(streams) = peer.or(remote) else { return };
                 streams.push(id);
                 self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
+                None
             }
-        }
-        let (Some(stream), Some(peer)) = (self.streams.get(id.0), self.peers.get_mut(member.0)) else { return };
-        let media = stream.media.ssrcs.iter().map(|ssrc| (*ssrc, Source::Media(id, 0)));
-        let repair = stream.media.rtx_ssrcs.iter().map(|ssrc| (*ssrc, Source::Repair(id, 0)));
-        for (ssrc, source) in media.chain(repair) {
-            // What is announced first stays; only a packet's MID can move it.
-            if peer.sources.len() < SOURCES_PER_PEER {
-                peer.sources.entry(ssrc).or_insert(source);
-            }
-        }
+        };
+        self.announce_sources(turn, id, before.as_ref());
+        let Some(peer) = self.peers.get_mut(member.0) else { return };
         let with_feedback =
             |id: &StreamId| self.streams.get(id.0).is_some_and(|stream| stream.media.extensions.transport_cc.is_some());
         peer.cap.set_feedback(peer.streams.iter().any(with_feedback));
@@ -223,8 +216,7 @@ impl HostedRoom {
         }
         if let Some(peer) = self.peers.get_mut(stream.member.0) {
             peer.streams.retain(|&of| of != id);
-            peer.sources
-                .retain(|_, source| !matches!(source, Source::Media(of, _) | Source::Repair(of, _) if *of == id));
+            peer.sources.forget(id);
         }
     }
 

@@ -7,6 +7,7 @@ use super::super::forwarder::{Forwarder, ForwarderKey, socket_toward};
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
+use super::feedback::Tally;
 use crate::id::{ForwarderId, StreamId};
 use crate::room::command::{Administration, ForwarderSummary, Reply};
 use crate::room::error::RoomError;
@@ -103,13 +104,14 @@ impl HostedRoom {
     pub fn accept_receiver(&mut self, turn: &mut Turn<'_>, id: ForwarderId, datagram: &[u8]) -> Verdict {
         let Some(forwarder) = self.forwarders.get(id.0) else { return Verdict::Drop(DropReason::UnknownSource) };
         turn.desk.counters.rtcp_received += 1;
-        let mut wanted = false;
+        let (mut wanted, mut compound) = (false, Tally::default());
         for packet in Compound::new(datagram) {
+            compound.count(packet.is_ok());
             match packet {
                 Ok(rtcp::Packet::Pli(pli)) => wanted |= forwarder.is_meant_by(pli.media_ssrc),
-                Ok(rtcp::Packet::Fir(fir)) => wanted |= fir.requests().any(|entry| forwarder.is_meant_by(entry.ssrc)),
-                Ok(_) => {}
-                Err(_) => return Verdict::Drop(DropReason::RtcpMalformed),
+                Ok(rtcp::Packet::Fir(fir)) => wanted |= fir.targets().any(|ssrc| forwarder.is_meant_by(ssrc)),
+                // Malformed ones are counted; what follows them is read all the same.
+                Ok(_) | Err(_) => {}
             }
         }
         let source = forwarder.source.filter(|_| wanted);
@@ -118,7 +120,7 @@ impl HostedRoom {
         {
             self.request_keyframe(turn, id);
         }
-        Verdict::Consumed
+        compound.verdict(turn)
     }
 }
 

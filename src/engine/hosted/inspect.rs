@@ -81,7 +81,7 @@ fn incoming(stream: &Stream) -> LineView {
         extensions: media.extensions,
         flow: Flow::In {
             ssrcs,
-            rtx_ssrcs: media.rtx_ssrcs.clone(),
+            rtx_ssrcs: media.rtx_ssrcs.iter().flatten().copied().collect(),
             receiving: stream.receiving,
             counts: stream.counts(),
             lost: arrival.map_or(0, |arrival| arrival.cumulative_lost().into()),

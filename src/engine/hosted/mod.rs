@@ -1,8 +1,10 @@
 //! One room on its shard: the rules of [`Room`] together with the peers, streams and legs that they speak of. The room
 //! decides, this carries out. A fault in here is caught at the one place that calls in, and buries this room alone.
 
+mod binding;
 mod capture;
 mod effects;
+mod feedback;
 mod forwarders;
 mod inspect;
 mod observe;

@@ -64,7 +64,7 @@ impl HostedRoom {
         }
     }
 
-    fn observe(&self, turn: &mut Turn<'_>, member: MemberId, what: Observation) {
+    pub(super) fn observe(&self, turn: &mut Turn<'_>, member: MemberId, what: Observation) {
         if turn.desk.watch.peers
             && let Some(of) = self.room.address(member)
         {

@@ -1,26 +1,27 @@
-//! Datagrams of one room: checks, handshakes, reports, and media up to the point where it lies in its stream's history.
+//! Datagrams of one room: checks, handshakes, and media up to the point where it lies in its stream's history.
 
 use super::super::capture;
 use super::super::forwarder::Forwarder;
 use super::super::history::Entry;
-use super::super::leg::{Leg, LegStreams};
-use super::super::peer::{Keys, MediaState, Peer, Source};
-use super::super::stream::{Layer, Stream};
+use super::super::leg::LegStreams;
+use super::super::peer::{Keys, MediaState};
+use super::super::sources::Source;
+use super::super::stream::Layer;
 use super::super::timer::Patience;
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
+use super::binding::{bind, end_source, extension, names_another};
 use crate::id::{FourTuple, MemberId, StreamId};
 use crate::proto::dtls::{CloseReason, DtlsEvent};
 use crate::proto::ice::{CheckOutcome, StunDrop};
-use crate::proto::rtp::{Admission, Arrival, Receipt, SenderClock, round_trip};
+use crate::proto::rtp::{Admission, Arrival, Choice, Receipt, Renumber, SenderClock};
 use crate::proto::srtp::SrtpError;
 use crate::room::command::HangupReason;
 use crate::room::effect::LegSpec;
 use crate::time::Mono;
 use crate::wire::pcap::Direction;
-use crate::wire::rtcp::{self, Compound};
-use crate::wire::rtp::extension::{identifier, transport_sequence};
+use crate::wire::rtp::extension::transport_sequence;
 use crate::wire::rtp::{ExtSeq, Packet};
 use crate::wire::sdp::MediaKind;
 use crate::wire::stun::{Message, REPLY_MAX};
@@ -130,7 +131,7 @@ impl HostedRoom {
                 DtlsEvent::Closed(reason) => {
                     if let Some(peer) = self.peers.get(member.0).filter(|peer| !peer.is_connected()) {
                         turn.desk.counters.handshakes_failed += 1;
-                        turn.desk.failed_handshakes.note(peer.dtls.offered());
+                        turn.desk.notices.handshake_failed(turn.now.mono, peer.dtls.offered());
                     }
                     let reason = match reason {
                         CloseReason::Alert => HangupReason::DtlsAlert,
@@ -175,7 +176,12 @@ impl HostedRoom {
         let datagram_len = datagram.len();
         let opened = match keys.inbound.unprotect_rtp(datagram) {
             Ok(opened) => opened,
-            Err(error) => return Verdict::Drop(unopened(error)),
+            Err(error) => {
+                if let (SrtpError::TooManyStreams, Some(ssrc)) = (error, datagram[8..].first_chunk()) {
+                    self.sources_exhausted(turn, member, u32::from_be_bytes(*ssrc));
+                }
+                return Verdict::Drop(unopened(error));
+            }
         };
         let has_moved = peer.ice.note_media(turn.now.mono, at);
         let plain = &datagram[..opened.len];
@@ -183,21 +189,30 @@ impl HostedRoom {
             capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[plain]);
         }
         let Ok(packet) = Packet::parse(plain) else { return Verdict::Drop(DropReason::RtpMalformed) };
-        let known = peer.sources.get(&packet.header.ssrc).copied();
+        let ssrc = packet.header.ssrc;
+        let known = peer.sources.hear(ssrc, received);
         let source = match known.filter(|source| !names_another(&self.streams, *source, &packet)) {
             Some(source) => source,
-            None => match bind(peer, &self.streams, &packet) {
+            None => match bind(peer, &self.streams, &packet, received) {
                 Ok(source) => {
                     if let Some(before) = known {
                         turn.desk.counters.sources_rebound += 1;
-                        end_source(&mut self.streams, before, packet.header.ssrc);
+                        end_source(&mut self.streams, before, ssrc);
                     }
                     source
                 }
-                Err(reason) => return Verdict::Drop(reason),
+                Err(reason) => {
+                    if reason == DropReason::SrtpTooManySources {
+                        self.sources_exhausted(turn, member, ssrc);
+                    }
+                    return Verdict::Drop(reason);
+                }
             },
         };
-        let (Source::Media(id, layer) | Source::Repair(id, layer)) = source;
+        let (id, layer, of) = match source {
+            Source::Media(id, layer) => (id, layer, None),
+            Source::Repair { stream, layer, of } => (stream, layer, of),
+        };
         let Some(stream) = self.streams.get_mut(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
         peer.feedback.received(datagram_len);
         if let Some(sequence) = extension(&packet, stream.media.extensions.transport_cc).and_then(transport_sequence) {
@@ -210,15 +225,17 @@ impl HostedRoom {
         }
         let Some(stream) = self.streams.get(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
         // RTX that no FID group announced is known by its payload type.
-        let is_repair = matches!(source, Source::Repair(..)) || Some(packet.header.payload_type) == stream.media.rtx_pt;
+        let is_repair =
+            matches!(source, Source::Repair { .. }) || Some(packet.header.payload_type) == stream.media.rtx_pt;
         if is_repair {
-            self.accept_repair(turn, (id, layer), received, &packet)
+            self.accept_repair(turn, (id, layer), of, received, &packet)
         } else {
             self.keep(turn, (id, layer), received, &packet)
         }
     }
 
-    /// Admits a packet of a layer by its own number.
+    /// Admits a packet of a layer by its own number, if its SSRC is the one that is relayed. What is not passed on, because
+    /// nobody has agreed to its payload type or because it is all padding, is received like the others: it is not missing.
     pub(super) fn keep(
         &mut self,
         turn: &mut Turn<'_>,
@@ -227,11 +244,18 @@ impl HostedRoom {
         packet: &Packet<'_>,
     ) -> Verdict {
         let Some(stream) = self.streams.get_mut(id.0) else { return Verdict::Drop(DropReason::RtpUnknownSource) };
-        if packet.header.payload_type != stream.media.pt {
-            return Verdict::Drop(DropReason::RtpPayloadType);
-        }
         let (clock_rate, header) = (stream.clock_rate(), &packet.header);
         let of = &mut stream.layers[layer];
+        let withheld = if header.payload_type != stream.media.pt {
+            if !of.selection.hear(header.ssrc, received) {
+                return Verdict::Drop(DropReason::RtpPayloadType);
+            }
+            Some(DropReason::RtpPayloadType)
+        } else if of.selection.receive(header.ssrc, &stream.media.ssrcs, received) == Choice::Refused {
+            return Verdict::Drop(DropReason::RtpSourceRefused);
+        } else {
+            packet.payload.is_empty().then_some(DropReason::RtpPadding)
+        };
         let arrival = of.arrival_of(header.ssrc, clock_rate);
         let begins = arrival.highest().is_none();
         let highest = arrival.highest();
@@ -240,11 +264,13 @@ impl HostedRoom {
             Some(number) if highest.is_some_and(|highest| !Arrival::remembers(highest, number)) => {
                 Admission::Late(number)
             }
+            _ if withheld.is_some() => of.arrival_of(header.ssrc, clock_rate).receive_untimed(header.sequence),
             _ => of.arrival_of(header.ssrc, clock_rate).receive(header.sequence, header.timestamp, received),
         };
+        let another = begins && of.relayed.replace(header.ssrc).is_some_and(|before| before != header.ssrc);
         let (number, late) = match admission {
             Admission::Newest(number) if begins => {
-                self.begin_source(turn, (id, layer));
+                self.begin_source(turn, (id, layer), another);
                 if let Some(stream) = self.streams.get_mut(id.0) {
                     stream.layers[layer].losses.reset();
                     stream.clock = SenderClock::new(clock_rate);
@@ -254,28 +280,77 @@ impl HostedRoom {
             Admission::Newest(number) => (number, false),
             Admission::Late(number) => (number, true),
             Admission::Restarted(number) => {
-                self.begin_source(turn, (id, layer));
+                self.begin_source(turn, (id, layer), false);
                 if let Some(stream) = self.streams.get_mut(id.0) {
                     stream.layers[layer].losses.restart(number);
                 }
                 (number, false)
             }
-            Admission::Duplicate | Admission::Stray => return Verdict::Drop(DropReason::RtpSequence),
+            Admission::Duplicate | Admission::Stray => {
+                return Verdict::Drop(withheld.unwrap_or(DropReason::RtpSequence));
+            }
         };
-        self.store(turn, (id, layer), received, packet, number, late)
+        if let Some(reason) = withheld {
+            self.withhold(turn, (id, layer), received, number);
+            return Verdict::Drop(reason);
+        }
+        let verdict = self.store(turn, (id, layer), received, packet, number, late);
+        if another && self.streams.get(id.0).is_some_and(|stream| stream.keyframes.due() < Mono::NEVER) {
+            self.request_keyframe(turn, id);
+        }
+        verdict
     }
 
-    /// The numbers of a source begin afresh: what waits goes out with the old ones, and the legs close up behind it.
-    fn begin_source(&mut self, turn: &mut Turn<'_>, (id, layer): (StreamId, usize)) {
+    /// Takes note of a packet that is not passed on: it is not missing, and those behind it close up.
+    pub(super) fn withhold(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (id, layer): (StreamId, usize),
+        received: Mono,
+        number: ExtSeq,
+    ) {
+        let Some(stream) = self.streams.get_mut(id.0) else { return };
+        let of = &mut stream.layers[layer];
+        let receipt = of.losses.receive(number, received);
+        if receipt != Receipt::Duplicate {
+            of.numbers.withhold(number);
+            // Comfort noise means that the microphone is there.
+            of.received = received;
+        }
+        if receipt == Receipt::Gap {
+            let (member, at) = (stream.member, of.losses.deadline());
+            self.plan_nack(turn, member, at);
+        }
+    }
+
+    fn plan_nack(&mut self, turn: &mut Turn<'_>, member: MemberId, at: Mono) {
+        if at < Mono::NEVER
+            && let Some(peer) = self.peers.get_mut(member.0)
+        {
+            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, at);
+        }
+    }
+
+    /// The numbers of a source begin afresh: what waits goes out with the old ones, and the legs close up behind it. Of
+    /// another source than before they want a keyframe.
+    fn begin_source(&mut self, turn: &mut Turn<'_>, (id, layer): (StreamId, usize), another: bool) {
         if self.streams.get(id.0).is_some_and(|stream| stream.layers.iter().any(Layer::is_touched)) {
             self.release(turn);
         }
-        self.legs.iter_mut().filter(|leg| leg.source == Some(id)).for_each(Leg::switch);
+        for leg in self.legs.iter_mut().filter(|leg| leg.source == Some(id)) {
+            leg.switch();
+            leg.awaiting_keyframe |= another && leg.spec.kind == MediaKind::Video;
+        }
         let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
         forwarders.filter(|forwarder| forwarder.layer == layer).for_each(Forwarder::switch);
         if let Some(stream) = self.streams.get_mut(id.0) {
+            if another {
+                // Unless this very packet begins one. Forwarders take what comes, and are helped by it too.
+                stream.keyframes.want();
+            }
             let layer = &mut stream.layers[layer];
             layer.began = layer.history.next();
+            layer.numbers = Renumber::default();
         }
     }
 
@@ -318,7 +393,7 @@ impl HostedRoom {
         }
         let ids = stream.media.extensions;
         let mut entry = Entry {
-            sequence: number.0,
+            sequence: stream.layers[layer].numbers.pass(number).0,
             timestamp: header.timestamp,
             marker: header.marker,
             // A codec whose keyframes cannot be told apart must not hold its viewers up.
@@ -352,13 +427,9 @@ impl HostedRoom {
             }
             self.touched_streams.push(id);
         }
-        if nack_at < Mono::NEVER
-            && let Some(peer) = self.peers.get_mut(member.0)
-        {
-            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, nack_at);
-        }
-        if !stream.receiving {
-            stream.receiving = true;
+        let begins = !std::mem::replace(&mut stream.receiving, true);
+        self.plan_nack(turn, member, nack_at);
+        if begins {
             self.media_changed(turn, id, true);
         }
         if let Some(change) = change {
@@ -394,129 +465,19 @@ impl HostedRoom {
         let MediaState::Connected(keys) = &mut peer.media else { return Verdict::Drop(DropReason::NotConnected) };
         let len = match keys.inbound.unprotect_rtcp(datagram) {
             Ok(len) => len,
-            Err(error) => return Verdict::Drop(unopened(error)),
+            Err(error) => {
+                if let (SrtpError::TooManyStreams, Some(ssrc)) = (error, datagram[4..].first_chunk()) {
+                    self.sources_exhausted(turn, member, u32::from_be_bytes(*ssrc));
+                }
+                return Verdict::Drop(unopened(error));
+            }
         };
         turn.desk.counters.rtcp_received += 1;
         if keys.capture.is_some() {
             capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[&datagram[..len]]);
         }
         self.heard(turn, member, at);
-        for packet in Compound::new(&datagram[..len]) {
-            match packet {
-                Ok(rtcp::Packet::SenderReport(report)) => self.sender_report(turn, member, received, &report),
-                Ok(rtcp::Packet::Pli(pli)) => self.keyframe_wanted(turn, member, pli.media_ssrc),
-                Ok(rtcp::Packet::Fir(fir)) => {
-                    for request in fir.requests() {
-                        self.keyframe_wanted(turn, member, request.ssrc);
-                    }
-                }
-                Ok(rtcp::Packet::Nack(nack)) => self.serve_nack(turn, member, &nack),
-                Ok(rtcp::Packet::ReceiverReport(report)) => {
-                    report.report_blocks().for_each(|block| self.reception_report(turn, member, &block));
-                }
-                Ok(rtcp::Packet::Bye(bye)) => bye.sources().for_each(|ssrc| self.goodbye(member, ssrc)),
-                // Descriptions name nobody whom we do not know, and bandwidth estimates of subscribers change nothing yet.
-                Ok(_) => {}
-                Err(_) => return Verdict::Drop(DropReason::RtcpMalformed),
-            }
-        }
-        Verdict::Consumed
-    }
-
-    fn sender_report(
-        &mut self,
-        turn: &mut Turn<'_>,
-        member: MemberId,
-        received: Mono,
-        report: &rtcp::SenderReport<'_>,
-    ) {
-        report.report_blocks().for_each(|block| self.reception_report(turn, member, &block));
-        let Some(peer) = self.peers.get_mut(member.0) else { return };
-        let Some(&Source::Media(id, layer)) = peer.sources.get(&report.ssrc) else { return };
-        let Some(stream) = self.streams.get_mut(id.0) else { return };
-        let clock_rate = stream.clock_rate();
-        peer.clock.sender_report(report.info.ntp, received, turn.now);
-        let layer = &mut stream.layers[layer];
-        if layer.ssrc().is_some_and(|current| current != report.ssrc) {
-            // Of an SSRC that has not sent a packet since another one took the m-line over.
-            return;
-        }
-        stream.clock.sender_report(report.info.ntp, report.info.rtp_timestamp);
-        layer.arrival_of(report.ssrc, clock_rate).sender_report(report.info.ntp, received);
-    }
-
-    /// How a subscriber receives one of its legs: the round trip, and what it has lost.
-    fn reception_report(&mut self, turn: &mut Turn<'_>, member: MemberId, block: &rtcp::ReportBlock) {
-        let Some(peer) = self.peers.get_mut(member.0) else { return };
-        let mut legs = peer.legs.iter();
-        let found = legs.find(|leg| self.legs.get(leg.0).is_some_and(|leg| leg.spec.ssrc == block.ssrc));
-        let Some(leg) = found.and_then(|leg| self.legs.get_mut(leg.0)) else { return };
-        leg.loss.report(block.cumulative_lost);
-        leg.remote_jitter = block.jitter;
-        if let Some(trip) = round_trip(turn.now, block.last_sr, block.delay_since_last_sr) {
-            peer.round_trip = if peer.round_trip.is_zero() { trip } else { (peer.round_trip * 7 + trip) / 8 };
-        }
-    }
-
-    /// RFC 3550 §6.6: the source has ended, and nothing of it is waited for any more. Its SSRC stays where it belongs,
-    /// because browsers say goodbye when an encoding is switched off and go on without a MID when it comes back.
-    fn goodbye(&mut self, member: MemberId, ssrc: u32) {
-        let Some(peer) = self.peers.get(member.0) else { return };
-        if let Some(&source) = peer.sources.get(&ssrc) {
-            end_source(&mut self.streams, source, ssrc);
-        }
-    }
-
-    fn keyframe_wanted(&mut self, turn: &mut Turn<'_>, member: MemberId, media_ssrc: u32) {
-        let Some(peer) = self.peers.get(member.0) else { return };
-        let source = peer
-            .legs
-            .iter()
-            .filter_map(|leg| self.legs.get(leg.0))
-            .find(|leg| leg.spec.ssrc == media_ssrc && leg.spec.kind == MediaKind::Video)
-            .and_then(|leg| leg.source);
-        if let Some(stream) = source {
-            self.request_keyframe(turn, stream);
-        }
-    }
-}
-
-/// Which m-line and layer the packet's SSRC belongs to, as its MID says; it is remembered (RFC 9143 §9.2). A peer can only
-/// ever bind to its own streams. An SSRC that is bound already moves: "update the incoming SSRC mapping table".
-fn bind(peer: &mut Peer, streams: &super::Table<Stream>, packet: &Packet<'_>) -> Result<Source, DropReason> {
-    let ssrc = packet.header.ssrc;
-    let mut own = peer.streams.iter().filter_map(|id| Some((*id, &streams.get(id.0)?.media)));
-    let named = own.find(|(_, media)| {
-        extension(packet, media.extensions.mid).and_then(identifier).is_some_and(|mid| mid == &*media.mid)
-    });
-    let (id, media) = named.ok_or(DropReason::RtpUnknownSource)?;
-    let source = match packet.header.payload_type {
-        pt if pt == media.pt => Source::Media(id, 0),
-        pt if Some(pt) == media.rtx_pt => Source::Repair(id, 0),
-        // "If the payload type does not match [...] discard the packet": it must not move anything either.
-        _ => return Err(DropReason::RtpPayloadType),
-    };
-    if peer.sources.len() >= crate::limits::SOURCES_PER_PEER && !peer.sources.contains_key(&ssrc) {
-        return Err(DropReason::SrtpTooManySources);
-    }
-    peer.sources.insert(ssrc, source);
-    Ok(source)
-}
-
-/// Whether the packet's MID names another m-line than the one that its SSRC belongs to.
-fn names_another(streams: &super::Table<Stream>, source: Source, packet: &Packet<'_>) -> bool {
-    let (Source::Media(id, _) | Source::Repair(id, _)) = source;
-    streams.get(id.0).is_some_and(|stream| {
-        extension(packet, stream.media.extensions.mid).and_then(identifier).is_some_and(|mid| mid != &*stream.media.mid)
-    })
-}
-
-/// Nothing more is expected of an SSRC, unless its layer has another one by now.
-fn end_source(streams: &mut super::Table<Stream>, source: Source, ssrc: u32) {
-    let Source::Media(id, layer) = source else { return };
-    let layer = streams.get_mut(id.0).and_then(|stream| stream.layers.get_mut(layer));
-    if let Some(layer) = layer.filter(|layer| layer.ssrc() == Some(ssrc)) {
-        layer.end();
+        self.read_compound(turn, member, received, &datagram[..len])
     }
 }
 
@@ -528,11 +489,6 @@ pub(super) fn open_streams(keys: &mut Keys, spec: &LegSpec, turn: &mut Turn<'_>)
         media: keys.outbound.open(spec.ssrc, 0),
         rtx: spec.rtx_ssrc.map(|ssrc| keys.outbound.open(ssrc, first)),
     }
-}
-
-fn extension<'a>(packet: &Packet<'a>, id: Option<u8>) -> Option<&'a [u8]> {
-    let id = id?;
-    packet.extensions().find(|(ext, _)| *ext == id).map(|(_, value)| value)
 }
 
 pub(super) fn unopened(error: SrtpError) -> DropReason {

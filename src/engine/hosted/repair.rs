@@ -20,12 +20,13 @@ use crate::wire::rtcp::{Nack, ReceiverReport, nack};
 use crate::wire::rtp::{Header, Packet};
 
 impl HostedRoom {
-    /// RTX: the original packet takes its place if it is missing. Browsers also probe the bandwidth with RTX of packets
+    /// RTX, announced for the media SSRC `of` or for none: the original packet takes its place if it is missing. Browsers also probe the bandwidth with RTX of packets
     /// that are here, or of nothing but padding; transport feedback has counted those already.
     pub(super) fn accept_repair(
         &mut self,
         turn: &mut Turn<'_>,
         (id, layer): (StreamId, usize),
+        of: Option<u32>,
         received: Mono,
         packet: &Packet<'_>,
     ) -> Verdict {
@@ -33,6 +34,12 @@ impl HostedRoom {
         if Some(packet.header.payload_type) != stream.media.rtx_pt {
             return Verdict::Drop(DropReason::RtpPayloadType);
         }
+        let selection = &stream.layers[layer].selection;
+        if !selection.may_repair(of, received) {
+            return Verdict::Drop(DropReason::RtpSourceRefused);
+        }
+        // RFC 4588 §5.3: RTX that nothing pairs with one of several sources is of the one that was asked for the packet.
+        let must_be_asked = of.is_none() && selection.is_contested(received);
         let mut probe = || {
             turn.desk.counters.probes_received += 1;
             Verdict::Drop(DropReason::RtxProbe)
@@ -45,7 +52,13 @@ impl HostedRoom {
             return Verdict::Drop(DropReason::RtpMalformed);
         };
         let (sequence, of) = (u16::from_be_bytes(*original), &stream.layers[layer]);
-        let (Some(ssrc), Some(number)) = (of.ssrc(), of.losses.unseen(sequence)) else { return probe() };
+        let number = if must_be_asked { of.losses.asked(sequence) } else { of.losses.unseen(sequence) };
+        let (Some(ssrc), Some(number)) = (of.ssrc(), number) else { return probe() };
+        if payload.is_empty() {
+            // Padding, sent again.
+            self.withhold(turn, (id, layer), received, number);
+            return Verdict::Drop(DropReason::RtpPadding);
+        }
         let header = Header { payload_type: stream.media.pt, sequence, ssrc, ..packet.header };
         // Loss statistics do not hear of it: RFC 4588 §7 has RTX reported apart.
         self.store(turn, (id, layer), received, &Packet { header, payload, ..*packet }, number, true)

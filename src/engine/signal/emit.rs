@@ -271,6 +271,9 @@ impl SignalEngine {
             Observation::Dtls(state) => {
                 self.emit(now, session, handle, || WebRtc::Dtls { dtls: state.text(), component });
             }
+            Observation::SourcesExhausted { ssrc, most } => {
+                self.emit(now, session, handle, || WebRtc::SourcesExhausted { ssrc: *ssrc, most: *most, component });
+            }
             Observation::Statistics(lines) => {
                 for line in lines {
                     self.emit(now, session, handle, || Media::Statistics(Box::new(statistics(line))));

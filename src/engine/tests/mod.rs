@@ -2,7 +2,9 @@
 //! datagram that it seals is looked at on its way out: no key, SSRC and index may ever carry two contents.
 
 mod attention;
+mod encodings;
 mod exchange;
+mod feedback;
 mod forwarding;
 mod link;
 mod observe;

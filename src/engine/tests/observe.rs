@@ -13,7 +13,7 @@ fn steps(world: &World, handle: u64) -> Vec<String> {
         Observation::Dtls(state) => Some(format!("dtls {}", state.text())),
         Observation::LocalCandidate(candidate) => Some(candidate.to_string()),
         Observation::SelectedPair { local, remote } => Some(format!("{local} {remote}")),
-        Observation::Room(..) | Observation::Statistics(_) => None,
+        Observation::Room(..) | Observation::SourcesExhausted { .. } | Observation::Statistics(_) => None,
     })
     .collect()
 }

@@ -17,13 +17,17 @@ pub const VIDEO_RTX_SSRC: u32 = 621_592_314;
 const VIDEO_PT: u8 = 96;
 const VIDEO_RTX_PT: u8 = 97;
 const TRANSPORT_SEQUENCE_ID: u8 = 3;
+const MID_ID: u8 = 4;
 const BURST: u32 = 8;
 
 /// A publisher of VP8 that answers NACKs.
 pub struct Camera {
     pub end: End,
+    ssrc: u32,
+    /// What its packets say of their m-line, where they say something.
+    pub mid: Option<&'static str>,
     media: OutboundStream,
-    rtx: Option<OutboundStream>,
+    rtx: Option<(u32, OutboundStream)>,
     /// Sequence number (and SRTP index) of the next packet.
     pub next: u64,
     timestamp: u32,
@@ -34,10 +38,15 @@ pub struct Camera {
 }
 
 impl Camera {
-    pub fn new(mut end: End, rtx: bool) -> Camera {
-        let (media, rtx) = (end.outbound.open(VIDEO_SSRC, 0), rtx.then(|| end.outbound.open(VIDEO_RTX_SSRC, 77)));
+    pub fn new(end: End, rtx: bool) -> Camera {
+        Camera::with_ssrcs(end, VIDEO_SSRC, rtx.then_some(VIDEO_RTX_SSRC))
+    }
+
+    pub fn with_ssrcs(mut end: End, ssrc: u32, rtx_ssrc: Option<u32>) -> Camera {
+        let (media, rtx) = (end.outbound.open(ssrc, 0), rtx_ssrc.map(|rtx| (rtx, end.outbound.open(rtx, 77))));
         // Not far from the wrap.
-        Camera { end, media, rtx, next: 65_000, timestamp: 0, sent: BTreeMap::new(), count: 0, wishes: 0 }
+        let (next, timestamp, sent) = (65_000, 0, BTreeMap::new());
+        Camera { end, ssrc, mid: None, media, rtx, next, timestamp, sent, count: 0, wishes: 0 }
     }
 
     /// One frame; the payloads are numbered.
@@ -60,7 +69,7 @@ impl Camera {
                 payload_type: VIDEO_PT,
                 sequence: ExtSeq(self.next).low(),
                 timestamp: self.timestamp,
-                ssrc: VIDEO_SSRC,
+                ssrc: self.ssrc,
             };
             self.sent.insert(header.sequence, (header, payload, self.next));
             self.next += 1;
@@ -72,13 +81,13 @@ impl Camera {
     pub fn packet(&mut self, world: &mut World, sequence: u16, again: bool) {
         let Some((header, payload, index)) = self.sent.get(&sequence).cloned() else { return };
         let mut out = [0; 1500];
-        let mut first = head(&header, sequence);
+        let mut first = head(&header, sequence, self.mid);
         let outbound = &mut self.end.outbound;
         let sealed = match (again, self.rtx) {
             (false, _) => outbound.seal_at(self.media, index, &mut first, &payload, 0, &mut out),
             (true, None) => outbound.seal_again(self.media, index, &mut first, &payload, 0, &mut out),
-            (true, Some(rtx)) => {
-                let mut head = head(&Header { payload_type: VIDEO_RTX_PT, ssrc: VIDEO_RTX_SSRC, ..header }, sequence);
+            (true, Some((ssrc, rtx))) => {
+                let mut head = head(&Header { payload_type: VIDEO_RTX_PT, ssrc, ..header }, sequence, self.mid);
                 let text = [&sequence.to_be_bytes(), &payload[..]].concat();
                 outbound.seal(rtx, &mut head, &text, 0, &mut out)
             }
@@ -94,8 +103,7 @@ impl Camera {
         let Ok(len) = self.end.inbound.unprotect_rtcp(&mut datagram) else { return };
         for packet in Compound::new(&datagram[..len]) {
             match packet.unwrap() {
-                rtcp::Packet::Nack(nack) => {
-                    assert_eq!(nack.media_ssrc, VIDEO_SSRC);
+                rtcp::Packet::Nack(nack) if nack.media_ssrc == self.ssrc => {
                     nack.lost().for_each(|sequence| self.packet(world, sequence, true));
                 }
                 rtcp::Packet::Pli(_) => self.wishes += 1,
@@ -109,10 +117,13 @@ impl Camera {
     }
 }
 
-fn head(header: &Header, transport_sequence: u16) -> Vec<u8> {
+fn head(header: &Header, transport_sequence: u16, mid: Option<&str>) -> Vec<u8> {
     let mut head = vec![0; 40];
     let mut writer = HeaderWriter::new(&mut head, header).unwrap();
     writer.push(TRANSPORT_SEQUENCE_ID, &transport_sequence.to_be_bytes()).unwrap();
+    if let Some(mid) = mid {
+        writer.push(MID_ID, mid.as_bytes()).unwrap();
+    }
     let len = writer.finish().unwrap();
     head.truncate(len);
     head
@@ -129,8 +140,8 @@ pub fn send_rtcp(end: &mut End, world: &mut World, compose: impl FnOnce(&mut [u8
 pub struct Viewer {
     pub end: End,
     pub ssrc: u32,
-    rtx_ssrc: u32,
-    highest: Option<ExtSeq>,
+    pub rtx_ssrc: u32,
+    pub highest: Option<ExtSeq>,
     losses: Losses,
     /// The payloads' numbers, and how often one came again.
     pub got: BTreeSet<u32>,

@@ -43,15 +43,98 @@ fn two_publishers_with_the_same_ssrcs_do_not_disturb_each_other() {
 
 /// One audio packet, with the MID of an m-line.
 fn audio(camera: &mut Camera, world: &mut World, ssrc: u32, index: u64, mid: &str, payload_type: u8) -> Verdict {
-    let stream = camera.end.outbound.open(ssrc, 0);
+    send(&mut camera.end, world, (ssrc, index), Some(mid), payload_type, &[7; 30])
+}
+
+/// One packet, with or without the MID of an m-line.
+fn send(
+    end: &mut End,
+    world: &mut World,
+    (ssrc, index): (u32, u64),
+    mid: Option<&str>,
+    payload_type: u8,
+    payload: &[u8],
+) -> Verdict {
+    let stream = end.outbound.open(ssrc, 0);
     let header = Header { marker: false, payload_type, sequence: 0, timestamp: 960, ssrc };
     let mut head = [0; 40];
     let mut writer = HeaderWriter::new(&mut head, &header).unwrap();
-    writer.push(MID_ID, mid.as_bytes()).unwrap();
+    if let Some(mid) = mid {
+        writer.push(MID_ID, mid.as_bytes()).unwrap();
+    }
     let len = writer.finish().unwrap();
     let mut out = [0; 200];
-    let sealed = camera.end.outbound.seal_at(stream, index, &mut head[..len], &[7; 30], 0, &mut out).unwrap();
-    world.deliver(camera.end.member, &mut out[..sealed.len])
+    let sealed = end.outbound.seal_at(stream, index, &mut head[..len], payload, 0, &mut out).unwrap();
+    world.deliver(end.member, &mut out[..sealed.len])
+}
+
+/// An offer without SSRCs and without MIDs in packets.
+fn bare_offer() -> Description {
+    let mut offer = chromium_offer();
+    for media in &mut offer.media {
+        media.ssrcs.clear();
+        media.ssrc_groups.clear();
+        media.extensions.clear();
+    }
+    offer
+}
+
+#[test]
+fn an_m_line_that_announces_nothing_is_found_by_its_payload_type_when_no_other_has_it() {
+    let unknown = Verdict::Drop(super::super::verdict::DropReason::RtpUnknownSource);
+    let mut world = World::new(13);
+    let (_, mut end) = world.publish(0, bare_offer());
+    assert_eq!(send(&mut end, &mut world, (5, 1), None, AUDIO_PT, &[7; 30]), Verdict::Accepted);
+    assert_eq!(send(&mut end, &mut world, (6, 1), None, 96, &[0x10, 1, 0, 0]), Verdict::Accepted);
+    assert_eq!(send(&mut end, &mut world, (7, 1), None, 98, &[7; 30]), unknown, "of a codec that was not chosen");
+    let wrong_type = Verdict::Drop(super::super::verdict::DropReason::RtpPayloadType);
+    assert_eq!(send(&mut end, &mut world, (5, 2), None, 96, &[0x10, 1, 0, 0]), wrong_type, "audio stays audio");
+
+    let mut offer = bare_offer();
+    let mut second = offer.media[1].clone();
+    second.mid = crate::wire::sdp::Mid::from("2").unwrap();
+    offer.bundle.push(second.mid);
+    offer.media.push(second);
+    let mut world = World::new(14);
+    let (_, mut end) = world.publish(0, offer);
+    assert_eq!(send(&mut end, &mut world, (5, 1), None, AUDIO_PT, &[7; 30]), Verdict::Accepted);
+    assert_eq!(send(&mut end, &mut world, (6, 1), None, 96, &[0x10, 1, 0, 0]), unknown, "two lines have it");
+}
+
+#[test]
+fn what_nobody_agreed_to_leaves_no_holes_and_what_is_lost_does() {
+    let mut world = World::new(15);
+    let (feed, mut end) = world.publish(0, chromium_offer());
+    let (_, mut viewer) = world.subscribe(1, feed, as_offered);
+    let mut numbers = Vec::new();
+    // Comfort noise, telephone events, RED and padding between media; 23 and 24 are lost.
+    for n in (10..40u64).filter(|n| ![23, 24].contains(n)) {
+        let (pt, payload): (u8, &[u8]) = match n {
+            12 | 13 => (13, &[40]),
+            16 => (126, &[1, 0x8a, 0, 0]),
+            20 => (63, &[111, 7, 7]),
+            26 => (AUDIO_PT, &[]),
+            _ => (AUDIO_PT, &[7; 30]),
+        };
+        let verdict = send(&mut end, &mut world, (AUDIO_SSRC, n), None, pt, payload);
+        assert_eq!(verdict == Verdict::Accepted, pt == AUDIO_PT && !payload.is_empty(), "{n}: {verdict:?}");
+        for (_, mut datagram) in world.step() {
+            numbers.extend(number_of(&mut viewer, &mut datagram));
+        }
+    }
+    for _ in 0..200 {
+        for (_, mut datagram) in world.step() {
+            numbers.extend(number_of(&mut viewer, &mut datagram));
+        }
+    }
+    let steps: Vec<u64> = numbers.windows(2).map(|two| two[1] - two[0]).collect();
+    assert_eq!(numbers.len(), 23);
+    assert_eq!(steps.iter().filter(|step| **step != 1).collect::<Vec<_>>(), [&3], "{steps:?}");
+    assert_eq!((world.counter("rtp_payload_type"), world.counter("rtp_padding")), (4, 1));
+}
+
+fn number_of(viewer: &mut End, datagram: &mut [u8]) -> Option<u64> {
+    (classify(datagram) == Protocol::Rtp).then(|| viewer.inbound.unprotect_rtp(datagram).unwrap().index)
 }
 
 #[test]
@@ -64,7 +147,14 @@ fn an_ssrc_that_nobody_announced_is_bound_by_its_mid_and_to_nothing_else() {
     assert_eq!(audio(&mut camera, &mut world, 5, 3, "0", AUDIO_PT), Verdict::Accepted);
     assert_eq!(audio(&mut camera, &mut world, 5, 4, "1", AUDIO_PT), wrong_type, "audio does not become video");
     assert_eq!(audio(&mut camera, &mut world, 5, 5, "0", AUDIO_PT), Verdict::Accepted);
-    assert_eq!(audio(&mut camera, &mut world, AUDIO_SSRC, 1, "1", 96), Verdict::Accepted, "its MID moves it");
+    let other = Verdict::Drop(super::super::verdict::DropReason::RtpSourceRefused);
+    assert_eq!(
+        audio(&mut camera, &mut world, AUDIO_SSRC, 1, "1", 96),
+        other,
+        "its MID moves it, to a camera that is sent"
+    );
+    (0..1000).for_each(|_| drop(world.step()));
+    assert_eq!(audio(&mut camera, &mut world, AUDIO_SSRC, 2, "1", 96), Verdict::Accepted, "and that has stopped");
     assert_eq!(world.counter("sources_rebound"), 1);
 }
 

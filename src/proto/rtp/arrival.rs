@@ -75,6 +75,18 @@ impl Arrival {
         admission
     }
 
+    /// Records a packet whose timestamp says nothing of the media clock: comfort noise or a telephone event, whose clocks
+    /// are their own, or padding.
+    pub fn receive_untimed(&mut self, sequence: u16) -> Admission {
+        let admission = self.admit(sequence);
+        match admission {
+            Admission::Restarted(_) => self.jitter.last = None,
+            Admission::Duplicate => self.duplicates += 1,
+            Admission::Newest(_) | Admission::Late(_) | Admission::Stray => {}
+        }
+        admission
+    }
+
     fn admit(&mut self, sequence: u16) -> Admission {
         let Some(run) = &mut self.run else {
             let first = ExtSeq::first(sequence);
@@ -359,6 +371,15 @@ mod tests {
             arrival.receive(i as u16, i * 960, Mono((u64::from(i) * 20 + late) * MS));
         }
         assert!((238..=240).contains(&arrival.jitter()), "{}", arrival.jitter());
+    }
+
+    #[test]
+    fn a_packet_of_another_clock_is_received_and_is_no_jitter() {
+        let mut arrival = after(0..50);
+        assert_eq!(arrival.receive_untimed(50), Admission::Newest(ExtSeq::first(50)));
+        assert_eq!(arrival.receive_untimed(50), Admission::Duplicate);
+        arrival.receive(51, 51 * 960, Mono(51 * 20 * MS));
+        assert_eq!((arrival.jitter(), arrival.expected(), arrival.duplicates()), (0, 52, 1));
     }
 
     #[test]

@@ -188,14 +188,14 @@ impl Losses {
     }
 }
 
-fn place(number: ExtSeq) -> (usize, u64) {
+pub(super) fn place(number: ExtSeq) -> (usize, u64) {
     let slot = number.0 % WINDOW as u64;
     ((slot / 64) as usize, 1 << (slot % 64))
 }
 
 /// Numbers that are told apart behind the newest: as many as SRTP lets in late.
-const WINDOW: usize = 1024;
-const WORDS: usize = WINDOW / 64;
+pub(super) const WINDOW: usize = 1024;
+pub(super) const WORDS: usize = WINDOW / 64;
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,12 @@
 
 pub mod arrival;
 pub mod loss;
+pub mod renumber;
 pub mod report;
+pub mod selection;
 
 pub use arrival::{Admission, Arrival};
 pub use loss::{Losses, Receipt};
+pub use renumber::Renumber;
 pub use report::{PublisherClock, SenderClock, round_trip};
+pub use selection::{Choice, Selection};

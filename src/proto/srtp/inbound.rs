@@ -43,15 +43,8 @@ impl Inbound {
         let header_len = rtp_header_len(packet)?;
         let (ssrc, sequence) = (rtp_ssrc(packet), sequence(packet));
         let place = self.rtp_sources.find(ssrc)?;
-        let index = match self.rtp_sources.window(place) {
-            Some(window) => {
-                let index = window.estimate(sequence)?;
-                window.check(index)?;
-                index
-            }
-            // The first packet of a source is in its first turn (RFC 3711 §3.3.1).
-            None => sequence.into(),
-        };
+        let index = self.rtp_sources.estimate(place, sequence)?;
+        self.rtp_sources.check(place, index)?;
         let len = self.rtp.open_rtp(ssrc, index, packet, header_len)?;
         self.rtp_sources.accept(place, ssrc, index);
         Ok(Opened { len, index })
@@ -66,9 +59,7 @@ impl Inbound {
         let word = self.rtcp.rtcp_word(self.profile, packet)?;
         let index = u64::from(word & !ENCRYPTED);
         let place = self.rtcp_sources.find(ssrc)?;
-        if let Some(window) = self.rtcp_sources.window(place) {
-            window.check(index)?;
-        }
+        self.rtcp_sources.check(place, index)?;
         let len = self.rtcp.open_rtcp(ssrc, word, packet)?;
         self.rtcp_sources.accept(place, ssrc, index);
         Ok(len)
@@ -77,7 +68,7 @@ impl Inbound {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sources::Place;
+    use super::super::sources::{Place, RETIRED_MAX};
     use super::super::{Outbound, SOURCES_MAX};
     use super::*;
     use proptest::prelude::*;
@@ -173,12 +164,39 @@ mod tests {
     #[test]
     fn the_table_of_ssrcs_is_bounded_and_known_ones_go_on() {
         let (mut out, mut inbound) = pair(Profile::AeadAes128Gcm);
-        for ssrc in 0..SOURCES_MAX as u32 {
+        for ssrc in 0..(SOURCES_MAX + RETIRED_MAX) as u32 {
             open(&mut inbound, &sealed(&mut out, ssrc, 1, 1)[0]).unwrap();
         }
-        let more = sealed(&mut out, 999, 1, 1);
+        let more = sealed(&mut out, 999_999, 1, 1);
         assert_eq!(open(&mut inbound, &more[0]), Err(SrtpError::TooManyStreams));
-        assert_eq!(open(&mut inbound, &sealed(&mut out, 3, 1, 1)[0]), Ok(2));
+        for ssrc in [3, SOURCES_MAX + RETIRED_MAX - 1].map(|ssrc| ssrc as u32) {
+            assert_eq!(open(&mut inbound, &sealed(&mut out, ssrc, 2, 1)[0]), Ok(2), "{ssrc}");
+        }
+    }
+
+    #[test]
+    fn of_a_source_that_had_to_make_room_nothing_can_be_replayed_and_it_may_go_on() {
+        for profile in Profile::ALL {
+            let (mut out, mut inbound) = pair(profile);
+            // Over a rollover: a source that was forgotten whole would begin again with its first packets.
+            let packets = sealed(&mut out, 7, 0xfff0, 40);
+            let (old, new) = packets.split_at(30);
+            assert!(old.iter().all(|packet| open(&mut inbound, packet).is_ok()));
+            for ssrc in 1000..1000 + SOURCES_MAX as u32 {
+                open(&mut inbound, &sealed(&mut out, ssrc, 1, 1)[0]).unwrap();
+            }
+            for packet in old {
+                assert_eq!(open(&mut inbound, packet), Err(SrtpError::Replay));
+            }
+            let mut forged = new[0].clone();
+            *forged.last_mut().unwrap() ^= 1;
+            assert_eq!(open(&mut inbound, &forged), Err(SrtpError::Auth), "and it changes nothing");
+            let indices: Vec<_> = new.iter().map(|packet| open(&mut inbound, packet)).collect();
+            assert_eq!(indices, (0xfff0 + 30..0xfff0 + 40).map(Ok).collect::<Vec<_>>());
+            for packet in &packets {
+                assert_eq!(open(&mut inbound, packet), Err(SrtpError::Replay));
+            }
+        }
     }
 
     #[test]

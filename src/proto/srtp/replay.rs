@@ -23,6 +23,16 @@ impl ReplayWindow {
         window
     }
 
+    /// The window of a source of which everything up to this index counts as seen.
+    pub(super) fn closed_at(highest: u64) -> Self {
+        ReplayWindow { highest, seen: [u64::MAX; WORDS] }
+    }
+
+    /// The highest index that was taken.
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
+    }
+
     /// Whether a packet of this index may be taken, were it authentic.
     pub(super) fn check(&self, index: u64) -> Result<(), SrtpError> {
         let behind = self.highest.saturating_sub(index);

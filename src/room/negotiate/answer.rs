@@ -148,17 +148,21 @@ fn unpublished(mindex: usize, offered: &MediaSection) -> PublishedMedia {
     }
 }
 
-/// Media SSRCs, and the RTX SSRCs of those that have one. What is second or later in an FID or FEC-FR group repairs the
-/// first (RFC 5576 §4.2, RFC 5956).
-fn named_ssrcs(offered: &MediaSection) -> (Vec<u32>, Vec<u32>) {
-    let repair = |semantics: &'static str| {
-        let groups = offered.ssrc_groups.iter().filter(move |group| *group.semantics == *semantics);
-        groups.filter_map(|group| group.ssrcs.split_first())
+/// Media SSRCs, the one to be relayed first, and the RTX SSRC of each. What is second or later in an FID or FEC-FR group
+/// repairs the first (RFC 5576 §4.2, RFC 5956). A SIM group lists one picture in growing size, as libwebrtc does.
+fn named_ssrcs(offered: &MediaSection) -> (Vec<u32>, Vec<Option<u32>>) {
+    let groups = |semantics: &'static str| {
+        offered.ssrc_groups.iter().filter(move |group| *group.semantics == *semantics).map(|group| &group.ssrcs)
     };
+    let repair = |semantics: &'static str| groups(semantics).filter_map(|ssrcs| ssrcs.split_first());
     let rtx_of = |ssrc: u32| repair("FID").find(|(media, _)| **media == ssrc)?.1.first().copied();
     let is_repair = |ssrc: u32| repair("FID").chain(repair("FEC-FR")).any(|(_, others)| others.contains(&ssrc));
-    let media: Vec<u32> = offered.ssrcs.iter().map(|(ssrc, _)| *ssrc).filter(|ssrc| !is_repair(*ssrc)).collect();
-    let rtx = media.iter().filter_map(|ssrc| rtx_of(*ssrc)).collect();
+    let mut media: Vec<u32> = offered.ssrcs.iter().map(|(ssrc, _)| *ssrc).filter(|ssrc| !is_repair(*ssrc)).collect();
+    if let Some(encodings) = groups("SIM").next() {
+        let size = |ssrc: &u32| encodings.iter().position(|of| of == ssrc);
+        media.sort_by_key(|ssrc| std::cmp::Reverse(size(ssrc)));
+    }
+    let rtx = media.iter().map(|ssrc| rtx_of(*ssrc)).collect();
     (media, rtx)
 }
 
@@ -201,7 +205,7 @@ const VIDEO_FEEDBACK: &[&str] = &["ccm fir", "nack", "nack pli", "goog-remb", TR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::sdp::{compose, parse, vectors};
+    use crate::wire::sdp::{SsrcGroup, compose, parse, vectors};
 
     fn offer(text: &str) -> Description {
         parse(DescriptionKind::Offer, text).unwrap()
@@ -238,7 +242,10 @@ mod tests {
         assert_eq!((published[0].codec, published[0].pt, published[0].fec), (Some(Codec::Opus), 111, true));
         assert_eq!(published[0].ssrcs, [3_310_110_520]);
         assert_eq!((published[1].codec, published[1].pt, published[1].rtx_pt), (Some(Codec::Vp8), 96, Some(97)));
-        assert_eq!((&published[1].ssrcs[..], &published[1].rtx_ssrcs[..]), (&[2_638_993_829][..], &[621_592_314][..]));
+        assert_eq!(
+            (&published[1].ssrcs[..], &published[1].rtx_ssrcs[..]),
+            (&[2_638_993_829][..], &[Some(621_592_314)][..])
+        );
         assert_eq!(published[1].extensions.orientation, Some(13));
         assert_eq!(published[1].extensions.abs_send_time, None);
         assert!(published[1].nack && !published[0].nack, "Chromium does not offer to repair audio");
@@ -262,6 +269,22 @@ mod tests {
         // Chromium's next offer depends on these two.
         assert!(published[1].extensions.rid.is_some() && published[1].extensions.repaired_rid.is_some());
         assert_eq!(published[1].codec, Some(Codec::Vp8));
+    }
+
+    #[test]
+    fn of_several_ssrcs_the_first_track_or_the_largest_encoding_comes_first_and_each_has_its_rtx() {
+        let mut offer = offer(vectors::CHROMIUM_PUBLISH);
+        let group = |semantics: &str, ssrcs: &[u32]| SsrcGroup { semantics: semantics.into(), ssrcs: ssrcs.to_vec() };
+        let video = &mut offer.media[1];
+        video.ssrcs = [1, 2, 3, 4, 5].map(|ssrc| (ssrc, "c".into())).to_vec();
+        video.ssrc_groups = vec![group("FID", &[2, 4]), group("FID", &[3, 5])];
+        let named = |offer: &Description| {
+            let (_, mut published) = answer(offer, &RoomSpec::new(1234.into()), None, None).unwrap();
+            (std::mem::take(&mut published[1].ssrcs), std::mem::take(&mut published[1].rtx_ssrcs))
+        };
+        assert_eq!(named(&offer), (vec![1, 2, 3], vec![None, Some(4), Some(5)]), "tracks of Plan B");
+        offer.media[1].ssrc_groups.push(group("SIM", &[1, 2, 3]));
+        assert_eq!(named(&offer), (vec![3, 2, 1], vec![Some(5), Some(4), None]), "encodings");
     }
 
     #[test]
@@ -330,7 +353,7 @@ mod tests {
         assert_eq!(published[1].fmtp, None, "what it receives is not what it sends");
         assert_eq!(published[1].extensions.playout_delay, None, "it is offered for receiving only");
         assert_eq!(published[1].extensions.transport_cc, Some(7));
-        assert_eq!(published[1].rtx_ssrcs, [2_880_433_211]);
+        assert_eq!(published[1].rtx_ssrcs, [Some(2_880_433_211)]);
         assert!(!answer.extmap_allow_mixed);
     }
 

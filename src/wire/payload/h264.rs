@@ -23,6 +23,28 @@ pub fn entry_point(payload: &[u8]) -> Option<EntryPoint> {
     }
 }
 
+/// Whether a `sprop-parameter-sets` has what a picture needs: a sequence and a picture parameter set, each in base64
+/// (RFC 6184 §8.1).
+pub fn are_parameter_sets(sprop: &str) -> bool {
+    let has = |wanted: u8| {
+        sprop.split(',').any(|unit| base64_first(unit.trim()).is_some_and(|header| header & TYPE == wanted))
+    };
+    has(SPS) && has(PPS)
+}
+
+/// The first octet of a base64 text (RFC 4648 §4): six bits of the first digit and two of the second.
+fn base64_first(text: &str) -> Option<u8> {
+    let digit = |at: usize| match *text.as_bytes().get(at)? {
+        letter @ b'A'..=b'Z' => Some(letter - b'A'),
+        letter @ b'a'..=b'z' => Some(letter - b'a' + 26),
+        number @ b'0'..=b'9' => Some(number - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    Some(digit(0)? << 2 | digit(1)? >> 4)
+}
+
 /// Units behind 16-bit sizes; each has `before` octets of its own in front.
 fn aggregated(units: &[u8], before: usize) -> Option<EntryPoint> {
     const WHAT: &str = "H264 aggregation unit";
@@ -51,6 +73,7 @@ const TYPE: u8 = 0x1f;
 const START: u8 = 0x80;
 const IDR: u8 = 5;
 const SPS: u8 = 7;
+const PPS: u8 = 8;
 const STAP_A: u8 = 24;
 const STAP_B: u8 = 25;
 const MTAP16: u8 = 26;
@@ -107,6 +130,15 @@ mod tests {
         let mtap = |kind: u8, before: &[u8]| [&[kind, 0, 1, 0, 9][..], before, &SPS_UNIT].concat();
         assert_eq!(entry_point(&mtap(0x7a, &[0, 0, 0])), PARAMETER_SETS, "MTAP16");
         assert_eq!(entry_point(&mtap(0x7b, &[0, 0, 0, 0])), PARAMETER_SETS, "MTAP24");
+    }
+
+    #[test]
+    fn a_description_has_the_parameter_sets_when_it_has_both() {
+        assert!(are_parameter_sets("Z0LAH9kAUAW7ARAAAAMAEAAAAwPI8YMkgA==,aMuDyyA="));
+        assert!(are_parameter_sets("KM4C0g==, J2QAKKwbGoB4Ah+WGggA"), "of another reference idc, in any order");
+        for lacking in ["", ",", "Z", "Z0LAHw==", "aM48gA==", "?0LAHw==,aM48gA==", "Z0LAHw==,Z0LAHw=="] {
+            assert!(!are_parameter_sets(lacking), "{lacking}");
+        }
     }
 
     #[test]

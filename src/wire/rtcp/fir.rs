@@ -37,6 +37,13 @@ impl<'a> Fir<'a> {
             .map(|&[a, b, c, d, sequence, ..]| IntraRequest { ssrc: u32::from_be_bytes([a, b, c, d]), sequence })
     }
 
+    /// The sources that are asked for a keyframe. A FIR without entries asks the one in its header, where RFC 4585 §6.1
+    /// has the media source.
+    pub fn targets(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let header = self.entries.is_empty().then_some(self.media_ssrc);
+        self.requests().map(|request| request.ssrc).chain(header)
+    }
+
     /// Writes the packet and gives its length. Fails when it does not fit.
     pub fn write(&self, out: &mut [u8]) -> Result<usize, WireError> {
         let mut c = Composer::new(out, packet_type::FORMAT_FIR, packet_type::PAYLOAD_FEEDBACK)?;
@@ -75,6 +82,16 @@ mod tests {
         ]);
         let Some(Ok(Packet::Fir(parsed))) = Compound::new(&out).next() else { panic!() };
         assert_eq!(parsed.requests().collect::<Vec<_>>(), requests);
+    }
+
+    #[test]
+    fn a_fir_without_entries_asks_the_source_in_its_header() {
+        let bytes = [0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 5];
+        let Some(Ok(Packet::Fir(fir))) = Compound::new(&bytes).next() else { panic!() };
+        assert_eq!(fir.targets().collect::<Vec<_>>(), [5]);
+        let entries = [IntraRequest { ssrc: 6, sequence: 0 }.to_bytes()];
+        let fir = Fir { sender_ssrc: 1, media_ssrc: 5, entries: &entries };
+        assert_eq!(fir.targets().collect::<Vec<_>>(), [6]);
     }
 
     #[test]

@@ -41,6 +41,9 @@ mod packet_type {
     pub const FORMAT_APPLICATION: u8 = 15;
 }
 
+/// The SSRC in feedback of receivers that do not say which source they mean.
+pub const ANY_SSRC: u32 = 0;
+
 const VERSION: u8 = 2;
 
 /// The body of a packet with the five bits of its header that depend on the type: a count or a feedback format.

@@ -131,6 +131,18 @@ pub enum WebRtc<'a> {
         #[serde(flatten)]
         component: Component,
     },
+    /// It sends with more SSRCs than it may have: packets of this one are dropped.
+    SourcesExhausted {
+        /// The one that is not taken.
+        #[serde(rename = "ssrc-refused")]
+        ssrc: u32,
+        /// How many are.
+        #[serde(rename = "ssrcs-max")]
+        most: usize,
+        /// Always the same.
+        #[serde(flatten)]
+        component: Component,
+    },
     /// The peer connection as a whole.
     Connection {
         /// `webrtcup` or `hangup`.
@@ -360,7 +372,7 @@ impl Payload for WebRtc<'_> {
             WebRtc::RemoteCandidate { .. } => 3,
             WebRtc::SelectedPair { .. } => 4,
             WebRtc::Dtls { .. } => 5,
-            WebRtc::Connection { .. } => 6,
+            WebRtc::Connection { .. } | WebRtc::SourcesExhausted { .. } => 6,
         })
     }
 }
