@@ -178,9 +178,8 @@ impl Peer {
         if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
             self.ice.set_remote(&credentials);
         }
-        let fingerprint = Fingerprint(remote.fingerprint);
-        self.dtls.set_remote_fingerprint(fingerprint);
-        self.remote_fingerprint = Some(fingerprint);
+        self.dtls.set_remote_fingerprint(remote.fingerprint);
+        self.remote_fingerprint = Some(remote.fingerprint);
         if self.remote_ufrag.is_none() {
             self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
         }
@@ -211,7 +210,7 @@ impl Peer {
         Transport {
             ufrag: self.ice.local().ufrag().into(),
             pwd: self.ice.local().password().into(),
-            fingerprint: turn.desk.handshakes.fingerprint().0,
+            fingerprint: turn.desk.handshakes.fingerprint(),
             setup,
         }
     }

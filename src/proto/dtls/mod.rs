@@ -7,14 +7,13 @@ mod certificate;
 mod clock;
 mod context;
 mod endpoint;
-mod fingerprint;
 mod memory;
 mod record;
 
+pub use crate::wire::sdp::Fingerprint;
 pub use certificate::Certificate;
 pub use context::Context;
 pub use endpoint::Endpoint;
-pub use fingerprint::{Fingerprint, FingerprintError};
 
 use crate::time::{Mono, Now};
 use arrayvec::ArrayVec;
