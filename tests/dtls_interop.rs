@@ -50,7 +50,7 @@ fn pump(ours: &mut dyn Handshake, other: &mut Other) {
 fn connect(role: Role, version: DtlsVersion, chosen: u16) {
     let CryptoProvider { dtls_provider, sha256_provider, .. } = str0m::crypto::from_feature_flags();
     let certificate = dtls_provider.generate_certificate().unwrap();
-    let fingerprint = Fingerprint(sha256_provider.sha256(&certificate.certificate));
+    let fingerprint = Fingerprint::Sha256(sha256_provider.sha256(&certificate.certificate));
     let context = Context::new(&Certificate::generate(NOW, KeyKind::Ecdsa).unwrap(), PROFILES).unwrap();
     let mut ours = Endpoint::new(&context, role).unwrap();
     ours.set_remote_fingerprint(fingerprint);

@@ -6,7 +6,7 @@ use crate::meter::Meter;
 use crate::sdp::Remote;
 use crate::socket;
 use crate::track::{Track, stamp};
-use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerprint, Handshake, KeyKind, Role};
+use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Handshake, KeyKind, Role};
 use portunus::proto::srtp::{Inbound, Outbound, Profile, split_keying_material};
 use portunus::time::Mono;
 use portunus::wire::demux::{Protocol, classify};
@@ -64,7 +64,7 @@ impl Peer {
         let local = Transport {
             ufrag: format!("load{number}").into(),
             pwd: format!("a+password+of+load+{number:010}").into(),
-            fingerprint: context.fingerprint().0,
+            fingerprint: context.fingerprint(),
             setup: Setup::Active,
         };
         Ok(Peer {
@@ -95,7 +95,7 @@ impl Peer {
         self.controlling = remote.ice_lite || offered;
         let role = if remote.transport.setup == Setup::Active { Role::Passive } else { Role::Active };
         let mut dtls = Endpoint::new(context, role).map_err(|error| say(&error))?;
-        dtls.set_remote_fingerprint(Fingerprint(remote.transport.fingerprint));
+        dtls.set_remote_fingerprint(remote.transport.fingerprint);
         self.dtls = Some(dtls);
         self.socket.connect(remote.at).map_err(|error| say(&error))?;
         let key = Key::short_term(&remote.transport.pwd);

@@ -171,9 +171,8 @@ impl Peer {
                 turn.desk.index.remove_tuple(struck, self.key);
             }
         }
-        let fingerprint = Fingerprint(remote.fingerprint);
-        self.dtls.set_remote_fingerprint(fingerprint);
-        self.remote_fingerprint = Some(fingerprint);
+        self.dtls.set_remote_fingerprint(remote.fingerprint);
+        self.remote_fingerprint = Some(remote.fingerprint);
         if self.remote_ufrag.is_none() {
             self.connect_by = turn.now.mono + crate::limits::ICE_CONNECT_TIMEOUT;
         }
@@ -183,7 +182,7 @@ impl Peer {
     /// Whether a description stands for another DTLS association than the one that is there (RFC 8842 §5): a page has made a
     /// new connection and goes on with it. It comes with ICE credentials of its own, or it is refused before it gets here.
     pub fn is_another(&self, remote: &Transport) -> bool {
-        self.remote_fingerprint.is_some_and(|known| known != Fingerprint(remote.fingerprint)) && self.is_restart(remote)
+        self.remote_fingerprint.is_some_and(|known| known != remote.fingerprint) && self.is_restart(remote)
     }
 
     /// Leaves the association that was there for the one that a description stands for. What was negotiated stays; keys,
@@ -236,7 +235,7 @@ impl Peer {
         Transport {
             ufrag: self.ice.local().ufrag().into(),
             pwd: self.ice.local().password().into(),
-            fingerprint: turn.desk.handshakes.fingerprint().0,
+            fingerprint: turn.desk.handshakes.fingerprint(),
             setup,
         }
     }

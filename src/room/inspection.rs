@@ -10,7 +10,7 @@ use super::room::{Role, Room, Seat};
 use super::summary::{Identity, StreamSummary, SubscriptionSummary};
 use crate::id::{HandleAddress, RoomId};
 use crate::time::Mono;
-use crate::wire::sdp::{MediaKind, Mid};
+use crate::wire::sdp::{Fingerprint, MediaKind, Mid};
 
 /// One handle.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub struct PeerView {
     /// Of our certificate, as SDP has it.
     pub fingerprint: String,
     /// Of the peer's, as it says.
-    pub remote_fingerprint: Option<String>,
+    pub remote_fingerprint: Option<Fingerprint>,
     /// The SRTP profile, once the handshake is done, and when that was.
     pub connected: Option<(&'static str, Mono)>,
     /// DTLS datagrams that had no effect.

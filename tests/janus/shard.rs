@@ -12,7 +12,7 @@ use portunus::room::observation::Observation;
 use portunus::room::placement::{Claim, Registrar};
 use portunus::room::room::Room;
 use portunus::room::talking::TalkChange;
-use portunus::wire::sdp::{Description, Setup, Transport};
+use portunus::wire::sdp::{Description, Fingerprint, Setup, Transport};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -210,5 +210,5 @@ fn complete(reply: &mut Reply) {
 
 fn transport() -> Transport {
     let (ufrag, pwd) = ("serv".into(), "22charactersofpassword".into());
-    Transport { ufrag, pwd, fingerprint: [7; 32], setup: Setup::ActPass }
+    Transport { ufrag, pwd, fingerprint: Fingerprint::Sha256([7; 32]), setup: Setup::ActPass }
 }

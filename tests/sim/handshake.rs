@@ -79,7 +79,7 @@ impl ScriptedHandshake {
         for (part, size) in (0u8..).zip(SIZES[flight]) {
             let mut bytes = vec![HANDSHAKE, flight as u8, part];
             bytes.extend(self.our_random.to_be_bytes());
-            bytes.extend(self.ours.0);
+            bytes.extend(self.ours.digest());
             bytes.resize(size - 8, part);
             seal(&mut bytes);
             self.out.push_back(bytes);
@@ -144,7 +144,7 @@ impl ScriptedHandshake {
         if self.their_random.is_some_and(|known| known != random) {
             return false;
         }
-        let shown = Fingerprint(bytes[11..43].try_into().unwrap());
+        let shown = Fingerprint::Sha256(bytes[11..43].try_into().unwrap());
         match (flight, self.sent) {
             (0, None | Some(1)) => {
                 self.their_random = Some(random);
@@ -236,7 +236,7 @@ impl Handshake for ScriptedHandshake {
         if self.finished && !self.closed {
             let mut bytes = vec![ALERT, 4, 0];
             bytes.extend(self.our_random.to_be_bytes());
-            bytes.extend(self.ours.0);
+            bytes.extend(self.ours.digest());
             seal(&mut bytes);
             self.out.push_back(bytes);
         }
@@ -281,7 +281,7 @@ impl ScriptedFactory {
         let mut prng = Prng::new(seed);
         let mut fingerprint = [0; 32];
         prng.fill(&mut fingerprint);
-        ScriptedFactory { fingerprint: Fingerprint(fingerprint), next: Cell::new(prng.next()) }
+        ScriptedFactory { fingerprint: Fingerprint::Sha256(fingerprint), next: Cell::new(prng.next()) }
     }
 }
 

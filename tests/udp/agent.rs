@@ -145,7 +145,7 @@ impl Agent {
         let now = now();
         match order {
             Order::Meet(remote) => {
-                let fingerprint = Fingerprint(remote.transport.fingerprint);
+                let fingerprint = remote.transport.fingerprint;
                 self.dtls.set_remote_fingerprint(fingerprint);
                 self.remote = Some(remote);
                 self.check_at = now.mono;

@@ -122,7 +122,7 @@ impl Peer {
         let local = Transport {
             ufrag: format!("native{number}").into(),
             pwd: format!("a+password+of+native+{number:08}").into(),
-            fingerprint: fingerprint().0,
+            fingerprint: fingerprint(),
             setup: Setup::Active,
         };
         let (orders, ordered) = mpsc::channel();

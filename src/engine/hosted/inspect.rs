@@ -50,7 +50,7 @@ impl HostedRoom {
             is_described: peer.remote_fingerprint.is_some(),
             is_dtls_client: peer.role == Role::Active,
             fingerprint: turn.desk.handshakes.fingerprint().to_string(),
-            remote_fingerprint: peer.remote_fingerprint.map(|fingerprint| fingerprint.to_string()),
+            remote_fingerprint: peer.remote_fingerprint,
             connected,
             dtls_ignored: peer.dtls.ignored(),
             round_trip: peer.round_trip,

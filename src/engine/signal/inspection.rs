@@ -211,7 +211,6 @@ fn webrtc(peer: &PeerView, started: Mono) -> Value {
     put(&mut ice, "last-check", peer.last_check.map(|at| micros(at, started)));
     let mut dtls = json!({
         "fingerprint": peer.fingerprint,
-        "remote-fingerprint-hash": "sha-256",
         "dtls-role": if peer.is_dtls_client { "active" } else { "passive" },
         "dtls-state": if peer.connected.is_some() { "connected" } else { "trying" },
         "valid": peer.connected.is_some(),
@@ -219,7 +218,8 @@ fn webrtc(peer: &PeerView, started: Mono) -> Value {
         "ignored": peer.dtls_ignored,
         "sctp-association": false,
     });
-    put(&mut dtls, "remote-fingerprint", peer.remote_fingerprint.as_deref());
+    put(&mut dtls, "remote-fingerprint", peer.remote_fingerprint.map(|shown| shown.to_string()));
+    put(&mut dtls, "remote-fingerprint-hash", peer.remote_fingerprint.map(|shown| shown.hash_name()));
     put(&mut dtls, "srtp-profile", peer.connected.map(|(profile, _)| profile));
     put(&mut dtls, "connected", peer.connected.map(|(_, at)| micros(at, started)));
     let extensions = peer.lines.iter().flat_map(|line| named(&line.extensions));
@@ -295,7 +295,7 @@ fn counted(counts: &Counts) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::sdp::Mid;
+    use crate::wire::sdp::{Fingerprint, Mid};
 
     fn line(mid: &str, mindex: usize, flow: Flow) -> LineView {
         LineView {
@@ -325,7 +325,7 @@ mod tests {
             is_described: true,
             is_dtls_client: false,
             fingerprint: "AA".into(),
-            remote_fingerprint: Some("BB".into()),
+            remote_fingerprint: Some(Fingerprint::Sha1([0xBB; 20])),
             connected: Some(("SRTP_AEAD_AES_128_GCM", Mono(8_000))),
             dtls_ignored: 0,
             round_trip: Duration::from_millis(20),
@@ -345,7 +345,7 @@ mod tests {
                 "selected-pair": "192.0.2.1:20000 [host,udp] <-> 198.51.100.7:4000 [prflx,udp]",
             },
             "dtls": {
-                "fingerprint": "AA", "remote-fingerprint": "BB", "remote-fingerprint-hash": "sha-256",
+                "fingerprint": "AA", "remote-fingerprint": vec!["BB"; 20].join(":"), "remote-fingerprint-hash": "sha-1",
                 "dtls-role": "passive", "dtls-state": "connected", "srtp-profile": "SRTP_AEAD_AES_128_GCM",
                 "valid": true, "ready": true, "connected": 7, "ignored": 0, "sctp-association": false,
             },

@@ -283,7 +283,7 @@ fn accept_all(offer: &Description) -> Description {
         media.transport = Some(Transport {
             ufrag: "subscriber".into(),
             pwd: "a+password+of+the+subscriber".into(),
-            fingerprint: [9; 32],
+            fingerprint: Fingerprint::Sha256([9; 32]),
             setup: Setup::Active,
         });
     }
@@ -321,7 +321,7 @@ impl HandshakeFactory for Scripted {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint([3; 32])
+        Fingerprint::Sha256([3; 32])
     }
 }
 

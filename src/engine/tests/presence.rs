@@ -52,7 +52,7 @@ fn another(mut description: Description, ufrag: &str) -> Description {
     for media in &mut description.media {
         let transport = media.transport.as_mut().unwrap();
         transport.ufrag = ufrag.into();
-        transport.fingerprint = [ufrag.as_bytes()[0]; 32];
+        transport.fingerprint = Fingerprint::Sha256([ufrag.as_bytes()[0]; 32]);
     }
     description
 }

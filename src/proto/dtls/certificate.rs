@@ -42,16 +42,23 @@ impl Certificate {
     }
 
     fn new(x509: X509, key: PKey<Private>) -> Result<Self, ErrorStack> {
-        let fingerprint = fingerprint_of(&x509)?;
+        let mut digest = [0; 32];
+        digest.copy_from_slice(&x509.digest(MessageDigest::sha256())?);
+        let fingerprint = Fingerprint::Sha256(digest);
         Ok(Certificate { x509, key, fingerprint })
     }
 }
 
-/// The SHA-256 of a certificate's DER form.
-pub(super) fn fingerprint_of(x509: &X509Ref) -> Result<Fingerprint, ErrorStack> {
-    let mut fingerprint = Fingerprint([0; 32]);
-    fingerprint.0.copy_from_slice(&x509.digest(MessageDigest::sha256())?);
-    Ok(fingerprint)
+/// Whether a certificate's DER form hashes to the fingerprint.
+pub(super) fn is_shown_by(fingerprint: &Fingerprint, x509: &X509Ref) -> bool {
+    let hash = match fingerprint {
+        Fingerprint::Sha1(_) => MessageDigest::sha1(),
+        Fingerprint::Sha224(_) => MessageDigest::sha224(),
+        Fingerprint::Sha256(_) => MessageDigest::sha256(),
+        Fingerprint::Sha384(_) => MessageDigest::sha384(),
+        Fingerprint::Sha512(_) => MessageDigest::sha512(),
+    };
+    x509.digest(hash).is_ok_and(|digest| *digest == *fingerprint.digest())
 }
 
 #[cfg(test)]

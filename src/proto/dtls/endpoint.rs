@@ -1,7 +1,7 @@
 //! One side of one DTLS association over the library's state machine: phases, timers, the fingerprint check, the export of SRTP keys.
 //! It does not know ICE, SDP or SRTP. RFC 6347, RFC 5764, RFC 5763.
 
-use super::certificate::fingerprint_of;
+use super::certificate::is_shown_by;
 use super::memory::{Datagrams, Memory};
 use super::{CloseReason, Context, DATA_MAX, DtlsError, DtlsEvent, Fingerprint, Handshake, KeyingMaterial, MTU, Role};
 use super::{clock, record};
@@ -38,9 +38,9 @@ enum Phase {
     /// Before our ClientHello, or before theirs.
     Idle,
     Handshaking,
-    /// Complete, with a certificate of this hash, which the SDP has not confirmed yet.
-    Unverified(Fingerprint),
-    Connected(Fingerprint),
+    /// Complete, with a certificate that the SDP has not confirmed yet.
+    Unverified,
+    Connected,
     Closed,
 }
 
@@ -95,33 +95,31 @@ impl Endpoint {
         };
     }
 
-    /// The handshake is done: notes whose certificate it was.
+    /// The handshake is done.
     fn complete(&mut self) {
-        let certificate = self.stream.ssl().peer_certificate();
-        match certificate.and_then(|x509| fingerprint_of(&x509).ok()) {
-            Some(peer) => {
-                self.phase = Phase::Unverified(peer);
-                self.verify();
-            }
-            None => self.end(CloseReason::Protocol),
+        if self.stream.ssl().peer_certificate().is_none() {
+            return self.end(CloseReason::Protocol);
         }
+        self.phase = Phase::Unverified;
+        self.verify();
     }
 
     /// Compares the certificate with the SDP as soon as both are known.
     fn verify(&mut self) {
         let Some(expected) = self.remote else { return };
+        let is_other = || !self.stream.ssl().peer_certificate().is_some_and(|x509| is_shown_by(&expected, &x509));
         match self.phase {
-            Phase::Unverified(peer) | Phase::Connected(peer) if peer != expected => self.end(CloseReason::Fingerprint),
-            Phase::Unverified(peer) => match self.export() {
+            Phase::Unverified | Phase::Connected if is_other() => self.end(CloseReason::Fingerprint),
+            Phase::Unverified => match self.export() {
                 Some((profile, keying_material)) => {
-                    self.phase = Phase::Connected(peer);
+                    self.phase = Phase::Connected;
                     self.give_up = Mono::NEVER;
                     self.offered = Box::default();
                     self.events.push(DtlsEvent::Connected { profile, keying_material, role: self.role });
                 }
                 None => self.end(CloseReason::Protocol),
             },
-            Phase::Idle | Phase::Handshaking | Phase::Connected(_) | Phase::Closed => {}
+            Phase::Idle | Phase::Handshaking | Phase::Connected | Phase::Closed => {}
         }
     }
 
@@ -144,9 +142,9 @@ impl Endpoint {
     /// Reads records of the finished handshake: application data, alerts, repeated Finished messages.
     fn read(&mut self) {
         let mut bytes = [0; DATAGRAM_MAX];
-        while matches!(self.phase, Phase::Unverified(_) | Phase::Connected(_)) {
+        while matches!(self.phase, Phase::Unverified | Phase::Connected) {
             match self.stream.ssl_read(&mut bytes) {
-                Ok(len) if matches!(self.phase, Phase::Connected(_)) => {
+                Ok(len) if matches!(self.phase, Phase::Connected) => {
                     self.opened += 1;
                     self.data.push(&bytes[..len]);
                 }
@@ -200,7 +198,7 @@ impl Handshake for Endpoint {
         let expected = match self.phase {
             Phase::Idle => self.role == Role::Passive && record::is_client_hello(records),
             Phase::Closed => false,
-            Phase::Handshaking | Phase::Unverified(_) | Phase::Connected(_) => true,
+            Phase::Handshaking | Phase::Unverified | Phase::Connected => true,
         };
         if records.is_empty() || bytes.len() > DATAGRAM_MAX || !expected {
             self.ignored += 1;
@@ -254,7 +252,7 @@ impl Handshake for Endpoint {
     }
 
     fn send_data(&mut self, bytes: &[u8]) -> bool {
-        let connected = matches!(self.phase, Phase::Connected(_));
+        let connected = matches!(self.phase, Phase::Connected);
         let fits = (1..=DATA_MAX).contains(&bytes.len()) && self.stream.get_ref().outbound.has_room();
         connected && fits && self.stream.ssl_write(bytes).is_ok()
     }

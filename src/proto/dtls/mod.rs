@@ -7,16 +7,15 @@ mod certificate;
 mod clock;
 mod context;
 mod endpoint;
-mod fingerprint;
 mod memory;
 mod record;
 mod suite;
 
 pub use crate::proto::self_signed::KeyKind;
+pub use crate::wire::sdp::Fingerprint;
 pub use certificate::Certificate;
 pub use context::Context;
 pub use endpoint::Endpoint;
-pub use fingerprint::{Fingerprint, FingerprintError};
 pub use suite::suite_name;
 
 use crate::time::{Mono, Now};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::{DATAGRAM_MAX, DTLS_TIMEOUT};
+use openssl::hash::MessageDigest;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -180,9 +181,9 @@ fn a_wrong_fingerprint_never_connects_and_the_other_side_is_told() {
     let mut pair = Pair::strangers(CHROMIUM, GCM_FIRST, MTU);
     let (client, server) = pair.fingerprints();
     pair.client.set_remote_fingerprint(server);
-    let mut wrong = client;
-    wrong.0[31] ^= 1;
-    pair.server.set_remote_fingerprint(wrong);
+    let Fingerprint::Sha256(mut wrong) = client else { panic!("ours are sha-256") };
+    wrong[31] ^= 1;
+    pair.server.set_remote_fingerprint(Fingerprint::Sha256(wrong));
     pair.client.start(pair.now);
     pair.run(seconds(30), |_, _| true);
     assert_eq!(pair.events[1], [DtlsEvent::Closed(CloseReason::Fingerprint)]);
@@ -482,4 +483,36 @@ fn keys_do_not_show_in_debug_text() {
     let keys = KeyingMaterial::new(&[0xAB; 60]).unwrap();
     assert_eq!(format!("{keys:?}"), "KeyingMaterial(60 bytes)");
     assert_eq!(KeyingMaterial::new(&[0; 89]), None);
+}
+
+#[test]
+fn a_certificate_is_held_to_the_hash_function_that_the_sdp_names() {
+    let der = certificates()[0].x509.to_der().unwrap();
+    let digest = |hash| openssl::hash::hash(hash, &der).unwrap();
+    let hashed: [(&str, MessageDigest); 4] = [
+        ("sha-1", MessageDigest::sha1()),
+        ("sha-224", MessageDigest::sha224()),
+        ("sha-384", MessageDigest::sha384()),
+        ("sha-512", MessageDigest::sha512()),
+    ];
+    for (name, hash) in hashed {
+        let text: Vec<String> = digest(hash).iter().map(|byte| format!("{byte:02x}")).collect();
+        for wrong in [false, true] {
+            let mut pair = Pair::strangers(CHROMIUM, GCM_FIRST, MTU);
+            let (_, server) = pair.fingerprints();
+            let mut text = text.clone();
+            if wrong {
+                text[0] = if text[0] == "00" { "01".into() } else { "00".into() };
+            }
+            pair.client.set_remote_fingerprint(server);
+            pair.server.set_remote_fingerprint(Fingerprint::parse(name, &text.join(":")).unwrap());
+            pair.client.start(pair.now);
+            pair.run(seconds(30), |_, _| true);
+            if wrong {
+                assert_eq!(pair.events[1], [DtlsEvent::Closed(CloseReason::Fingerprint)], "{name}");
+            } else {
+                pair.assert_connected();
+            }
+        }
+    }
 }

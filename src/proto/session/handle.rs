@@ -138,7 +138,7 @@ mod tests {
     use super::super::{ConnectionId, Place};
     use super::*;
     use crate::id::SignalId;
-    use crate::wire::sdp::{DescriptionKind, parse};
+    use crate::wire::sdp::{DescriptionKind, Fingerprint, parse};
 
     fn waiting(transaction: &str) -> Waiting {
         let connection = ConnectionId { slot: 0, generation: 0 };
@@ -163,8 +163,10 @@ mod tests {
         };
         let mut handle = Handle::default();
         assert!(handle.describe(&offer) && handle.describe(&offer));
-        assert!(!handle.describe(&change(|transport| transport.fingerprint = [8; 32])));
-        let another = change(|transport| (transport.ufrag, transport.fingerprint) = ("anew".into(), [8; 32]));
+        assert!(!handle.describe(&change(|transport| transport.fingerprint = Fingerprint::Sha256([8; 32]))));
+        let another = change(|transport| {
+            (transport.ufrag, transport.fingerprint) = ("anew".into(), Fingerprint::Sha256([8; 32]))
+        });
         assert!(handle.describe(&another) && handle.describe(&offer));
     }
 

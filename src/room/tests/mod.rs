@@ -25,7 +25,8 @@ use super::spec::RoomSpec;
 use super::talking::TalkRule;
 use crate::id::{FeedId, HandleAddress, HandleId, MemberId, RoomId, SessionId, SignalId};
 use crate::wire::sdp::{
-    Description, DescriptionKind, Direction, ExtensionMap, MediaKind, MediaSection, Mid, Payload, Setup, Transport,
+    Description, DescriptionKind, Direction, ExtensionMap, Fingerprint, MediaKind, MediaSection, Mid, Payload, Setup,
+    Transport,
 };
 
 const ROOM: u64 = 1234;
@@ -228,7 +229,12 @@ fn payload(pt: u8, encoding: &str, clock_rate: u32) -> Payload {
 }
 
 fn transport(ufrag: &str) -> Transport {
-    Transport { ufrag: ufrag.into(), pwd: "a password of 22 chars".into(), fingerprint: [9; 32], setup: Setup::ActPass }
+    Transport {
+        ufrag: ufrag.into(),
+        pwd: "a password of 22 chars".into(),
+        fingerprint: Fingerprint::Sha256([9; 32]),
+        setup: Setup::ActPass,
+    }
 }
 
 /// A browser's answer to our offer: it takes all that is sent.

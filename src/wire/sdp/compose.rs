@@ -26,7 +26,8 @@ impl Display for Text<'_> {
         }
         f.write_str("\r\na=ice-options:trickle\r\n")?;
         if let Some(transport) = description.transport() {
-            write!(f, "a=fingerprint:sha-256 {}\r\n", Fingerprint(&transport.fingerprint))?;
+            let fingerprint = &transport.fingerprint;
+            write!(f, "a=fingerprint:{} {fingerprint}\r\n", fingerprint.hash_name())?;
         }
         if description.extmap_allow_mixed {
             f.write_str("a=extmap-allow-mixed\r\n")?;
@@ -143,28 +144,17 @@ impl Display for Address<'_> {
     }
 }
 
-struct Fingerprint<'a>(&'a [u8; 32]);
-
-impl Display for Fingerprint<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(|(index, byte)| {
-            let colon = if index == 0 { "" } else { ":" };
-            write!(f, "{colon}{byte:02X}")
-        })
-    }
-}
-
 const SCTP_PORT: u16 = 5000;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{parse, vectors};
+    use super::super::{Fingerprint, parse, vectors};
     use super::*;
 
     fn transport() -> Transport {
-        let fingerprint = std::array::from_fn(|index| u8::try_from(index * 8).unwrap());
+        let fingerprint = Fingerprint::Sha256(std::array::from_fn(|index| u8::try_from(index * 8).unwrap()));
         Transport { ufrag: "Zx1k".into(), pwd: "0123456789abcdefghijkl".into(), fingerprint, setup: Setup::Passive }
     }
 

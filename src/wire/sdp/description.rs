@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use arrayvec::ArrayString;
 
+use super::fingerprint::Fingerprint;
+
 /// An m-line's identification tag (RFC 9143 §15), at most 16 characters as the header extension carries it.
 pub type Mid = ArrayString<16>;
 
@@ -69,8 +71,8 @@ pub struct Transport {
     pub ufrag: Box<str>,
     /// `a=ice-pwd`, 22 to 256 characters.
     pub pwd: Box<str>,
-    /// `a=fingerprint:sha-256`.
-    pub fingerprint: [u8; 32],
+    /// `a=fingerprint`.
+    pub fingerprint: Fingerprint,
     /// `a=setup`.
     pub setup: Setup,
 }

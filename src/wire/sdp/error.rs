@@ -27,9 +27,9 @@ pub enum SdpError {
     IceCredentials(usize),
     /// No `a=fingerprint`; index of the m-line (RFC 8122 §5).
     Fingerprint(usize),
-    /// Fingerprints, but none with sha-256.
+    /// Fingerprints, but none under a hash function that is known here.
     FingerprintHash,
-    /// A sha-256 fingerprint that is not 32 hexadecimal bytes.
+    /// A fingerprint that is not the hexadecimal bytes of its hash function.
     FingerprintFormat,
     /// A role other than those of RFC 8842 §5.
     Setup,
@@ -49,8 +49,8 @@ impl fmt::Display for SdpError {
             SdpError::DuplicateMid(index) => write!(f, "m-line {index} repeats a mid"),
             SdpError::IceCredentials(index) => write!(f, "no valid ICE credentials for m-line {index}"),
             SdpError::Fingerprint(index) => write!(f, "no DTLS fingerprint for m-line {index}"),
-            SdpError::FingerprintHash => f.write_str("unsupported fingerprint hash (sha-256 is needed)"),
-            SdpError::FingerprintFormat => f.write_str("invalid sha-256 fingerprint"),
+            SdpError::FingerprintHash => f.write_str("unsupported fingerprint hash (sha-256 is best)"),
+            SdpError::FingerprintFormat => f.write_str("invalid fingerprint"),
             SdpError::Setup => f.write_str("invalid setup attribute"),
         }
     }

@@ -3,12 +3,14 @@
 mod compose;
 mod description;
 mod error;
+mod fingerprint;
 mod parse;
 mod token;
 
 pub use compose::compose;
 pub use description::*;
 pub use error::SdpError;
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use parse::parse;
 
 /// Offers and answers of browsers.

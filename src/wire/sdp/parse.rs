@@ -6,6 +6,7 @@ use sdp_types::{Attribute, Bandwidth, Media, Session};
 
 use super::description::*;
 use super::error::SdpError;
+use super::fingerprint::{Fingerprint, FingerprintError};
 use super::token::Token;
 use crate::limits::{MEDIA_LINES_MAX, SDP_BYTES_MAX};
 
@@ -65,7 +66,7 @@ fn allows_mixed(session: &Session) -> bool {
 struct TransportLines<'a> {
     ufrag: Option<&'a str>,
     pwd: Option<&'a str>,
-    fingerprint: Option<[u8; 32]>,
+    fingerprint: Option<Fingerprint>,
     setup: Option<Setup>,
 }
 
@@ -111,28 +112,23 @@ impl<'a> TransportLines<'a> {
     }
 }
 
-/// The first sha-256 fingerprint; a peer may give others beside it (RFC 8122 §5).
-fn fingerprint(attributes: &[Attribute]) -> Result<Option<[u8; 32]>, SdpError> {
-    let mut others = false;
+/// The fingerprint to hold the certificate to. A peer may give one for each hash function that it knows (RFC 8122 §5); the
+/// strongest is taken, so that a weak one beside it opens nothing.
+fn fingerprint(attributes: &[Attribute]) -> Result<Option<Fingerprint>, SdpError> {
+    let mut best: Option<Fingerprint> = None;
+    let mut unknown = false;
     for value in values(attributes, "fingerprint") {
-        match value.trim().split_once(' ') {
-            Some((hash, hex)) if hash.eq_ignore_ascii_case("sha-256") => {
-                return fingerprint_bytes(hex.trim()).map(Some).ok_or(SdpError::FingerprintFormat);
+        let (hash, digest) = value.trim().split_once(' ').unwrap_or((value, ""));
+        match Fingerprint::parse(hash, digest.trim()) {
+            Ok(fingerprint) if best.is_none_or(|best| best.digest().len() < fingerprint.digest().len()) => {
+                best = Some(fingerprint);
             }
-            _ => others = true,
+            Ok(_) => {}
+            Err(FingerprintError::HashFunction) => unknown = true,
+            Err(FingerprintError::Syntax) => return Err(SdpError::FingerprintFormat),
         }
     }
-    if others { Err(SdpError::FingerprintHash) } else { Ok(None) }
-}
-
-fn fingerprint_bytes(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let mut pairs = hex.split(':');
-    for byte in &mut bytes {
-        let pair = pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    pairs.next().is_none().then_some(bytes)
+    if unknown && best.is_none() { Err(SdpError::FingerprintHash) } else { Ok(best) }
 }
 
 fn section(
@@ -357,7 +353,7 @@ mod tests {
         let transport = audio.transport.as_ref().unwrap();
         assert_eq!((&*transport.ufrag, &*transport.pwd), ("rqCd", "Ng+1+P/16sapkCSB77liA8go"));
         assert_eq!(
-            (transport.setup, transport.fingerprint[0], transport.fingerprint[31]),
+            (transport.setup, transport.fingerprint.digest()[0], transport.fingerprint.digest()[31]),
             (Setup::ActPass, 0xE8, 0x40)
         );
         assert_eq!(offer.transport(), Some(transport));
@@ -427,7 +423,7 @@ mod tests {
         let (ice, fingerprint) = TRANSPORT.split_at(TRANSPORT.find("a=fingerprint").unwrap());
         assert_eq!(with(ice, AUDIO), SdpError::Fingerprint(0));
         assert_eq!(with(fingerprint, AUDIO), SdpError::IceCredentials(0));
-        assert_eq!(with(&TRANSPORT.replace("sha-256", "sha-1"), AUDIO), SdpError::FingerprintHash);
+        assert_eq!(with(&TRANSPORT.replace("sha-256", "md5"), AUDIO), SdpError::FingerprintHash);
         assert_eq!(with(&TRANSPORT.replace("00:11:22", "00:11"), AUDIO), SdpError::FingerprintFormat);
         assert_eq!(with(&TRANSPORT.replace("actpass", "holdconn"), AUDIO), SdpError::Setup);
         assert_eq!(with(TRANSPORT, "m=text 9 RTP/AVP 98\r\n"), SdpError::MediaType(0));

@@ -49,7 +49,7 @@ fn waiting() -> Endpoint {
         Context::new(&certificate, "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80").expect("a context")
     });
     let mut endpoint = Endpoint::new(&CONTEXT, Role::Passive).expect("an endpoint");
-    endpoint.set_remote_fingerprint(Fingerprint([0; 32]));
+    endpoint.set_remote_fingerprint(Fingerprint::Sha256([0; 32]));
     endpoint
 }
 

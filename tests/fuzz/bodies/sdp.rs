@@ -7,7 +7,7 @@ use portunus::room::codec::Codec;
 use portunus::room::media::{ExtensionIds, OfferedMedia};
 use portunus::room::negotiate::{accept, answer};
 use portunus::room::spec::RoomSpec;
-use portunus::wire::sdp::{Candidate, DescriptionKind, MediaKind, Mid, Setup, Transport, compose, parse};
+use portunus::wire::sdp::{Candidate, DescriptionKind, Fingerprint, MediaKind, Mid, Setup, Transport, compose, parse};
 
 /// One description.
 pub fn run(data: &[u8]) {
@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
 
 fn transport() -> Transport {
     let (ufrag, pwd) = ("ufrag".into(), "a-password-of-24-letters".replace('-', "+").into());
-    Transport { ufrag, pwd, fingerprint: [7; 32], setup: Setup::Passive }
+    Transport { ufrag, pwd, fingerprint: Fingerprint::Sha256([7; 32]), setup: Setup::Passive }
 }
 
 fn offered(kind: MediaKind, codec: Codec, mid: &str) -> OfferedMedia {

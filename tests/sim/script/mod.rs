@@ -102,7 +102,7 @@ impl ScriptedBrowser {
             habits: Habits::draw(&mut prng),
             prng,
             local,
-            fingerprint: Fingerprint(fingerprint),
+            fingerprint: Fingerprint::Sha256(fingerprint),
             handshake: None,
             passive,
             remote: None,
@@ -136,7 +136,7 @@ impl ScriptedBrowser {
         if self.handshake.is_none() {
             let role = if self.passive { Role::Passive } else { Role::Active };
             let mut handshake = ScriptedHandshake::new(role, self.fingerprint, self.prng.next());
-            handshake.set_remote_fingerprint(Fingerprint(transport.fingerprint));
+            handshake.set_remote_fingerprint(transport.fingerprint);
             self.handshake = Some(handshake);
         }
         self.remote = Some(Remote { address, transport, key });

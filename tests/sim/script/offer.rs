@@ -103,7 +103,7 @@ impl ScriptedBrowser {
         let transport = Transport {
             ufrag: self.credentials.ufrag().into(),
             pwd: self.credentials.password().into(),
-            fingerprint: self.fingerprint.0,
+            fingerprint: self.fingerprint,
             setup: match (self.passive, kind) {
                 (true, _) => Setup::Passive,
                 (false, DescriptionKind::Offer) => Setup::ActPass,
