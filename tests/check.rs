@@ -66,7 +66,7 @@ fn check_asks_a_stun_server_and_prints_the_address_to_configure() {
 
     let output = check(&server, &["--public-ip", "203.0.113.9"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("as public_ip says"), "{said}");
+    assert!(said.contains("what public_ip says"), "{said}");
 
     let output = check(&stun_server("127.0.0.1:61000", 0), &[]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

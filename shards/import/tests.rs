@@ -319,6 +319,9 @@ fn media_are_where_they_were() {
     assert!(other.2.contains("general, interface: 203.0.113.5 is left out"), "{}", other.2);
     let part = of("part", "nat: { ice_enforce_list = \"127.0.\" }");
     assert_eq!(&*part.0, "[\"127.0.0.1\"]");
+    let some = of("some", "nat: { ice_enforce_list = \"203.0.113.7,lo\" }");
+    assert!(some.0.contains("127.0.0.1") && !some.0.contains("203.0.113.7"), "what is bound is here: {}", some.0);
+    assert!(some.2.contains("203.0.113.7 is left out because this machine does not have it"), "{}", some.2);
     let none = of("none", "nat: { ice_enforce_list = \"203.0.113.\" }");
     assert_eq!(&*none.0, "[\"127.0.0.1\"]", "not everywhere");
     assert!(none.2.contains("until you set media_ip"), "{}", none.2);
