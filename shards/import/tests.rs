@@ -266,6 +266,8 @@ fn what_listened_locally_never_listens_everywhere() {
     let (listen, _, said) = of("acl-local", "general: { acl = \"127.,::1\" }", "general: { ws_acl = \"10.\" }");
     assert_eq!(listen, ["127.0.0.1:8088"]);
     assert!(said.contains("ws: left out: it let in only 10.0.0.0/8") && said.contains("add 0.0.0.0:8188"), "{said}");
+    let loopback = "general: { ws_ip = \"127.0.0.1\" ws_acl = \"127.,10.\" }";
+    assert_eq!(of("acl-loopback", off, loopback).0, ["127.0.0.1:8188"]);
     let (listen, ..) =
         of("acl-odd", "general: { acl = \"12\" }", "general: { ws_acl = \"127.\" ws_acl_forwarded = true }");
     assert_eq!(listen, ["127.0.0.1:8188"], "neither list can be kept: the last resort is on loopback");
