@@ -123,7 +123,7 @@ pub struct Config {
     pub capture_folder: Option<PathBuf>,
     /// Where permanent rooms are written, and what is there.
     pub rooms_file: Option<(PathBuf, RoomsFile)>,
-    /// Sentences about settings that are as they should not be, though one can serve with them.
+    /// Warnings about settings that have no effect as they are.
     pub notes: Vec<String>,
     /// The same as a file would say it, without secrets.
     shown: Settings,
@@ -213,16 +213,13 @@ impl Config {
         }
         let keep_private_host = all.keep_private_host.unwrap_or_default();
         if keep_private_host && public_ip.is_empty() {
-            return Err(ConfigError::Value(
-                "keep_private_host",
-                "there is no public_ip beside which to keep it".into(),
-            ));
+            return Err(ConfigError::Value("keep_private_host", "it needs a public_ip".into()));
         }
         let stands_in = |ip: &&IpAddr| media.iter().any(|at| at.ip.is_ipv4() == ip.is_ipv4() && !at.ip.is_loopback());
         let idle = public_ip.iter().filter(|ip| !stands_in(ip));
         let notes = idle.map(|ip| {
             let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
-            format!("public_ip: {ip} is not advertised, for media have no {family} address but loopback (media_ip)")
+            format!("public_ip: {ip} is not advertised, because media has no {family} address other than loopback (media_ip)")
         });
         let notes = notes.collect();
         let dscp = all.dscp.unwrap_or_default();
@@ -443,7 +440,7 @@ fn media_addresses(all: &Settings, listen: &[SocketAddr]) -> Result<Vec<MediaAdd
                 return Err(value(format!("{ip} cannot be advertised: name the addresses themselves")));
             }
             if let Some(ip) = ips.iter().find(|ip| ip.is_ipv6() && all.media_ipv6 == Some(false)) {
-                return Err(value(format!("{ip} is of IPv6, which media_ipv6 turns off")));
+                return Err(value(format!("{ip} is an IPv6 address, and media_ipv6 is false")));
             }
             media.extend(ips.iter().map(|&ip| MediaAddress { ip, explicit: true }));
         }

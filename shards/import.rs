@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use toml::Table;
@@ -46,7 +47,7 @@ impl std::fmt::Display for ImportError {
             ImportError::File(path, error) => write!(f, "{}: {error}", path.display()),
             ImportError::Jcfg(path, error) => write!(f, "{}: {error}", path.display()),
             ImportError::Nothing(folder) => {
-                write!(f, "{}: there is no janus.jcfg in it, and no janus.cfg", folder.display())
+                write!(f, "{} is not a folder with a janus.jcfg (or the older janus.cfg)", folder.display())
             }
             ImportError::Unfit(error) => write!(f, "what came of it does not fit: {error}"),
         }
@@ -94,7 +95,9 @@ pub fn run(folder: &Path, out: &Path) -> Result<String, ImportError> {
     Ok(said)
 }
 
-fn read(folder: &Path, own: Vec<InterfaceAddress>) -> Result<Import, ImportError> {
+fn read(folder: &Path, mut own: Vec<InterfaceAddress>) -> Result<Import, ImportError> {
+    // A link-local address needs a scope, which neither an SDP nor our settings have.
+    own.retain(|own| !matches!(own.ip, IpAddr::V6(v6) if v6.is_unicast_link_local()));
     let mut import = Import { own, ..Import::default() };
     // Ours is the demo room when nothing is said of rooms.
     import.set("room", toml::Value::Array(Vec::new()));

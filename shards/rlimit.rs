@@ -68,7 +68,7 @@ impl fmt::Display for Descriptors {
         }
         write!(f, "{limit} files may be open, which is room for {connections} connections at a time")?;
         if *limit < *wanted as u64 {
-            write!(f, "; {wanted} would serve all that are allowed: {raise}")?;
+            write!(f, "; {wanted} are needed for as many as Portunus takes: {raise}")?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub fn ask(server: &str, config: &Config) -> Result<String, String> {
         }
     }
     if servers.is_empty() {
-        return Err(format!("the STUN server {server} has no address of a family that media have (media_ip)"));
+        return Err(format!("the STUN server {server} has no address of a family that media uses (media_ip)"));
     }
     let own: Vec<IpAddr> = interface::addresses().map_or_else(|_| Vec::new(), |all| all.iter().map(|a| a.ip).collect());
     let mut text = String::new();
@@ -59,7 +59,7 @@ fn resolve(server: &str) -> std::io::Result<Vec<SocketAddr>> {
 /// One transaction; the error is the end of a sentence about the server.
 fn mapped(server: SocketAddr) -> Result<SocketAddr, String> {
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::ConnectionRefused => "is not there: nothing listens on that UDP port".into(),
+        ErrorKind::ConnectionRefused => "does not answer: nothing listens on that UDP port".into(),
         _ => format!("cannot be asked: {error}"),
     };
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -104,14 +104,14 @@ fn advice(server: SocketAddr, seen: IpAddr, own: &[IpAddr], config: &Config) -> 
     let begins = format!("# STUN server {server} sees this machine at {seen}");
     let ports = config.media_ports();
     match (named.is_empty(), config.public_ip.contains(&seen), own.contains(&seen)) {
-        (_, true, _) => format!("{begins}, as public_ip says.\n"),
+        (_, true, _) => format!("{begins}, which is what public_ip says.\n"),
         (true, _, true) => format!("{begins}, which is its own: no NAT is in between, public_ip is not needed.\n"),
         (true, ..) => format!(
             "{begins}, which it does not have itself: a NAT is in between. Set\n#   public_ip = [\"{seen}\"]\n\
              # and have the NAT forward UDP {ports} to this machine.\n"
         ),
         (false, ..) => format!(
-            "{begins}, but public_ip says {}: clients outside get no media unless that is reached too. Set\n\
+            "{begins}, but public_ip is {}. If clients outside get no media, set\n\
              #   public_ip = [\"{seen}\"]\n",
             named.join(", ")
         ),
@@ -136,10 +136,10 @@ mod tests {
         assert!(behind.contains("public_ip = [\"203.0.113.9\"]") && behind.contains("30000 to 30002"), "{behind}");
         assert!(advice(server, seen, &[seen], &config(media)).contains("is not needed"));
         let right = config(&format!("{media}public_ip = [\"203.0.113.9\"]"));
-        assert!(advice(server, seen, &own, &right).contains("as public_ip says"));
+        assert!(advice(server, seen, &own, &right).contains("what public_ip says"));
         let wrong = config(&format!("{media}public_ip = [\"198.51.100.1\"]"));
         let wrong = advice(server, seen, &own, &wrong);
-        assert!(wrong.contains("says 198.51.100.1") && wrong.contains("public_ip = [\"203.0.113.9\"]"), "{wrong}");
+        assert!(wrong.contains("is 198.51.100.1") && wrong.contains("public_ip = [\"203.0.113.9\"]"), "{wrong}");
         for text in [behind, wrong] {
             assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
         }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use portunus::wire::stun::{Key, Message, REPLY_MAX, binding_success};
 
-/// With both limits of open files set to this.
-fn portunus(files: Option<u64>, arguments: &[&str]) -> Output {
+/// With the soft and the hard limit of open files set to these.
+fn portunus(files: Option<(u64, u64)>, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
     command.args(arguments);
-    if let Some(files) = files {
-        let limit = libc::rlimit { rlim_cur: files, rlim_max: files };
+    if let Some((soft, hard)) = files {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
         // SAFETY: between fork and exec there is one system call, on a value that was copied.
         unsafe {
             command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
@@ -66,7 +66,7 @@ fn check_asks_a_stun_server_and_prints_the_address_to_configure() {
 
     let output = check(&server, &["--public-ip", "203.0.113.9"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("as public_ip says"), "{said}");
+    assert!(said.contains("what public_ip says"), "{said}");
 
     let output = check(&stun_server("127.0.0.1:61000", 0), &[]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -86,7 +86,7 @@ fn a_stun_server_that_is_not_there_is_an_error_that_names_it() {
 #[test]
 fn with_too_few_open_files_it_does_not_start_and_names_the_number() {
     let serve = [&["--listen", "127.0.0.1:0"], &MEDIA[..]].concat();
-    let output = portunus(Some(256), &serve);
+    let output = portunus(Some((256, 256)), &serve);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "it serves nobody");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("is ready"));
@@ -94,8 +94,12 @@ fn with_too_few_open_files_it_does_not_start_and_names_the_number() {
     let needed = said.split("at least ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
     assert!(needed.parse::<u64>().is_ok_and(|needed| needed > 256), "{said}");
 
-    let output = portunus(Some(256), &[&["check"], &MEDIA[..]].concat());
+    let output = portunus(Some((256, 256)), &[&["check"], &MEDIA[..]].concat());
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains(&format!("at least {needed}")), "{said}");
     assert!(said.contains("would not start here"), "{said}");
+
+    let output = portunus(Some((256, 1500)), &[&["check"], &MEDIA[..]].concat());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("# 1500 files may be open"), "the soft limit is raised to the hard one: {said}");
 }

@@ -102,6 +102,11 @@ fn an_address_that_the_machine_lacks_is_advertised_and_not_bound() {
     server.kill().expect("it runs");
     server.wait().expect("it ends");
     assert!(first.contains("is ready"), "{first}");
+    let media = first.split("UDP ").nth(1).and_then(|rest| rest.lines().next()).expect("the media shard's candidates");
+    let candidates = media.split(' ').map(|at| at.parse::<std::net::SocketAddr>().expect("an address"));
+    for at in candidates.filter(|at| at.is_ipv4() && !at.ip().is_loopback()) {
+        assert_eq!(at, "203.0.113.5:29300".parse().expect("an address"), "{first}");
+    }
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Import {
         if items.iter().all(|item| is_name(item)) {
             return self.set("media_interface", items.iter().map(|name| format!("{name}*")).collect::<Vec<_>>());
         }
-        let mut chosen: Vec<String> = Vec::new();
+        let (mut chosen, mut absent): (Vec<String>, Vec<String>) = Default::default();
         for item in &items {
             let whole = item.parse::<IpAddr>().ok();
             let fits = |ip: &IpAddr, name: &str| match is_name(item) {
@@ -158,17 +158,12 @@ impl Import {
                 false => whole == Some(*ip) || whole.is_none() && ip.to_string().starts_with(item),
             };
             let own = self.own.iter().filter(|own| fits(&own.ip, &own.name) && (ipv6 || own.ip.is_ipv4()));
-            let mut found: Vec<String> = own.map(|own| own.ip.to_string()).collect();
+            let found: Vec<String> = own.map(|own| own.ip.to_string()).collect();
             match whole {
                 Some(ip) if ip.is_ipv6() && !ipv6 => {
                     self.say(file, OPTION, &format!("{ip} is left out because media.ipv6 is off"));
                 }
-                Some(ip) if found.is_empty() => {
-                    let sentence =
-                        format!("this machine does not have {ip}; Portunus will not start on a machine without it");
-                    self.say(file, OPTION, &sentence);
-                    found.push(ip.to_string());
-                }
+                Some(ip) if found.is_empty() => absent.push(ip.to_string()),
                 None if found.is_empty() => {
                     self.say(file, OPTION, &format!("this machine has no address that matches {item}: see media_ip"));
                 }
@@ -179,6 +174,16 @@ impl Import {
                 Some(_) => {}
             }
             chosen.extend(found);
+        }
+        for ip in &absent {
+            let sentence = match chosen.is_empty() {
+                true => format!("this machine does not have {ip}; Portunus will not start on a machine without it"),
+                false => format!("{ip} is left out because this machine does not have it"),
+            };
+            self.say(file, OPTION, &sentence);
+        }
+        if chosen.is_empty() {
+            chosen = absent;
         }
         self.media_at(file, OPTION, chosen);
     }
@@ -271,7 +276,6 @@ impl Import {
     /// The address of an interface of this machine, of IPv4 if it has one.
     pub(super) fn address_of(&self, interface: &str) -> Option<IpAddr> {
         let mut of_it: Vec<IpAddr> = self.own.iter().filter(|own| own.name == interface).map(|own| own.ip).collect();
-        of_it.retain(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()));
         of_it.sort_by_key(IpAddr::is_ipv6);
         of_it.first().copied()
     }

@@ -266,6 +266,8 @@ fn what_listened_locally_never_listens_everywhere() {
     let (listen, _, said) = of("acl-local", "general: { acl = \"127.,::1\" }", "general: { ws_acl = \"10.\" }");
     assert_eq!(listen, ["127.0.0.1:8088"]);
     assert!(said.contains("ws: left out: it let in only 10.0.0.0/8") && said.contains("add 0.0.0.0:8188"), "{said}");
+    let loopback = "general: { ws_ip = \"127.0.0.1\" ws_acl = \"127.,10.\" }";
+    assert_eq!(of("acl-loopback", off, loopback).0, ["127.0.0.1:8188"]);
     let (listen, ..) =
         of("acl-odd", "general: { acl = \"12\" }", "general: { ws_acl = \"127.\" ws_acl_forwarded = true }");
     assert_eq!(listen, ["127.0.0.1:8188"], "neither list can be kept: the last resort is on loopback");
@@ -319,6 +321,9 @@ fn media_are_where_they_were() {
     assert!(other.2.contains("general, interface: 203.0.113.5 is left out"), "{}", other.2);
     let part = of("part", "nat: { ice_enforce_list = \"127.0.\" }");
     assert_eq!(&*part.0, "[\"127.0.0.1\"]");
+    let some = of("some", "nat: { ice_enforce_list = \"203.0.113.7,lo\" }");
+    assert!(some.0.contains("127.0.0.1") && !some.0.contains("203.0.113.7"), "what is bound is here: {}", some.0);
+    assert!(some.2.contains("203.0.113.7 is left out because this machine does not have it"), "{}", some.2);
     let none = of("none", "nat: { ice_enforce_list = \"203.0.113.\" }");
     assert_eq!(&*none.0, "[\"127.0.0.1\"]", "not everywhere");
     assert!(none.2.contains("until you set media_ip"), "{}", none.2);
