@@ -418,6 +418,20 @@ fn connections_are_bounded_and_their_places_are_given_back() {
 }
 
 #[test]
+fn info_tells_whether_new_sessions_are_taken() {
+    let mut config = SignalConfig::new([3; 32]);
+    config.admin_secret = Some("adm".into());
+    let mut world = World::new(config);
+    for accept in [false, true] {
+        let order = json!({"janus":"accept_new_sessions","transaction":"1","admin_secret":"adm","accept":accept});
+        world.say('A', &order.to_string());
+        assert_eq!(json_of(world.hear('A'))["accept"], accept);
+        world.say('A', r#"{"janus":"info","transaction":"2"}"#);
+        assert_eq!(json_of(world.hear('A'))["accepting-new-sessions"], accept);
+    }
+}
+
+#[test]
 fn draining_ends_when_the_last_client_has_closed_or_was_too_slow() {
     let mut world = world();
     joined(&mut world, 'A');
