@@ -17,6 +17,7 @@ pub type Slot = Option<Box<Capture>>;
 pub struct Capture {
     sink: Box<dyn CaptureSink>,
     format: Format,
+    file: Box<str>,
     keep: usize,
     until: Mono,
     left: u64,
@@ -24,14 +25,20 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Begins the file. `truncate` is the bytes of each packet to keep, 0 for all.
-    pub fn begin(mut sink: Box<dyn CaptureSink>, format: Format, truncate: u64, now: Mono) -> Capture {
+    /// Begins the file, which is called `file`. `truncate` is the bytes of each packet to keep, 0 for all.
+    pub fn begin(mut sink: Box<dyn CaptureSink>, file: Box<str>, format: Format, truncate: u64, now: Mono) -> Capture {
         if !format.preamble().is_empty() {
             // A sink is empty in the beginning, and one that has ended says so again.
             sink.put(format.preamble());
         }
         let keep = if truncate == 0 { usize::MAX } else { usize::try_from(truncate).unwrap_or(usize::MAX) };
-        Capture { sink, format, keep, until: now + CAPTURE_TIME_MAX, left: CAPTURE_BYTES_MAX, record: Vec::new() }
+        let (until, left, record) = (now + CAPTURE_TIME_MAX, CAPTURE_BYTES_MAX, Vec::new());
+        Capture { sink, format, file, keep, until, left, record }
+    }
+
+    /// What the file is, and what it is called.
+    pub fn file(&self) -> (Format, &str) {
+        (self.format, &self.file)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::arena::Lane;
-use super::capture::{self, Slot};
+use super::capture::{self, Capture, Slot};
 use super::index::PeerKey;
 use super::sources::Sources;
 use super::timer::Looks;
@@ -249,6 +249,11 @@ impl Peer {
         let capture = self.capture().take();
         self.media = MediaState::Connected(Box::new(Keys { inbound, outbound, capture }));
         Ok(())
+    }
+
+    /// A capture that waits for keys.
+    pub fn early_capture(&self) -> Option<&Capture> {
+        self.early_capture.as_deref()
     }
 
     /// Where the peer's capture stands.

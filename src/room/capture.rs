@@ -37,6 +37,8 @@ pub enum CaptureOrder {
         format: Format,
         /// Bytes of each packet to keep; 0 is all.
         truncate: u64,
+        /// The file's path below the folder, to be shown.
+        file: Box<str>,
         /// The file.
         sink: Box<dyn CaptureSink>,
     },

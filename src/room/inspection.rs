@@ -10,6 +10,7 @@ use super::room::{Role, Room, Seat};
 use super::summary::{Identity, StreamSummary, SubscriptionSummary};
 use crate::id::{HandleAddress, RoomId};
 use crate::time::Mono;
+use crate::wire::pcap::Format;
 use crate::wire::sdp::{Fingerprint, MediaKind, Mid};
 
 /// One handle.
@@ -90,6 +91,8 @@ pub struct PeerView {
     pub dtls_ignored: u64,
     /// The time to the peer and back; zero when it is not known.
     pub round_trip: Duration,
+    /// The capture of its packets: what the file is, and what it is called.
+    pub capture: Option<(Format, Box<str>)>,
     /// Its m-lines.
     pub lines: Vec<LineView>,
 }

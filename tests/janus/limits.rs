@@ -332,11 +332,11 @@ fn pages_and_statuses_are_served_and_connections_are_reused() {
     let mut world = world();
     let all = http(
         &mut world,
-        "GET / HTTP/1.1\r\nHost: h\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n\
+        "GET / HTTP/1.1\r\nHost: h\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD /janus/ping HTTP/1.1\r\nHost: h\r\n\r\nGET //healthz/ HTTP/1.1\r\nHost: h\r\n\r\n\
          GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\nDELETE / HTTP/1.1\r\nHost: h\r\n\r\nPOST /nowhere HTTP/1.1\r\nHost: h\r\n\r\n",
     );
     let statuses: Vec<&str> = all.split("HTTP/1.1 ").skip(1).map(|response| &response[..3]).collect();
-    assert_eq!(statuses, ["200", "200", "200", "404", "405", "404"]);
+    assert_eq!(statuses, ["200", "200", "200", "200", "404", "405", "404"]);
     assert!(all.contains("Content-Security-Policy: default-src 'none'") && all.contains("Cache-Control: no-store"));
     assert_eq!(all.matches("<!doctype html>").count(), 1);
     assert!(all.contains("Allow: GET, HEAD\r\n"));
@@ -415,6 +415,20 @@ fn connections_are_bounded_and_their_places_are_given_back() {
     assert_eq!(world.drops("connection_refused"), 1);
     world.disconnect('A');
     world.connect('A');
+}
+
+#[test]
+fn info_tells_whether_new_sessions_are_taken() {
+    let mut config = SignalConfig::new([3; 32]);
+    config.admin_secret = Some("adm".into());
+    let mut world = World::new(config);
+    for accept in [false, true] {
+        let order = json!({"janus":"accept_new_sessions","transaction":"1","admin_secret":"adm","accept":accept});
+        world.say('A', &order.to_string());
+        assert_eq!(json_of(world.hear('A'))["accept"], accept);
+        world.say('A', r#"{"janus":"info","transaction":"2"}"#);
+        assert_eq!(json_of(world.hear('A'))["accepting-new-sessions"], accept);
+    }
 }
 
 #[test]

@@ -54,7 +54,19 @@ fn order(world: &mut World, client: u64, order: CaptureOrder) -> Result<(), Capt
 fn start(world: &mut World, client: u64) -> (Result<(), CaptureError>, Arc<Mutex<Tape>>) {
     let tape = Arc::new(Mutex::new(Tape { text: String::new(), says: Put::Taken, has_ended: false }));
     let sink = Box::new(Recorder(tape.clone()));
-    (order(world, client, CaptureOrder::Start { format: Format::Text, truncate: 2, sink }), tape)
+    (
+        order(world, client, CaptureOrder::Start { format: Format::Text, truncate: 2, file: "a/b.txt".into(), sink }),
+        tape,
+    )
+}
+
+/// What an operator is shown of a capture.
+fn shown(world: &mut World, client: u64) -> Option<(Format, Box<str>)> {
+    let (handle, room) = (world.clients[&client].handle, world.clients[&client].room);
+    match world.ask(0, handle.home, Command::Inspect { room: room.into(), handle }) {
+        Reply::Inspected(inspection) => inspection?.peer?.capture,
+        reply => panic!("{reply:?} is no inspection"),
+    }
 }
 
 fn lines(tape: &Arc<Mutex<Tape>>, direction: char) -> u64 {
@@ -77,6 +89,7 @@ fn everything_is_captured(rtx: bool) {
     world.publish(publisher, &AUDIO_VIDEO, false);
     let (begun, up) = start(&mut world, publisher);
     assert_eq!((begun, world.clients[&publisher].up), (Ok(()), false));
+    assert!(shown(&mut world, publisher).is_some(), "before there are keys, too");
     world.run_until("publisher up", Duration::from_secs(5), |world| world.clients[&publisher].up);
     let it = browser(&mut world);
     let subscriber = world.subscribe(1, &[publisher], it).expect("the feed is live");
@@ -91,7 +104,9 @@ fn everything_is_captured(rtx: bool) {
     assert!(lines(&up, 'I') + lines(&down, 'I') >= all(&["packets_received", "rtcp_received"]));
     assert!(lines(&up, 'I') > 300 && lines(&down, 'I') > 5);
 
+    assert_eq!(shown(&mut world, publisher), Some((Format::Text, "a/b.txt".into())));
     assert_eq!(order(&mut world, publisher, CaptureOrder::Stop), Ok(()));
+    assert_eq!(shown(&mut world, publisher), None);
     assert_eq!(order(&mut world, publisher, CaptureOrder::Stop), Err(CaptureError::NotRunning));
     assert!(up.lock().unwrap().has_ended && !down.lock().unwrap().has_ended);
     world.end();

@@ -95,11 +95,18 @@ fn tshark_reads_what_was_captured_of_a_publisher_and_a_subscriber() {
     assert_eq!(order(&mut publisher.client, from, "start_pcap", json!({ "filename": "in.pcap" })), "success");
     assert_eq!(order(&mut publisher.client, from, "start_text2pcap", json!({})), 490);
     assert_eq!(order(&mut subscriber.client, to, "start_pcap", out.clone()), "success");
+    let shown = |client: &mut crate::client::Client, handle: u64| {
+        let info =
+            client.ask(json!({ "janus": "handle_info", "handle_id": handle, "admin_secret": "adm" }))["info"].clone();
+        (info["dump-to-pcap"].clone(), info["pcap-file"].clone())
+    };
+    assert_eq!(shown(&mut publisher.client, from), (json!(true), json!("in.pcap")));
     publisher.speak(Speech::SMALL, Duration::from_millis(1500));
     subscriber.has_everything_of(&publisher.peer, true);
     assert_eq!(order(&mut publisher.client, from, "stop_pcap", json!({})), "success");
     assert_eq!(order(&mut subscriber.client, to, "stop_pcap", json!({})), "success");
     assert_eq!(order(&mut subscriber.client, to, "stop_pcap", json!({})), 490);
+    assert_eq!(shown(&mut publisher.client, from), (Value::Null, Value::Null));
     assert_eq!(order(&mut subscriber.client, to, "start_pcap", out), 490, "nothing is written over");
 
     // What the publisher sent, with its own numbers; what it was sent are reports.

@@ -14,8 +14,8 @@ impl HostedRoom {
         let slot = peer.capture();
         match order {
             CaptureOrder::Start { .. } if slot.is_some() => Err(CaptureError::Running),
-            CaptureOrder::Start { format, truncate, sink } => {
-                *slot = Some(Box::new(Capture::begin(sink, format, truncate, turn.now.mono)));
+            CaptureOrder::Start { format, truncate, file, sink } => {
+                *slot = Some(Box::new(Capture::begin(sink, file, format, truncate, turn.now.mono)));
                 Ok(())
             }
             CaptureOrder::Stop => slot.take().map(drop).ok_or(CaptureError::NotRunning),

@@ -43,7 +43,12 @@ impl HostedRoom {
             let leg = self.legs.get(id.0)?;
             Some(outgoing(mindex, leg, leg.source.and_then(|source| self.streams.get(source.0))))
         });
+        let capture = match &peer.media {
+            MediaState::Connected(keys) => keys.capture.as_deref(),
+            MediaState::Handshaking => peer.early_capture(),
+        };
         PeerView {
+            capture: capture.map(|capture| capture.file()).map(|(format, file)| (format, file.into())),
             remote: peer.ice.tuples().map(|at| at.remote).collect(),
             selected,
             last_check: peer.ice.last_check(),

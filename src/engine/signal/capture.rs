@@ -45,7 +45,7 @@ impl SignalEngine {
         let sink = folder
             .create(&path)
             .map_err(|sentence| CoreError::Capture(format!("Error starting pcap dump: {sentence}").into()))?;
-        let order = CaptureOrder::Start { format, truncate: file.truncate, sink };
+        let order = CaptureOrder::Start { format, truncate: file.truncate, file: path.join("/").into(), sink };
         self.order_capture(now, asker, request, of, order)
     }
 

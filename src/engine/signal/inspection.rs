@@ -21,6 +21,7 @@ use crate::wire::janus::envelope::Request;
 use crate::wire::janus::error::CoreError;
 use crate::wire::janus::field::{Field, Kind};
 use crate::wire::janus::videoroom::{Id, PACKAGE};
+use crate::wire::pcap::Format;
 use crate::wire::sdp::MediaKind;
 
 /// An operator's question about one handle.
@@ -97,6 +98,14 @@ impl SignalEngine {
             put(&mut info, "ice-mode", peer.map(|_| "lite"));
             put(&mut info, "ice-role", peer.map(|_| "controlled"));
             put(&mut info, "sdps", peer.map(|_| json!({ "profile": "UDP/TLS/RTP/SAVPF" })));
+            if let Some((format, file)) = peer.and_then(|peer| peer.capture.as_ref()) {
+                let (running, name) = match format {
+                    Format::Pcap => ("dump-to-pcap", "pcap-file"),
+                    Format::Text => ("dump-to-text2pcap", "text2pcap-file"),
+                };
+                put(&mut info, running, Some(true));
+                put(&mut info, name, Some(&**file));
+            }
             put(&mut info, "webrtc", peer.map(|peer| webrtc(peer, self.started)));
         }
         let text = admin::success(Some(*session), transaction, &admin::HandleInfo::new(*handle, &info));
@@ -329,6 +338,7 @@ mod tests {
             connected: Some(("SRTP_AEAD_AES_128_GCM", Mono(8_000))),
             dtls_ignored: 0,
             round_trip: Duration::from_millis(20),
+            capture: None,
             lines: vec![
                 line("0", 0, flow),
                 line("1", 1, Flow::Out { ssrc: 21, rtx_ssrc: Some(22), open: true, counts, lost: 6 }),

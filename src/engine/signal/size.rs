@@ -19,12 +19,11 @@ const ENTRY_BYTES: usize = 250;
 /// An m-line in a description of ours.
 const LINE_BYTES: usize = 1500;
 
-/// About how many bytes the JSON of a reply takes; 0 for those that are short whatever there is, or bounded by the m-lines
-/// of one peer connection.
+/// About how many bytes the JSON of a reply takes; 0 for those that are short whatever there is, or bounded by the tokens of
+/// one room or the m-lines of one peer connection.
 pub(super) fn of_reply(reply: &Reply) -> usize {
     match reply {
         Reply::Participants(_, participants) => participants.iter().map(|one| identity(&one.who)).sum(),
-        Reply::Allowed(_, Some(tokens)) => tokens.iter().map(|token| token.len() + 3).sum(),
         Reply::Forwarders(_, publishers) => {
             publishers.iter().map(|one| identity(&one.who) + ENTRY_BYTES * one.forwarders.len()).sum()
         }

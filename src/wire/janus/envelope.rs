@@ -380,7 +380,10 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
             "name": name, "author": author, "description": description, "version_string": version_string, "version": 1
         })
     };
-    let handler = |package: &str| part(&format!("Portunus {package}"), "Delivers events");
+    let handler = |package: &str| match package {
+        "janus.eventhandler.sampleevh" => part("Portunus webhook", "Posts events to a URL"),
+        _ => part("Portunus event WebSocket", "Sends events over a WebSocket"),
+    };
     json(&Message {
         janus: "server_info",
         transaction,

@@ -69,7 +69,9 @@ class Janus:
     async def start(self):
         log = open(pathlib.Path(self.folder.name) / "log", "w")
         arguments = ["-F", self.folder.name, "-d", "3", "--disable-colors"]
-        self.process = await asyncio.create_subprocess_exec("janus", *arguments, stdout=log, stderr=log)
+        self.process = await asyncio.create_subprocess_exec(
+            "janus", *arguments, stdout=log, stderr=log, cwd=self.folder.name
+        )
         for _ in range(200):
             try:
                 for port in (WEBSOCKET, HTTP, ADMIN):
