@@ -142,9 +142,11 @@ await scenario(async () => {
   await heard(a, 3000, 'the one who is thrown out hears it', entry => entry.handle === 'red' && entry.message?.leaving === 'ok' && entry.message.reason === 'kicked');
   await heard(a, 3000, 'its connection ends', entry => entry.handle === 'red' && entry.webrtc === false);
   await heard(a, 3000, 'the other hears it', (entry, id) => entry.handle === 'blue' && entry.message?.kicked === id, red);
+  await heard(b, 3000, 'the viewer is offered the loss', entry => entry.handle === 'viewer' && entry.message?.videoroom === 'updated'
+    && entry.message.streams?.filter(stream => stream.active).length >= 2 && entry.message.streams.some(stream => !stream.active));
   await stops('4', 'nothing of it comes any more');
   await flows('3', 'blue goes on');
-  const folded = await ask({ request: 'unsubscribe', streams: [{ feed: red }] });
-  check(folded.streams?.filter(stream => stream.active).length >= 2, JSON.stringify(folded));
+  const dropped = await ask({ request: 'unsubscribe', streams: [{ feed: red }] });
+  check(dropped.videoroom === 'updated' && !dropped.streams, `nothing is left to drop: ${JSON.stringify(dropped)}`);
   await flows('3', 'blue goes on');
 });

@@ -78,14 +78,14 @@ fn leave_tells_the_others_leaving_alone() {
 /// The only m-line of a subscription loses its source: the offer has it inactive, and comes before the news.
 #[test]
 fn however_a_publication_ends_its_subscribers_are_offered_that_first() {
-    let kick = Administration::Kick(FeedId::from(1));
-    let ends: [(&str, Box<dyn FnOnce(&mut Scene) -> Vec<String>>); 6] = [
-        ("unpublished", Box::new(|scene| scene.ask(1, MemberRequest::Unpublish).1)),
-        ("leaving", Box::new(|scene| scene.ask(1, MemberRequest::Leave).1)),
-        ("kicked", Box::new(|scene| scene.administer(None, kick).1)),
-        ("unpublished", Box::new(|scene| scene.teardown(1, Teardown::Hangup))),
-        ("unpublished", Box::new(|scene| scene.teardown(1, Teardown::Detach))),
-        ("unpublished", Box::new(|scene| trace(&scene.down(1)))),
+    type End = fn(&mut Scene) -> Vec<String>;
+    let ends: [(&str, End); 6] = [
+        ("unpublished", |scene| scene.ask(1, MemberRequest::Unpublish).1),
+        ("leaving", |scene| scene.ask(1, MemberRequest::Leave).1),
+        ("kicked", |scene| scene.administer(None, Administration::Kick(FeedId::from(1))).1),
+        ("unpublished", |scene| scene.teardown(1, Teardown::Hangup)),
+        ("unpublished", |scene| scene.teardown(1, Teardown::Detach)),
+        ("unpublished", |scene| trace(&scene.down(1))),
     ];
     for (news, end) in ends {
         let mut scene = Scene::new();

@@ -137,6 +137,11 @@ fn it_ends_when_removed_thrown_out_or_with_the_room_and_gives_its_port_back() {
         }
         let told = ["tell [1] leaving 77", "tell [1] kicked 77", "tell [1] destroyed"][how];
         assert!(effects.contains(&told.into()), "{how}: no {told} in {effects:?}");
+        if how < 2 {
+            let at = |wanted: &str| effects.iter().position(|effect| effect == wanted);
+            let offered = at("tell [2] updated v2 with 0 of 2");
+            assert!(offered.is_some() && offered < at(told), "{how}: the offer is not first in {effects:?}");
+        }
         assert_eq!(scene.room.gauges().streams, 0);
     }
 }

@@ -5,11 +5,9 @@ use serde::Serialize;
 
 use super::Id;
 use super::error::RequestError;
-use super::forward::{FORWARD, Forward, STOP_FORWARD, StopForward};
+use super::forward::{self, Forward, StopForward};
 use super::publisher::parse_mid;
-use super::remote::{
-    self, ADD, LIST_REMOTES, PUBLISH_REMOTELY, PublishRemotely, REMOVE, RemotePublisher, UNPUBLISH_REMOTELY, UPDATE,
-};
+use super::remote::{self, PublishRemotely, RemotePublisher};
 use super::request::Request;
 use super::room::{filled, required_room, small, strings};
 use crate::id::{FeedId, RoomId};
@@ -104,14 +102,14 @@ pub fn check(request: Request, body: Fields<'_>) -> Result<Fields<'_>, RequestEr
         Request::Moderate => MODERATE,
         Request::EnableRecording => RECORD,
         Request::ListForwarders => LIST_FORWARDERS,
-        Request::RtpForward => FORWARD,
-        Request::StopRtpForward => STOP_FORWARD,
-        Request::PublishRemotely => PUBLISH_REMOTELY,
-        Request::UnpublishRemotely => UNPUBLISH_REMOTELY,
-        Request::AddRemotePublisher => ADD,
-        Request::UpdateRemotePublisher => UPDATE,
-        Request::RemoveRemotePublisher => REMOVE,
-        Request::ListRemotes => LIST_REMOTES,
+        Request::RtpForward => forward::FORWARD,
+        Request::StopRtpForward => forward::STOP_FORWARD,
+        Request::PublishRemotely => remote::PUBLISH_REMOTELY,
+        Request::UnpublishRemotely => remote::UNPUBLISH_REMOTELY,
+        Request::AddRemotePublisher => remote::ADD,
+        Request::UpdateRemotePublisher => remote::UPDATE,
+        Request::RemoveRemotePublisher => remote::REMOVE,
+        Request::ListRemotes => remote::LIST_REMOTES,
         _ => &[],
     };
     Ok(body.check(table)?)

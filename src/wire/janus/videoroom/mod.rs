@@ -1,9 +1,8 @@
 //! The VideoRoom plugin's messages. Requests come out as typed values that borrow from the JSON; replies and events are
 //! structs whose fields are the keys on the wire, in their order. Rules of rooms are not known here.
 //!
-//! Of `create`, everything that changes who may enter or what is kept is honoured or refused. What belongs to features
-//! that a room cannot switch on here (`rec_dir` and `lock_record` of recordings) says nothing without them, and `threads` has
-//! no meaning.
+//! Of `create`, everything that changes who may enter is honoured or refused. There are no recordings yet: `record` is
+//! answered with a warning, and `rec_dir` and `lock_record` say nothing without it. `threads` has no meaning.
 
 use serde::{Serialize, Serializer};
 
