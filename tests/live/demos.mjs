@@ -78,7 +78,11 @@ const calmly = (ms, sentence, probe) => until(ms, sentence, async () => {
 });
 
 /** A box fades for a while, and longer where pictures are many. */
-const closed = seat => until(20_000, 'the box is closed', async () => await seat.locator('.bootbox').count() === 0);
+const closed = seat => until(20_000, 'the box is closed', async () => {
+  const alerts = await boxes();
+  check(alerts.every(alert => /just started/.test(alert)), alerts.join('; '));
+  return await seat.locator('.bootbox').count() === 0;
+});
 
 const picture = name => seats.get(name).screenshot({ path: join(scratch, `demo-${demo}-${transport}-${name}.png`) });
 
