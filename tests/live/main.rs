@@ -369,6 +369,7 @@ fn the_stock_screen_sharing_demo_shows_a_screen_to_two_people() {
 #[test]
 fn the_stock_admin_page_shows_and_sets_all_that_it_offers() {
     let captures = scratch().join("demo-captures");
+    let _ = fs::remove_dir_all(&captures); // of an earlier run: no capture takes the place of another
     fs::create_dir_all(&captures).expect("the build directory can be written");
     let flags = [&DEMO_SECRETS[..], &["--token-auth", "--capture-folder", captures.to_str().expect("a path in UTF-8")]];
     Server::start("demo-admin", &flags.concat()).plays("demos", &["admin", "http"]);
