@@ -97,14 +97,14 @@ impl HostedRoom {
     /// A publisher's SSRC is not taken because there are too many: who operates the server hears of it, once in a while.
     #[cold]
     pub(super) fn sources_exhausted(&mut self, turn: &mut Turn<'_>, member: MemberId, ssrc: u32) {
-        let (now, room) = (turn.now.mono, self.id().clone());
+        let now = turn.now.mono;
         let Some(of) = self.room.address(member) else { return };
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         if peer.exhausted_told.is_some_and(|told| now.since(told) < NOTICE_INTERVAL) {
             return;
         }
         peer.exhausted_told = Some(now);
-        turn.desk.notices.sources_exhausted(now, &room, of, ssrc);
+        turn.desk.notices.sources_exhausted(now, self.id(), of, ssrc);
         self.observe(turn, member, Observation::SourcesExhausted { ssrc, most: SOURCES_PER_PEER });
     }
 }

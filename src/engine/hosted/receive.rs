@@ -177,8 +177,8 @@ impl HostedRoom {
         let opened = match keys.inbound.unprotect_rtp(datagram) {
             Ok(opened) => opened,
             Err(error) => {
-                if let (SrtpError::TooManyStreams, Some(ssrc)) = (error, datagram[8..].first_chunk()) {
-                    self.sources_exhausted(turn, member, u32::from_be_bytes(*ssrc));
+                if error == SrtpError::TooManyStreams {
+                    self.sources_exhausted(turn, member, ssrc_at(datagram, 8));
                 }
                 return Verdict::Drop(unopened(error));
             }
@@ -466,8 +466,8 @@ impl HostedRoom {
         let len = match keys.inbound.unprotect_rtcp(datagram) {
             Ok(len) => len,
             Err(error) => {
-                if let (SrtpError::TooManyStreams, Some(ssrc)) = (error, datagram[4..].first_chunk()) {
-                    self.sources_exhausted(turn, member, u32::from_be_bytes(*ssrc));
+                if error == SrtpError::TooManyStreams {
+                    self.sources_exhausted(turn, member, ssrc_at(datagram, 4));
                 }
                 return Verdict::Drop(unopened(error));
             }
@@ -489,6 +489,11 @@ pub(super) fn open_streams(keys: &mut Keys, spec: &LegSpec, turn: &mut Turn<'_>)
         media: keys.outbound.open(spec.ssrc, 0),
         rtx: spec.rtx_ssrc.map(|ssrc| keys.outbound.open(ssrc, first)),
     }
+}
+
+/// The SSRC of a packet that SRTP has read: RTP has it at 8, RTCP at 4.
+fn ssrc_at(datagram: &[u8], at: usize) -> u32 {
+    datagram.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |ssrc| u32::from_be_bytes(*ssrc))
 }
 
 pub(super) fn unopened(error: SrtpError) -> DropReason {

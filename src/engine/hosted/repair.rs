@@ -20,8 +20,9 @@ use crate::wire::rtcp::{Nack, ReceiverReport, nack};
 use crate::wire::rtp::{Header, Packet};
 
 impl HostedRoom {
-    /// RTX, announced for the media SSRC `of` or for none: the original packet takes its place if it is missing. Browsers also probe the bandwidth with RTX of packets
-    /// that are here, or of nothing but padding; transport feedback has counted those already.
+    /// RTX, announced for the media SSRC `of` or for none: the original packet takes its place if it is missing. Browsers
+    /// also probe the bandwidth with RTX of packets that are here, or of nothing but padding; transport feedback has counted
+    /// those already.
     pub(super) fn accept_repair(
         &mut self,
         turn: &mut Turn<'_>,

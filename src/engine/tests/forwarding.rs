@@ -222,6 +222,11 @@ fn a_receiver_asks_for_keyframes_from_its_port_and_from_nowhere_else() {
     assert_eq!(call.world.receiver_says(5005, &fir[..len]), Verdict::Consumed);
     call.run(600);
     assert_eq!(call.camera.wishes, before + 2);
+    // SDES that does not end, then the PLI.
+    let late = [&b"\x81\xca\x00\x03\x00\x00\x00\x01\x01\x06hunter"[..], &pli[..12]].concat();
+    assert_eq!(call.world.receiver_says(5005, &late), Verdict::Consumed);
+    call.run(600);
+    assert_eq!((call.camera.wishes, call.world.counter("rtcp_malformed")), (before + 3, 1));
     assert!(matches!(call.world.receiver_says(5005, &[0x80, 200, 0xff, 0xff, 0, 0, 0, 0]), Verdict::Drop(_)));
 
     call.world.administer(Administration::StopForward { feed, stream_id: ids[0] });
@@ -275,7 +280,7 @@ fn another_server_gets_both_lines_at_one_port_and_asks_for_keyframes_by_their_ss
 
     call.run(600);
     let before = call.camera.wishes;
-    for (ssrc, wishes) in [(1000, 0), (1020, 0), (1010, 1)] {
+    for (ssrc, wishes) in [(1000, 0), (1020, 0), (1010, 1), (0, 2)] {
         let mut pli = [0; 40];
         let len = Pli { sender_ssrc: 1, media_ssrc: ssrc }.write(&mut pli).unwrap();
         assert_eq!(call.world.receiver_says(6001, &pli[..len]), Verdict::Consumed);

@@ -133,6 +133,22 @@ fn what_nobody_agreed_to_leaves_no_holes_and_what_is_lost_does() {
     assert_eq!((world.counter("rtp_payload_type"), world.counter("rtp_padding")), (4, 1));
 }
 
+#[test]
+fn whatever_is_shorter_than_its_header_is_counted_and_nothing_more() {
+    let mut world = World::new(16);
+    world.publish(0, chromium_offer());
+    let before = world.counter("rtp_malformed");
+    for len in 1..12 {
+        for kind in [96, 200] {
+            let mut datagram = vec![kind; len];
+            datagram[0] = 0x80;
+            assert!(matches!(world.deliver(0, &mut datagram), Verdict::Drop(_)), "{kind} {len}");
+        }
+    }
+    assert!(world.counter("rtp_malformed") > before);
+    assert_eq!(world.counter("rooms_failed"), 0);
+}
+
 fn number_of(viewer: &mut End, datagram: &mut [u8]) -> Option<u64> {
     (classify(datagram) == Protocol::Rtp).then(|| viewer.inbound.unprotect_rtp(datagram).unwrap().index)
 }
