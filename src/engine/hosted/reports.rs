@@ -188,12 +188,10 @@ impl HostedRoom {
     /// publisher stay on one line.
     fn report_sending(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let legs = self.peers.get_mut(member.0).map(|peer| std::mem::take(&mut peer.legs)).unwrap_or_default();
-        // RFC 3550 §6.4: who has sent nothing since the last two reports is no sender, and says nothing.
-        let is_sender =
-            |leg: &&Leg| leg.rewrite.sent_at().is_some_and(|at| turn.now.mono.since(at) <= 2 * REPORT_INTERVAL);
-        let senders: Vec<_> =
-            legs.iter().copied().filter(|leg| self.legs.get(leg.0).as_ref().is_some_and(is_sender)).collect();
-        for leg in senders.iter().filter_map(|leg| self.legs.get(leg.0)) {
+        let now = turn.now.mono;
+        // RFC 3550 §6.4: a participant that has sent nothing since the last two reports is no sender and reports no sending.
+        let is_sender = |leg: &&Leg| leg.rewrite.sent_at().is_some_and(|at| now.since(at) <= 2 * REPORT_INTERVAL);
+        for leg in legs.iter().filter_map(|leg| self.legs.get(leg.0)).filter(is_sender) {
             let Some(stream) = leg.source.and_then(|id| self.streams.get(id.0)) else { continue };
             let clock = self.peers.get(stream.member.0).map(|publisher| publisher.clock).unwrap_or_default();
             let (Some(timestamp), Some(offset)) =
