@@ -192,19 +192,9 @@ impl Room {
 
     /// The engine says that the member's peer connection is up.
     pub fn peer_up(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        let Some(Peer::Connecting) = self.peer(member) else { return };
+        self.members[member].peer = Peer::Up;
         let own = self.own(member);
-        match self.peer(member) {
-            Some(Peer::Connecting) => self.members[member].peer = Peer::Up,
-            Some(Peer::Up) => {
-                // It goes on with another association (RFC 8842 §5): who it is and what it publishes, others know.
-                tell(effects, own, Event::WebrtcUp);
-                if matches!(self.members[member].role, Role::Subscriber(_)) {
-                    self.request_keyframes(member, effects);
-                }
-                return;
-            }
-            _ => return,
-        }
         match &self.members[member].role {
             Role::Publisher(_) => {
                 self.announce(member, RoomObservation::Published, effects);
@@ -213,6 +203,22 @@ impl Room {
             Role::Subscriber(_) => {
                 tell(effects, own, Event::WebrtcUp);
                 self.observe(member, effects, |_| RoomObservation::Subscribed);
+                self.request_keyframes(member, effects);
+            }
+        }
+    }
+
+    /// Whether the member's peer connection is up.
+    pub fn is_up(&self, member: MemberId) -> bool {
+        self.peer(member) == Some(Peer::Up)
+    }
+
+    /// The engine says that the member's peer connection goes on with another DTLS association (RFC 8842 §5). What it
+    /// publishes others know; what it receives begins anew.
+    pub fn peer_replaced(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        if self.is_up(member) {
+            tell(effects, self.own(member), Event::WebrtcUp);
+            if matches!(self.members[member].role, Role::Subscriber(_)) {
                 self.request_keyframes(member, effects);
             }
         }

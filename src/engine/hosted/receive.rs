@@ -158,7 +158,11 @@ impl HostedRoom {
         }
         self.observe_connection(turn, member);
         let mut effects = Vec::new();
-        self.room.peer_up(member, &mut effects);
+        if self.room.is_up(member) {
+            self.room.peer_replaced(member, &mut effects);
+        } else {
+            self.room.peer_up(member, &mut effects);
+        }
         self.apply(turn, effects);
     }
 
