@@ -64,12 +64,13 @@ struct Track {
 }
 
 impl Agent {
-    /// On this socket, with this side of a description and the SSRCs of audio and video.
+    /// On this socket, with this side of a description, the peer's number and the SSRCs of audio and video.
     pub fn new(
         socket: UdpSocket,
         ordered: Receiver<Order>,
         ledger: Arc<Mutex<Ledger>>,
         local: &Transport,
+        number: u32,
         [audio, video]: [u32; 2],
     ) -> Agent {
         Agent {
@@ -81,7 +82,7 @@ impl Agent {
             remote: None,
             check_at: Mono::NEVER,
             checks: 0,
-            dtls: Endpoint::new(context(), Role::Active).expect("a DTLS client"),
+            dtls: Endpoint::new(context(number), Role::Active).expect("a DTLS client"),
             srtp: None,
             audio: Track { ssrc: audio, payload_type: OPUS, mid: *b"0", ..Track::default() },
             video: Track { ssrc: video, payload_type: VP8, mid: *b"1", ..Track::default() },
@@ -159,6 +160,10 @@ impl Agent {
                 self.speak_at = Mono::NEVER;
             }
             Order::StopChecking => self.check_at = Mono::NEVER,
+            Order::FallSilent => {
+                (self.check_at, self.report_at, self.speak_at) = (Mono::NEVER, Mono::NEVER, Mono::NEVER);
+                self.remote = None;
+            }
             Order::AskKeyframe => self.ask_keyframe(),
             Order::Inject(bytes) => self.send(&bytes),
             Order::CloseDtls => {
@@ -415,24 +420,27 @@ impl Agent {
     }
 }
 
-/// One DTLS identity for all peers of this process.
-fn context() -> &'static Context {
-    static CONTEXT: OnceLock<Context> = OnceLock::new();
-    CONTEXT.get_or_init(|| {
+/// The DTLS identities of this process, which its peers take in turn.
+static CONTEXTS: OnceLock<[Context; 4]> = OnceLock::new();
+
+fn context(number: u32) -> &'static Context {
+    let make = |_| {
         let certificate = Certificate::generate(now(), KeyKind::Ecdsa).expect("a certificate");
         let profiles = [Profile::AesCm128HmacSha1_80, Profile::AeadAes256Gcm, Profile::AeadAes128Gcm];
         Context::new(&certificate, &profiles.map(Profile::openssl_name).join(":")).expect("a context")
-    })
+    };
+    let contexts = CONTEXTS.get_or_init(|| std::array::from_fn(make));
+    &contexts[number as usize % contexts.len()]
 }
 
-/// Its fingerprint.
-pub fn fingerprint() -> Fingerprint {
-    context().fingerprint()
+/// The fingerprint of a peer by its number.
+pub fn fingerprint(number: u32) -> Fingerprint {
+    context(number).fingerprint()
 }
 
 /// The first flight of somebody else.
 pub fn client_hello() -> Vec<u8> {
-    let mut stranger = Endpoint::new(context(), Role::Active).expect("a DTLS client");
+    let mut stranger = Endpoint::new(context(0), Role::Active).expect("a DTLS client");
     stranger.start(now());
     let mut bytes = [0; 1500];
     let len = stranger.poll_transmit(&mut bytes).expect("a client speaks first");

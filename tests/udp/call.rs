@@ -86,10 +86,19 @@ impl Publisher {
         (self.peer, self.remote) = Publisher::connect(server, &mut self.client, self.handle);
     }
 
+    /// Goes on with a new peer although the old one is still there, as a page does that made another connection.
+    pub fn replace(&mut self, server: &Server) {
+        (self.peer, self.remote) = Publisher::offer(server, &mut self.client, self.handle, "configure");
+    }
+
     fn connect(server: &Server, client: &mut Client, handle: u64) -> (Peer, Remote) {
+        Publisher::offer(server, client, handle, "publish")
+    }
+
+    fn offer(server: &Server, client: &mut Client, handle: u64, request: &str) -> (Peer, Remote) {
         let peer = Peer::new(server.media);
         let offer = sdp::offer(&peer.local, peer.audio, peer.video);
-        let answer = client.describe(handle, json!({ "request": "publish" }), Some(offer));
+        let answer = client.describe(handle, json!({ "request": request }), Some(offer));
         let remote = Remote::from(&answer);
         peer.tell(Order::Meet(Box::new(remote.clone())));
         client.event(handle, "webrtcup", SOON);

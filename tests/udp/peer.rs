@@ -28,6 +28,8 @@ pub enum Order {
     Hush,
     /// Stop sending checks.
     StopChecking,
+    /// Say nothing more, of any kind.
+    FallSilent,
     /// Ask the source of an m-line for a keyframe.
     AskKeyframe,
     /// Send these bytes as they are, from this peer's own address.
@@ -122,13 +124,13 @@ impl Peer {
         let local = Transport {
             ufrag: format!("native{number}").into(),
             pwd: format!("a+password+of+native+{number:08}").into(),
-            fingerprint: fingerprint(),
+            fingerprint: fingerprint(number),
             setup: Setup::Active,
         };
         let (orders, ordered) = mpsc::channel();
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (audio, video) = (0x1000_0000 + number, 0x2000_0000 + number);
-        let agent = Agent::new(socket, ordered, ledger.clone(), &local, [audio, video]);
+        let agent = Agent::new(socket, ordered, ledger.clone(), &local, number, [audio, video]);
         (agent, Peer { local, audio, video, ledger, orders: Some(orders), told: Cell::new(0), thread: None })
     }
 
