@@ -1,6 +1,6 @@
 //! The cases of the Autobahn test suite for servers of WebSocket (sections 1 to 7, 9 and 10 of its list), as facts in a
 //! table. The suite wants an echo; this server speaks text alone and answers each message once, with Janus' JSON, and
-//! takes messages up to 1 MiB. Its expectations are adapted to that: a text is worth one reply, a binary message
+//! takes messages up to 2.75 MiB. Its expectations are adapted to that: a text is worth one reply, a binary message
 //! 1003, a longer one 1009; where the suite wants the connection failed, the code of RFC 6455 is asked for.
 
 use portunus::engine::signal::{Fate, SignalConfig};
