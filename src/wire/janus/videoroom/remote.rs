@@ -31,7 +31,7 @@ pub struct PublishRemotely<'v> {
 }
 
 const PUBLISH_REMOTELY: &[Field] = &[
-    Field::required("remote_id", Kind::Label),
+    Field::required("remote_id", Kind::Line),
     Field::required("host", Kind::Text),
     Field::optional("host_family", Kind::Text),
     Field::required("port", Kind::Natural),
@@ -58,7 +58,7 @@ impl<'v> PublishRemotely<'v> {
 }
 
 const UNPUBLISH_REMOTELY: &[Field] = &[
-    Field::required("remote_id", Kind::Label),
+    Field::required("remote_id", Kind::Line),
     Field::required("room", Kind::Id),
     Field::required("publisher_id", Kind::Id),
 ];

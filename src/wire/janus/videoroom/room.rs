@@ -119,7 +119,7 @@ const CREATE: &[Field] = &[
 /// Options that cannot be passed over: a client that sets one relies on it.
 const UNSUPPORTED: [&str; 1] = ["record"];
 
-const DUMMY_STREAM: &[Field] = &[Field::required("codec", Kind::Text), Field::optional("fmtp", Kind::Label)];
+const DUMMY_STREAM: &[Field] = &[Field::required("codec", Kind::Text), Field::optional("fmtp", Kind::Line)];
 
 impl<'v> Create<'v> {
     /// Reads a `create`.
