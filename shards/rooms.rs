@@ -136,6 +136,16 @@ impl RoomTable {
                 return Err(format!("the id of a [[room]] must be {needed}: {key:?} is not"));
             }
         };
+        let name = match &self.room {
+            Some(RoomKey::Text(id)) => Some(id),
+            _ => None,
+        };
+        let fmtps = self.dummy_streams.iter().flatten().filter_map(|dummy| dummy.fmtp.as_ref());
+        let written = name.into_iter().chain(&self.vp9_profile).chain(&self.h264_profile).chain(fmtps);
+        if let Some(broken) = written.into_iter().find(|text| text.contains(char::is_control)) {
+            // It would end a line of the SDP that it comes to stand in.
+            return Err(format!("a [[room]] has a text with control characters: {broken:?}"));
+        }
         let mut spec = RoomSpec::new(id);
         if let Some(tokens) = &self.allowed {
             let tokens = tokens.iter().map(|token| token.as_str().into());
@@ -253,6 +263,19 @@ mod tests {
         let text_id = RoomSpec::new(RoomId(Name::Text("caf\u{e9} = 1".into())));
         assert_eq!(RoomTable::of(&text_id).spec(true).unwrap(), text_id);
         assert!(table("room = 1\nallowed = []").spec(false).unwrap().allowed.is_checked());
+    }
+
+    #[test]
+    fn what_comes_to_stand_in_an_sdp_keeps_to_its_line() {
+        for wrong in [
+            "room = 1\nh264_profile = \"42e01f\\r\\na=x\"",
+            "room = 1\nvp9_profile = \"2\\n\"",
+            "room = 1\ndummy_streams = [{ codec = \"vp8\", fmtp = \"x\\r\\na=candidate:1\" }]",
+        ] {
+            assert!(table(wrong).spec(false).unwrap_err().contains("control characters"), "{wrong}");
+        }
+        assert!(table("room = \"a\\u0000\"").spec(true).unwrap_err().contains("control characters"));
+        assert!(table("room = 1\ndescription = \"two\\nlines\"").spec(false).is_ok());
     }
 
     #[test]

@@ -28,9 +28,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tracing::{debug, error, warn};
 
-/// Bytes that may wait for a slow reader in the engine, beside those that its connection is writing; more ends it.
-pub const OUTBOX_BYTES: usize = 4 << 20;
-const _: () = assert!(OUTBOX_BYTES > 2 * portunus::limits::MESSAGE_JSON_MAX);
+/// Bytes that may wait for a slow reader in the engine, beside those that its connection is writing; more ends it. Two of
+/// the longest messages do.
+pub const OUTBOX_BYTES: usize = 2 * portunus::limits::MESSAGE_JSON_MAX + (1 << 20);
 /// Mail taken before other tasks get a turn.
 const MAIL_BATCH: usize = 64;
 /// The engine's timers are not finer than this.

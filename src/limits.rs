@@ -30,10 +30,15 @@ pub const SEND_MESSAGES_MAX: usize = 1024;
 pub const TUPLES_PER_PEER: usize = 8;
 /// m-lines in one description.
 pub const MEDIA_LINES_MAX: usize = 256;
-/// Bytes of one SDP.
-pub const SDP_BYTES_MAX: usize = 128 * 1024;
-/// Bytes of one Janus message; also of one WebSocket message.
-pub const MESSAGE_JSON_MAX: usize = 1024 * 1024;
+/// Bytes of one m-line with all that belongs to it, on the average of a description. Chromium needs 5 kB for video with
+/// every codec that it has; our own need less, with their longest fmtp and dozens of candidates.
+pub const MEDIA_LINE_BYTES: usize = 8 * 1024;
+/// Bytes of one SDP: any of [`MEDIA_LINES_MAX`] m-lines fits, so that whatever we offer can be answered.
+pub const SDP_BYTES_MAX: usize = MEDIA_LINES_MAX * MEDIA_LINE_BYTES;
+/// Bytes of one Janus message; also of one WebSocket message and of what waits for one session's long polls. JSON writes
+/// the ends of an SDP's lines with four bytes instead of two, which is less than a quarter; beside it stand as many
+/// streams as it has m-lines.
+pub const MESSAGE_JSON_MAX: usize = SDP_BYTES_MAX + SDP_BYTES_MAX / 4 + MEDIA_LINES_MAX * 1024;
 /// Bytes of one answer, such as a list: 16384 rooms with ordinary descriptions. A longer one is refused before it is
 /// made.
 pub const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -80,9 +80,10 @@ fn line(local: &Transport, at: SocketAddr, kind: MediaKind, index: usize, ssrc: 
         transport: Some(Transport { setup: Setup::ActPass, ..local.clone() }),
         payloads: vec![payload],
         extensions: vec![
-            ExtensionMap { id: MID, uri: "urn:ietf:params:rtp-hdrext:sdes:mid".into() },
+            ExtensionMap { id: MID, direction: None, uri: "urn:ietf:params:rtp-hdrext:sdes:mid".into() },
             ExtensionMap {
                 id: TRANSPORT_CC,
+                direction: None,
                 uri: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01".into(),
             },
         ],
@@ -122,7 +123,7 @@ fn describe(kind: DescriptionKind, media: Vec<MediaSection>) -> Value {
         session_name: "-".into(),
         ice_lite: false,
         extmap_allow_mixed: true,
-        bundle: media.iter().map(|line| line.mid).collect(),
+        bundle: Some(media.iter().map(|line| line.mid).collect()),
         media,
     };
     let kind = if kind == DescriptionKind::Offer { "offer" } else { "answer" };

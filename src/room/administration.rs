@@ -105,7 +105,7 @@ impl Room {
     fn moderate(&mut self, feed: FeedId, mid: Mid, mute: bool, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let member = self.participant(&feed)?;
         let line = self.publisher_mut(member).lines.iter_mut().find(|line| line.media.mid == mid);
-        let line = line.ok_or(RoomError::NoSuchStream(mid))?;
+        let line = line.ok_or(RoomError::NoSuchStream(Box::new(mid)))?;
         line.muted = mute;
         let legs: Vec<LegId> = line.stream.map_or(Vec::new(), |stream| self.streams[stream].legs.clone());
         self.settle(&legs, effects);
@@ -113,7 +113,7 @@ impl Room {
         self.watch_talking(member, effects);
         let moderated = RoomObservation::Moderated { feed: feed.clone(), mid, muted: mute };
         self.observe(member, effects, |_| moderated);
-        let event = Event::Moderated { room: self.room(), feed, mid, muted: mute };
+        let event = Event::Moderated { room: self.room(), feed, mid: mid.as_str().into(), muted: mute };
         tell(effects, self.participants_except(None), event);
         Ok(Reply::Moderated)
     }

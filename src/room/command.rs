@@ -15,7 +15,7 @@ use super::spec::RoomSpec;
 pub use super::summary::*;
 use super::talking::TalkChange;
 use crate::id::{FeedId, HandleAddress, RoomId, SessionId, ShardId, SignalId, Ticket};
-use crate::wire::sdp::{Description, MediaKind, Mid};
+use crate::wire::sdp::{Description, MediaKind};
 
 /// Signalling to media.
 #[derive(Debug)]
@@ -299,7 +299,7 @@ pub enum Event {
         /// Index of the m-line.
         mindex: usize,
         /// Its tag.
-        mid: Mid,
+        mid: Box<str>,
         /// Begins or stops, and how loudly.
         change: TalkChange,
     },
@@ -314,7 +314,7 @@ pub enum Event {
         /// Whose.
         feed: FeedId,
         /// Which m-line.
-        mid: Mid,
+        mid: Box<str>,
         /// Muted or heard.
         muted: bool,
     },
@@ -327,7 +327,7 @@ pub enum Event {
     /// Core: media of one m-line started or stopped arriving.
     Media {
         /// The handle's m-line.
-        mid: Mid,
+        mid: Box<str>,
         /// Audio or video.
         kind: MediaKind,
         /// Arriving or not.
@@ -338,7 +338,7 @@ pub enum Event {
     /// Core: an m-line has lost too many packets within a second (`slowlink_threshold`).
     SlowLink {
         /// The handle's m-line.
-        mid: Mid,
+        mid: Box<str>,
         /// Audio or video.
         kind: MediaKind,
         /// True for what we sent, as the peer reports it; false for what we miss.

@@ -25,15 +25,15 @@ pub enum RoomError {
     /// 428
     NoSuchFeed(FeedId),
     /// 428
-    NoSuchPublishedMid(Mid),
+    NoSuchPublishedMid(Box<Mid>),
     /// 428
-    NoSuchFeedMid(Mid, FeedId),
+    NoSuchFeedMid(Box<Mid>, FeedId),
     /// 428
-    NoSuchSubscriptionMid(Mid),
+    NoSuchSubscriptionMid(Box<Mid>),
     /// 428
     NoSuchUser(FeedId, RoomId),
     /// 428
-    NoSuchStream(Mid),
+    NoSuchStream(Box<Mid>),
     /// 428
     NoSuchPublisher(FeedId),
     /// 428

@@ -49,6 +49,7 @@ pub struct Target {
 
 /// Which stream of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lives for one request")]
 pub enum Of {
     /// By its tag.
     Mid(Mid),

@@ -270,11 +270,11 @@ impl Room {
         let prefer_video = video.or(publisher.and_then(|publisher| publisher.prefer_video));
         let negotiated = match configure.offer.as_deref() {
             Some(offer) => {
-                let remote = offer.transport().cloned();
-                if remote.is_none() && !publishing {
+                if offer.transport().is_none() && !publishing {
                     return Err(RoomError::InvalidSdp("No ICE credentials or fingerprint in the offer"));
                 }
                 let (mut answer, media) = negotiate::answer(offer, &self.spec, prefer_audio, prefer_video)?;
+                let remote = negotiate::remote_of_offer(offer, &answer).cloned();
                 self.limit(&mut answer);
                 answer.e2ee = e2ee;
                 Some(Negotiated { answer, media, remote })
@@ -521,7 +521,7 @@ impl Room {
     /// What others see; who talks is told to somebody who joins, and is no news to those who are there.
     fn publisher_summary(&self, member: MemberId, with_talking: bool) -> PublisherSummary {
         let mut streams = self.streams_shown(member, false);
-        for (shown, line) in streams.iter_mut().zip(&self.publisher(member).lines) {
+        for (shown, line) in streams.iter_mut().zip(self.lines_shown(member)) {
             let stream = line.stream.filter(|_| with_talking && line.has_level());
             shown.talking = stream.map(|stream| self.streams[stream].talking);
         }
@@ -534,7 +534,12 @@ impl Room {
     }
 
     fn streams_shown(&self, member: MemberId, to_itself: bool) -> Vec<StreamSummary> {
-        self.publisher(member).lines.iter().map(|line| line.summary(to_itself)).collect()
+        self.lines_shown(member).map(|line| line.summary(to_itself)).collect()
+    }
+
+    /// What nothing here carries has no type that clients know.
+    fn lines_shown(&self, member: MemberId) -> impl Iterator<Item = &Line> {
+        self.publisher(member).lines.iter().filter(|line| line.media.kind != MediaKind::Other)
     }
 
     fn unused_private_id(&mut self) -> u32 {
@@ -578,11 +583,11 @@ pub(super) fn delayed(before: Option<PlayoutDelay>, entries: &[ConfigureStream],
 pub(super) fn check_mids(
     entries: &[ConfigureStream],
     known: &BTreeSet<Mid>,
-    unknown: impl Fn(Mid) -> RoomError,
+    unknown: impl Fn(Box<Mid>) -> RoomError,
 ) -> Result<(), RoomError> {
     for entry in entries {
         match entry.mid {
-            Some(mid) if !known.contains(&mid) => return Err(unknown(mid)),
+            Some(mid) if !known.contains(&mid) => return Err(unknown(Box::new(mid))),
             None if entries.len() > 1 => return Err(RoomError::MidNeeded),
             _ => {}
         }

@@ -257,7 +257,7 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(member) = self.members.get(member) {
-            tell(effects, own(member), Event::Media { mid, kind, receiving, seconds });
+            tell(effects, own(member), Event::Media { mid: mid.as_str().into(), kind, receiving, seconds });
         }
     }
 
@@ -272,7 +272,7 @@ impl Room {
         let (feed, mid) = (publisher.who.id.clone(), publisher.lines[mindex].media.mid);
         let talking = RoomObservation::Talking { feed: feed.clone(), mindex, mid, change };
         self.observe(member, effects, |_| talking);
-        let event = Event::Talking { room: self.room(), feed, mindex, mid, change };
+        let event = Event::Talking { room: self.room(), feed, mindex, mid: mid.as_str().into(), change };
         tell(effects, self.participants_except(None), event);
     }
 
@@ -301,7 +301,7 @@ impl Room {
             Role::Publisher(publisher) => Event::SlowPublisher { bitrate: publisher.bitrate },
             Role::Subscriber(_) => Event::SlowSubscriber,
         };
-        tell(effects, own(member), Event::SlowLink { mid, kind, uplink, lost });
+        tell(effects, own(member), Event::SlowLink { mid: mid.as_str().into(), kind, uplink, lost });
         tell(effects, own(member), notice);
     }
 

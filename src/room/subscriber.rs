@@ -331,7 +331,7 @@ impl Room {
         }
         let media = negotiate::accept(&subscriber.offered, answer)?;
         // Later answers may reject every m-line, and say no more of the transport then.
-        let remote = answer.transport().cloned();
+        let remote = negotiate::remote_of_answer(&subscriber.offered, answer).cloned();
         if remote.is_none() && !subscriber.located {
             return Err(RoomError::InvalidSdp("No ICE credentials or fingerprint in the answer"));
         }

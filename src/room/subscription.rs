@@ -154,7 +154,7 @@ impl Room {
             let lines = publisher.lines.iter().filter(|line| entry.mid.is_none_or(|mid| mid == line.media.mid));
             let streams: Vec<StreamId> = lines.filter_map(|line| line.stream).collect();
             if let Some(mid) = entry.mid.filter(|_| streams.is_empty()) {
-                return Err(RoomError::NoSuchFeedMid(mid, entry.feed.clone()));
+                return Err(RoomError::NoSuchFeedMid(Box::new(mid), entry.feed.clone()));
             }
             let (crossrefid, delay, send) = (&entry.crossrefid, entry.delay, send || entry.mid.is_none());
             let own = |stream| Wanted { stream, crossrefid: crossrefid.clone(), delay, send };
@@ -177,7 +177,7 @@ impl Room {
         let offered = |line: &&Line| match line.media.kind {
             MediaKind::Audio => legacy.audio,
             MediaKind::Video => legacy.video,
-            MediaKind::Data => false,
+            MediaKind::Data | MediaKind::Other => false,
         };
         Ok(publisher.lines.iter().filter(offered).filter_map(|line| line.stream).collect())
     }
@@ -205,7 +205,9 @@ impl Room {
                 return Err(RoomError::Exhausted("media lines"));
             }
             let (pt, rtx_pt) = match &before {
-                Some(before) if before.fmtp == media.fmtp => (before.pt, before.rtx_pt),
+                Some(before) if negotiate::share_payload_type(codec, before.fmtp.as_deref(), media.fmtp.as_deref()) => {
+                    (before.pt, before.rtx_pt)
+                }
                 _ => negotiate::payload_types(&lines, codec, media.fmtp.as_deref())
                     .ok_or(RoomError::Exhausted("payload types"))?,
             };
@@ -337,7 +339,7 @@ impl Room {
         for SwitchStream { feed, mid, sub_mid } in entries {
             let lines = &self.publisher(self.live_feed(feed)?).lines;
             let stream = lines.iter().find(|line| line.media.mid == *mid).and_then(|line| line.stream);
-            let stream = stream.ok_or_else(|| RoomError::NoSuchFeedMid(*mid, feed.clone()))?;
+            let stream = stream.ok_or_else(|| RoomError::NoSuchFeedMid(Box::new(*mid), feed.clone()))?;
             let leg = self.subscriber(member).legs.iter().find(|&&leg| self.legs[leg].line.mid == *sub_mid);
             exchanges.extend(leg.map(|&leg| (leg, stream)));
         }

@@ -1,6 +1,6 @@
 //! The cases of the Autobahn test suite for servers of WebSocket (sections 1 to 7, 9 and 10 of its list), as facts in a
 //! table. The suite wants an echo; this server answers each message once, with Janus' JSON in a text, and takes messages
-//! up to 1 MiB. Its expectations are adapted to that: a message is worth one reply, a longer one 1009; where the suite wants the connection failed, the code of RFC 6455 is asked for.
+//! up to 2.75 MiB. Its expectations are adapted to that: a message is worth one reply, a longer one 1009; where the suite wants the connection failed, the code of RFC 6455 is asked for.
 
 use portunus::engine::signal::{Fate, SignalConfig};
 use portunus::limits::MESSAGE_JSON_MAX;

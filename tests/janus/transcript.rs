@@ -103,6 +103,13 @@ pub fn run(text: &str) -> Result<(), String> {
     let less = video.replace("a=sendonly", "a=inactive");
     transcript.known.insert("LESS".into(), Value::from(OFFER.replace(video, &less)));
     transcript.known.insert("RESTARTED".into(), Value::from(OFFER.replace("a=ice-ufrag:abcd", "a=ice-ufrag:efgh")));
+    let line = "m=text 9 UDP/TLS/RTP/SAVPF 98\r\na=mid:txt\r\na=sendrecv\r\n";
+    transcript.known.insert("WITHTEXT".into(), Value::from(format!("{OFFER}{line}")));
+    let own = OFFER.replace("a=group:BUNDLE 0 1\r\n", "").replace("m=video", "a=X\r\nm=video");
+    let (audio, video) = own.split_once("a=X\r\n").unwrap();
+    let apart = format!("{audio}{}", video.replace("a=ice-ufrag:abcd", "a=ice-ufrag:efgh"));
+    transcript.known.insert("APART".into(), Value::from(apart));
+    transcript.known.insert("LITE".into(), Value::from(OFFER.replace("t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n")));
     transcript.known.insert("LONG".into(), Value::from("x".repeat(1 << 19)));
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

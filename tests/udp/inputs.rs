@@ -2,7 +2,7 @@
 //! HTTP. The codes are those that Janus documents, not those that this server happens to give.
 
 /// The longest message that the server takes.
-pub const MESSAGE_MAX: usize = 1 << 20;
+pub const MESSAGE_MAX: usize = portunus::limits::MESSAGE_JSON_MAX;
 
 /// A request that the server must refuse. `$S` and `$H` stand for a session and a handle, `$R` for a room.
 pub struct Refused {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tungstenite::Message;
 
 /// The longest message that the server takes.
-const MESSAGE_MAX: usize = 1 << 20;
+const MESSAGE_MAX: usize = portunus::limits::MESSAGE_JSON_MAX;
 const SOON: Duration = Duration::from_secs(10);
 
 fn closed_after(at: SocketAddr, message: Message) -> Silence {

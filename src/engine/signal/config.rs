@@ -134,7 +134,7 @@ impl SignalConfig {
             connections_max: 16_384,
             sessions_max: 65_536,
             handles_max: 1024,
-            outbox_bytes: 1024 * 1024,
+            outbox_bytes: 2 * crate::limits::MESSAGE_JSON_MAX,
             reply_bytes: REPLY_BYTES_MAX,
             seed,
         }

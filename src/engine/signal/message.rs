@@ -287,6 +287,8 @@ pub(super) fn kind_name(kind: MediaKind) -> &'static str {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",
         MediaKind::Data => "data",
+        // Never published and never subscribed to; what it is called is in its description.
+        MediaKind::Other => "other",
     }
 }
 

@@ -93,7 +93,7 @@ fn an_m_line_that_announces_nothing_is_found_by_its_payload_type_when_no_other_h
     let mut offer = bare_offer();
     let mut second = offer.media[1].clone();
     second.mid = crate::wire::sdp::Mid::from("2").unwrap();
-    offer.bundle.push(second.mid);
+    offer.bundle.as_mut().unwrap().push(second.mid);
     offer.media.push(second);
     let mut world = World::new(14);
     let (_, mut end) = world.publish(0, offer);

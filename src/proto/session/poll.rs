@@ -7,12 +7,13 @@ use std::time::Duration;
 use smallvec::{SmallVec, smallvec};
 
 use super::{Asker, Place};
+use crate::limits::MESSAGE_JSON_MAX;
 use crate::time::Mono;
 
 /// A poll that hears nothing is answered after this time.
 pub const POLL_HOLD: Duration = Duration::from_secs(30);
-/// Bytes of messages that nobody has fetched; with more the session ends.
-pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of messages that nobody has fetched; with more the session ends. The longest message fits an empty queue.
+pub const QUEUE_BYTES_MAX: usize = MESSAGE_JSON_MAX;
 
 const KEEPALIVE: &str = r#"{"janus":"keepalive"}"#;
 

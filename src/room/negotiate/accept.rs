@@ -1,13 +1,15 @@
 //! What a subscriber's answer makes of our offer, m-line by m-line (RFC 3264 §7, RFC 9429 §5.11).
 
 use super::NegotiateError;
+use super::bundle::carried;
 use super::extension::kept_extensions;
 use super::payload::{is_codec, rtx_of};
 use crate::room::media::{AcceptedMedia, OfferedMedia};
-use crate::wire::sdp::{Description, Direction, MediaSection};
+use crate::wire::sdp::{Description, Direction, MediaSection, Payload, Transport};
 
-/// Reads the answer to [`offer`](super::offer()) of the same lines. An m-line is accepted when the answer receives on it
-/// and has its codec.
+/// Reads the answer to [`offer`](super::offer()) of the same lines. An m-line is accepted when the answer receives on it,
+/// has its codec, and runs it on the transport of [`remote_of_answer`]: who does not bundle plays what comes there, as
+/// from Janus.
 pub fn accept(lines: &[OfferedMedia], answer: &Description) -> Result<Vec<AcceptedMedia>, NegotiateError> {
     if answer.media.len() != lines.len() {
         return Err(NegotiateError::MediaLineCount);
@@ -15,16 +17,29 @@ pub fn accept(lines: &[OfferedMedia], answer: &Description) -> Result<Vec<Accept
     if lines.iter().zip(&answer.media).any(|(line, section)| line.mid != section.mid || line.kind != section.kind) {
         return Err(NegotiateError::MediaLineOrder);
     }
-    let pairs = lines.iter().zip(&answer.media).enumerate();
-    Ok(pairs.map(|(mindex, (line, section))| accept_line(mindex, line, section)).collect())
+    let (_, carried) = carried(answer, |mindex| payload(&lines[mindex], &answer.media[mindex]).is_some());
+    let pairs = lines.iter().zip(&answer.media).zip(carried).enumerate();
+    Ok(pairs.map(|(mindex, ((line, section), carried))| accept_line(mindex, line, section, carried)).collect())
 }
 
-fn accept_line(mindex: usize, line: &OfferedMedia, section: &MediaSection) -> AcceptedMedia {
-    let receives = !section.rejected && matches!(section.direction, Direction::RecvOnly | Direction::SendRecv);
+/// The subscriber's end of the transport: that of the first m-line that is answered with its codec. Directions do not
+/// matter, so that pausing the first m-line does not move the others.
+pub fn remote_of_answer<'a>(lines: &[OfferedMedia], answer: &'a Description) -> Option<&'a Transport> {
+    let is_answered =
+        |mindex: usize| lines.get(mindex).is_some_and(|line| payload(line, &answer.media[mindex]).is_some());
+    carried(answer, is_answered).0
+}
+
+/// The number that we offered where it was kept, else the answerer's own (RFC 3264 §6.1 allows it).
+fn payload<'a>(line: &OfferedMedia, section: &'a MediaSection) -> Option<&'a Payload> {
     let of_codec = || section.payloads.iter().filter(|payload| is_codec(payload, line.codec));
-    // The number that we offered where it was kept, else the answerer's own (RFC 3264 §6.1 allows it).
     let payload = of_codec().find(|payload| payload.pt == line.pt).or_else(|| of_codec().next());
-    let Some(payload) = payload.filter(|_| receives && line.active) else {
+    payload.filter(|_| !section.rejected)
+}
+
+fn accept_line(mindex: usize, line: &OfferedMedia, section: &MediaSection, carried: bool) -> AcceptedMedia {
+    let receives = carried && matches!(section.direction, Direction::RecvOnly | Direction::SendRecv);
+    let Some(payload) = payload(line, section).filter(|_| receives && line.active) else {
         return AcceptedMedia {
             mindex,
             accepted: false,

@@ -2,13 +2,14 @@
 //! are not asked for, so browsers send one encoding (RFC 3264 §6, RFC 9429 §5.3).
 
 use super::NegotiateError;
-use super::extension::{extension_maps, publisher_extensions};
+use super::bundle::carried;
+use super::extension::{answered_maps, publisher_extensions};
 use super::payload::{best_payload, parameter, rtx_of, rtx_payload};
 use super::profile::stream_fmtp;
 use crate::room::codec::Codec;
 use crate::room::media::{ExtensionIds, PublishedMedia};
 use crate::room::spec::RoomSpec;
-use crate::wire::sdp::{Description, DescriptionKind, Direction, MediaKind, MediaSection, Payload};
+use crate::wire::sdp::{Description, DescriptionKind, Direction, MediaKind, MediaSection, Mid, Payload, Transport};
 
 /// Answers a publisher's offer, first or renegotiated: m-lines in the offer's order, and for each what it publishes. A
 /// codec that the publisher asked for (`prefer_*`) is the only one considered of its kind, else the room's in order.
@@ -22,24 +23,33 @@ pub fn answer(
     if offer.media.is_empty() {
         return Err(NegotiateError::NoMediaLine);
     }
+    if offer.ice_lite {
+        return Err(NegotiateError::IceLite);
+    }
     let audio = prefer_audio.as_ref().map_or(&spec.audio_codecs[..], std::slice::from_ref);
     let video = prefer_video.as_ref().map_or(&spec.video_codecs[..], std::slice::from_ref);
+    let chosen: Vec<Option<(Codec, &Payload)>> = offer
+        .media
+        .iter()
+        .map(|offered| match offered.kind {
+            MediaKind::Audio => choose(offered, audio, spec),
+            MediaKind::Video => choose(offered, video, spec),
+            MediaKind::Data | MediaKind::Other => None,
+        })
+        .collect();
+    let (_, carried) = carried(offer, |mindex| chosen[mindex].is_some());
     let (media, published): (Vec<MediaSection>, Vec<PublishedMedia>) = offer
         .media
         .iter()
         .enumerate()
-        .map(|(mindex, offered)| {
-            let codecs = match offered.kind {
-                MediaKind::Audio => audio,
-                MediaKind::Video => video,
-                MediaKind::Data => &[],
-            };
-            match choose(offered, codecs, spec) {
-                Some((codec, payload)) => accept_line(mindex, offered, codec, payload, spec),
-                None => reject_line(mindex, offered),
-            }
+        .map(|(mindex, offered)| match chosen[mindex].filter(|_| carried[mindex]) {
+            Some((codec, payload)) => accept_line(mindex, offered, codec, payload, spec),
+            None => reject_line(mindex, offered),
         })
         .unzip();
+    // In the offer's order: the first one says whose transport it is (RFC 9143 §7.3.1).
+    let is_answered = |mid: &&Mid| media.iter().any(|line| line.mid == **mid && !line.rejected);
+    let bundle = offer.bundle.as_ref().map(|group| group.iter().filter(is_answered).copied().collect());
     let answer = Description {
         e2ee: false,
         kind: DescriptionKind::Answer,
@@ -48,10 +58,15 @@ pub fn answer(
         session_name: format!("VideoRoom {}", spec.room).into(),
         ice_lite: true,
         extmap_allow_mixed: offer.extmap_allow_mixed,
-        bundle: media.iter().filter(|line| !line.rejected).map(|line| line.mid).collect(),
+        bundle,
         media,
     };
     Ok((answer, published))
+}
+
+/// The publisher's end of the transport that its answer accepts.
+pub fn remote_of_offer<'a>(offer: &'a Description, answer: &Description) -> Option<&'a Transport> {
+    carried(offer, |mindex| !answer.media[mindex].rejected).0
 }
 
 fn choose<'a>(offered: &'a MediaSection, codecs: &[Codec], spec: &RoomSpec) -> Option<(Codec, &'a Payload)> {
@@ -62,8 +77,8 @@ fn choose<'a>(offered: &'a MediaSection, codecs: &[Codec], spec: &RoomSpec) -> O
 }
 
 fn reject_line(mindex: usize, offered: &MediaSection) -> (MediaSection, PublishedMedia) {
-    let rejected = MediaSection { rejected: true, ..MediaSection::new(offered.kind, offered.mid, &offered.profile) };
-    (rejected, unpublished(mindex, offered))
+    let rejected = MediaSection::new(offered.kind, offered.mid, &offered.profile);
+    (MediaSection { media: offered.media.clone(), rejected: true, ..rejected }, unpublished(mindex, offered))
 }
 
 fn accept_line(
@@ -99,7 +114,7 @@ fn accept_line(
     let section = MediaSection {
         direction: if sends { Direction::RecvOnly } else { Direction::Inactive },
         payloads: std::iter::once(answered).chain(rtx).collect(),
-        extensions: extension_maps(&extensions),
+        extensions: answered_maps(&extensions, &offered.extensions),
         rtcp_mux: true,
         ..MediaSection::new(offered.kind, offered.mid, &offered.profile)
     };
@@ -294,7 +309,7 @@ mod tests {
         assert_eq!(answer.media[0].direction, Direction::RecvOnly);
         assert!(answer.media[2].rejected && published[2].codec.is_none());
         assert_eq!(published[2].kind, MediaKind::Data);
-        assert_eq!(answer.bundle.len(), 2);
+        assert_eq!(answer.bundle.as_ref().unwrap().len(), 2);
         let tail = "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:2\r\n";
         assert!(compose(&answer).ends_with(tail));
     }
@@ -306,7 +321,7 @@ mod tests {
         for (section, media) in answer.media.iter().zip(&published) {
             assert_eq!((section.direction, section.rejected, media.codec), (Direction::Inactive, false, None));
         }
-        assert_eq!(answer.bundle.len(), 2);
+        assert_eq!(answer.bundle.as_ref().unwrap().len(), 2);
     }
 
     #[test]
@@ -335,7 +350,7 @@ mod tests {
         let offer = offer(vectors::CHROMIUM_PUBLISH);
         let (answer, published) = answer(&offer, &room(&[Codec::Opus], &[Codec::H265]), None, None).unwrap();
         assert!(answer.media[1].rejected && published[1].codec.is_none());
-        assert_eq!(answer.bundle, [offer.media[0].mid]);
+        assert_eq!(answer.bundle, Some(vec![offer.media[0].mid]));
         assert!(
             compose(&answer)
                 .ends_with("m=video 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:1\r\n")

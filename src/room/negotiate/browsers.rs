@@ -93,7 +93,7 @@ fn an_answer_names_its_codec_and_rtx_and_nothing_else() {
         assert!(!text.contains(" red/") && !text.contains("ulpfec") && !text.contains("telephone-event"), "{browser}");
         assert_eq!(text.matches("a=rtpmap:").count(), 3, "{browser}: opus, VP8 and its RTX");
         assert_eq!(text.matches("a=recvonly\r\n").count(), 2, "{browser}");
-        assert_eq!(answer.bundle.len(), 2, "{browser}");
+        assert_eq!(answer.bundle.unwrap().len(), 2, "{browser}");
     }
 }
 

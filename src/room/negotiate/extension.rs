@@ -9,7 +9,7 @@ use crate::wire::rtp::extension::{
     MID_URI as MID, PLAYOUT_DELAY_URI as PLAYOUT_DELAY, REPAIRED_RID_URI as REPAIRED_RID, RID_URI as RID,
     TRANSPORT_CC_URI as TRANSPORT_CC, VIDEO_ORIENTATION_URI as ORIENTATION,
 };
-use crate::wire::sdp::{ExtensionMap, MediaKind, MediaSection};
+use crate::wire::sdp::{Direction, ExtensionMap, MediaKind, MediaSection};
 
 /// Our ids toward a subscriber of a stream: Janus' fixed numbers. Audio level, playout delay and orientation are offered
 /// when the publisher has them, transport-cc when the room wants it, abs-send-time with all video.
@@ -30,7 +30,7 @@ pub fn subscriber_extensions(kind: MediaKind, publisher: &ExtensionIds, spec: &R
             orientation: publisher.orientation.map(|_| 13),
             ..ExtensionIds::default()
         },
-        MediaKind::Data => ExtensionIds::default(),
+        MediaKind::Data | MediaKind::Other => ExtensionIds::default(),
     }
 }
 
@@ -81,9 +81,23 @@ pub(super) fn extension_maps(ids: &ExtensionIds) -> Vec<ExtensionMap> {
         (ids.playout_delay, PLAYOUT_DELAY),
         (ids.dependency, DEPENDENCY),
     ];
-    let mut maps: Vec<ExtensionMap> =
-        named.into_iter().filter_map(|(id, uri)| Some(ExtensionMap { id: id?, uri: uri.into() })).collect();
+    let mut maps: Vec<ExtensionMap> = named
+        .into_iter()
+        .filter_map(|(id, uri)| Some(ExtensionMap { id: id?, direction: None, uri: uri.into() }))
+        .collect();
     maps.sort_by_key(|map| map.id);
+    maps
+}
+
+/// The lines of these ids in an answer. What the offerer only sends we only receive, and that must be said (RFC 8285 §7).
+pub(super) fn answered_maps(ids: &ExtensionIds, offered: &[ExtensionMap]) -> Vec<ExtensionMap> {
+    let is_one_way = |map: &ExtensionMap| {
+        offered.iter().any(|other| other.id == map.id && other.direction == Some(Direction::SendOnly))
+    };
+    let mut maps = extension_maps(ids);
+    for map in &mut maps {
+        map.direction = is_one_way(map).then_some(Direction::RecvOnly);
+    }
     maps
 }
 
@@ -107,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_publisher_only_sends_is_answered_as_only_received() {
+        let offered = |id, direction, uri: &str| ExtensionMap { id, direction, uri: uri.into() };
+        let offered = [
+            offered(1, Some(Direction::SendOnly), AUDIO_LEVEL),
+            offered(4, Some(Direction::SendRecv), MID),
+            offered(3, None, TRANSPORT_CC),
+        ];
+        let ids = ExtensionIds { audio_level: Some(1), mid: Some(4), transport_cc: Some(3), ..Default::default() };
+        let answered: Vec<_> = answered_maps(&ids, &offered).into_iter().map(|map| (map.id, map.direction)).collect();
+        assert_eq!(answered, [(1, Some(Direction::RecvOnly)), (3, None), (4, None)]);
+    }
+
+    #[test]
     fn transport_cc_toward_subscribers_is_the_rooms_choice() {
         let mut spec = RoomSpec::new(1234.into());
         spec.transport_wide_cc_ext = false;
@@ -117,9 +144,9 @@ mod tests {
     fn an_answer_keeps_an_extension_only_under_the_id_that_was_offered() {
         let offered = ExtensionIds { mid: Some(4), abs_send_time: Some(2), ..ExtensionIds::default() };
         let answered = [
-            ExtensionMap { id: 7, uri: MID.into() },
-            ExtensionMap { id: 2, uri: ABS_SEND_TIME.into() },
-            ExtensionMap { id: 13, uri: ORIENTATION.into() },
+            ExtensionMap { id: 7, direction: None, uri: MID.into() },
+            ExtensionMap { id: 2, direction: None, uri: ABS_SEND_TIME.into() },
+            ExtensionMap { id: 13, direction: None, uri: ORIENTATION.into() },
         ];
         let kept = kept_extensions(&offered, &answered);
         assert_eq!(kept, ExtensionIds { abs_send_time: Some(2), ..ExtensionIds::default() });

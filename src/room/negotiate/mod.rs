@@ -5,18 +5,22 @@ mod accept;
 mod answer;
 #[cfg(test)]
 mod browsers;
+mod bundle;
 mod extension;
 mod offer;
 mod payload;
 mod profile;
+#[cfg(test)]
+mod wild;
 
 use std::fmt;
 
-pub use accept::accept;
-pub use answer::{OpusFmtp, answer};
+pub use accept::{accept, remote_of_answer};
+pub use answer::{OpusFmtp, answer, remote_of_offer};
 pub use extension::subscriber_extensions;
 pub use offer::offer;
 pub use payload::{parameter_of, payload_types};
+pub(super) use profile::share_payload_type;
 
 use super::error::RoomError;
 
@@ -25,6 +29,8 @@ use super::error::RoomError;
 pub enum NegotiateError {
     /// An offer without any m-line.
     NoMediaLine,
+    /// An offerer that does not check either (RFC 8445 §2.5).
+    IceLite,
     /// An answer with fewer or more m-lines than the offer (RFC 3264 §6).
     MediaLineCount,
     /// An answer whose m-lines have other tags or kinds than the offer's.
@@ -36,6 +42,9 @@ impl NegotiateError {
     pub fn text(self) -> &'static str {
         match self {
             NegotiateError::NoMediaLine => "Can't offer an SDP with no stream",
+            NegotiateError::IceLite => {
+                "ICE-lite peers can't connect: this server is ICE-lite itself, and one side must check"
+            }
             NegotiateError::MediaLineCount => "Answer doesn't have the m-lines of the offer",
             NegotiateError::MediaLineOrder => "Answer doesn't have the m-lines of the offer in their order",
         }

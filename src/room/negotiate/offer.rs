@@ -18,7 +18,7 @@ pub fn offer(lines: &[OfferedMedia], origin_id: u64, origin_version: u64, room_n
         session_name: format!("VideoRoom {room_name}").into(),
         ice_lite: true,
         extmap_allow_mixed: true,
-        bundle: lines.iter().map(|line| line.mid).collect(),
+        bundle: Some(lines.iter().map(|line| line.mid).collect()),
         media: lines.iter().map(section).collect(),
     }
 }
@@ -119,6 +119,6 @@ mod tests {
         assert_eq!((&named[..], &section.ssrc_groups[0].ssrcs[..]), (&[1000, 2000][..], &[1000, 2000][..]));
         assert!(section.msid.is_none());
         assert_eq!(section.payloads.len(), 2, "the codec stays, so that the line can be used again");
-        assert_eq!(offer.bundle.len(), 1);
+        assert_eq!(offer.bundle.unwrap().len(), 1);
     }
 }

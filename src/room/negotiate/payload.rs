@@ -1,16 +1,19 @@
 //! Payload types: which of an m-line's carries a codec best, what its fmtp says, and which numbers a subscriber is
 //! offered (RFC 3551 §6, RFC 4588 §8, RFC 9143 §9.1.1).
 
-use super::profile::rank;
+use super::profile::{rank, share_payload_type};
 use crate::room::codec::Codec;
 use crate::room::media::OfferedMedia;
 use crate::wire::sdp::{MediaSection, Payload};
 
 /// Payload types for a subscriber's new m-line: the codec's and, for video, that of its RTX. Janus' numbers, unless they
-/// already mean something else in this bundle (`lines`): one number must not stand for two codecs or two fmtp there
-/// (RFC 9143 §9.1.1). None when all dynamic numbers are taken.
+/// already mean something else in this bundle (`lines`): one number must not stand for two codecs or two configurations of
+/// one there (RFC 9143 §9.1.1). What else an fmtp says of a stream rides in its own m-line. None when all dynamic numbers
+/// are taken.
 pub fn payload_types(lines: &[OfferedMedia], codec: Codec, fmtp: Option<&str>) -> Option<(u8, Option<u8>)> {
-    if let Some(same) = lines.iter().find(|line| line.codec == codec && line.fmtp.as_deref() == fmtp) {
+    if let Some(same) =
+        lines.iter().find(|line| line.codec == codec && share_payload_type(codec, line.fmtp.as_deref(), fmtp))
+    {
         return Some((same.pt, same.rtx_pt));
     }
     let is_free = |pt: &u8| lines.iter().all(|line| line.pt != *pt && line.rtx_pt != Some(*pt));
@@ -117,6 +120,7 @@ mod tests {
     #[test]
     fn the_numbers_end_and_that_is_said() {
         let mut lines = Vec::new();
+        // Nothing that a browser decodes; what a publisher may say nevertheless.
         for profile in 0..16 {
             let fmtp = format!("profile-id={profile}");
             let types = payload_types(&lines, Codec::Vp9, Some(&fmtp)).unwrap();

@@ -2,7 +2,7 @@
 //! stream to those who receive it (RFC 6184 §8.1 and §8.2.2, RFC 9628 §6, RFC 7798 §7.1, AOM "RTP Payload Format For AV1"
 //! §7.2).
 
-use super::payload::parameter;
+use super::payload::{parameter, parameter_of};
 use crate::room::codec::Codec;
 use crate::wire::sdp::Payload;
 
@@ -45,6 +45,31 @@ impl H264Profile {
         parameter(payload, "profile-level-id").map_or(Some(H264Profile::Baseline), H264Profile::parse)
     }
 }
+
+/// Whether streams of one codec with these fmtp texts may have one payload type in a bundle: what the depacketizer must
+/// know is the same, and what a decoder must be made for. Levels and parameter sets differ from m-line to m-line under one
+/// number, and browsers compare no more than this either (RFC 9143 §9.1.1, RFC 6184 §8.2.2).
+pub(in crate::room) fn share_payload_type(codec: Codec, one: Option<&str>, other: Option<&str>) -> bool {
+    let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
+    let same = |name: &str, default: &str| {
+        let of = |fmtp| parameter_of(fmtp, name).unwrap_or(default);
+        of(one) == of(other)
+    };
+    match codec {
+        Codec::H264 => {
+            let profile = |fmtp| H264Profile::parse(parameter_of(fmtp, "profile-level-id").unwrap_or(H264_DEFAULT));
+            profile(one) == profile(other) && same("packetization-mode", "0")
+        }
+        // RFC 7798 §7.1 has the defaults.
+        Codec::H265 => same("profile-id", "1") && same("tier-flag", "0") && same("tx-mode", "SRST"),
+        Codec::Vp9 => same("profile-id", "0"),
+        Codec::Av1 => same("profile", "0"),
+        _ => true,
+    }
+}
+
+/// Baseline, which is meant where nothing is said (RFC 6184 §8.1).
+const H264_DEFAULT: &str = "42000a";
 
 /// How well the payload type suits: lower is better. First comes the profile that the room wishes, then the one that the
 /// most peers can decode: constrained baseline H264 in packetization mode 1 (RFC 7742 §6.2), H265 Main, VP9 and AV1 in
@@ -116,6 +141,21 @@ mod tests {
             assert_eq!(H264Profile::parse(wrong), None, "{wrong}");
         }
         assert_eq!(H264Profile::of(&payload(Codec::H264, None)), Some(Baseline));
+    }
+
+    #[test]
+    fn a_payload_type_stands_for_a_profile_and_a_packetization_mode() {
+        let h264 = |one: &str, other: &str| share_payload_type(Codec::H264, Some(one), Some(other));
+        let common = "profile-level-id=42c01f;packetization-mode=1";
+        assert!(h264(common, "packetization-mode=1;profile-level-id=42E028;sprop-parameter-sets=Z0LAH9kA,aMuD"));
+        assert!(!h264(common, "profile-level-id=42c01f"), "another mode");
+        assert!(!h264(common, "profile-level-id=640c1f;packetization-mode=1"), "another profile");
+        assert!(share_payload_type(Codec::H264, None, Some("profile-level-id=42001f;packetization-mode=0")));
+        assert!(share_payload_type(Codec::Opus, None, Some("stereo=1")));
+        assert!(!share_payload_type(Codec::Vp9, None, Some("profile-id=2")));
+        assert!(share_payload_type(Codec::Av1, None, Some("profile=0")));
+        let h265 = |other| share_payload_type(Codec::H265, Some("profile-id=1;sprop-vps=QAE="), Some(other));
+        assert!(h265("level-id=93") && !h265("tier-flag=1"));
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn a_muted_stream_is_not_relayed_whatever_its_publisher_says() {
     scene.configured(1, video(false));
     assert_eq!(scene.administer(None, moderate(1, "1", false)).1, ["tell [1, 2] 1 1 unmuted"], "it does not want to");
     assert_eq!(scene.configured(1, video(true)), ["leg 1 opens", "keyframe 1"]);
-    assert_eq!(refused(&mut scene, moderate(1, "7", true)), RoomError::NoSuchStream(mid("7")));
+    assert_eq!(refused(&mut scene, moderate(1, "7", true)), RoomError::NoSuchStream(mid("7").into()));
     assert_eq!(refused(&mut scene, moderate(9, "0", true)), RoomError::NoSuchUser(9.into(), RoomId::from(ROOM)));
 }
 

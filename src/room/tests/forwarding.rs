@@ -141,7 +141,7 @@ fn a_forwarder_follows_its_line_through_renegotiations_and_ends_with_its_tag() {
     // A line under another tag is another one.
     let mut recycled = offer(&[AUDIO, VIDEO, VIDEO]);
     recycled.media[1].mid = mid("9");
-    recycled.bundle[1] = mid("9");
+    recycled.bundle.as_mut().unwrap()[1] = mid("9");
     assert_eq!(about(scene.configured(1, configure(recycled))), ["remove forwarder 1"]);
     assert_eq!(listed(&mut scene), [(1, 1)]);
 }
@@ -225,7 +225,7 @@ fn who_is_shown_elsewhere_has_every_line_there_by_its_place_also_those_that_come
     // What takes the place of a line goes on with its numbers.
     let mut recycled = offer(&[AUDIO, VIDEO, VIDEO]);
     recycled.media[1].mid = mid("9");
-    recycled.bundle[1] = mid("9");
+    recycled.bundle.as_mut().unwrap()[1] = mid("9");
     let effects = about(scene.configured(1, configure(recycled)));
     assert!(!effects.iter().any(|effect| effect.starts_with("add") || effect.starts_with("remove")), "{effects:?}");
     assert_eq!(listed(&mut scene), [(1, 0)], "what does that is not listed");

@@ -180,6 +180,7 @@ fn offer(lines: &[OfferLine]) -> Description {
     let mids: Vec<Mid> = (0..lines.len()).map(|index| mid(&index.to_string())).collect();
     let media = lines.iter().zip(&mids).enumerate().map(|(index, (line, &mid))| MediaSection {
         kind: line.kind,
+        media: Box::default(),
         mid,
         rejected: false,
         profile: "UDP/TLS/RTP/SAVPF".into(),
@@ -205,14 +206,14 @@ fn offer(lines: &[OfferLine]) -> Description {
         ice_lite: false,
         extmap_allow_mixed: true,
         media: media.collect(),
-        bundle: mids,
+        bundle: Some(mids),
     }
 }
 
 fn extension(kind: MediaKind) -> ExtensionMap {
     match kind {
-        MediaKind::Video => ExtensionMap { id: 13, uri: "urn:3gpp:video-orientation".into() },
-        _ => ExtensionMap { id: 1, uri: "urn:ietf:params:rtp-hdrext:ssrc-audio-level".into() },
+        MediaKind::Video => ExtensionMap { id: 13, direction: None, uri: "urn:3gpp:video-orientation".into() },
+        _ => ExtensionMap { id: 1, direction: None, uri: "urn:ietf:params:rtp-hdrext:ssrc-audio-level".into() },
     }
 }
 

@@ -186,7 +186,7 @@ fn nothing_to_do_is_no_offer() {
 fn everything_is_checked_before_anything_changes() {
     let mut scene = scene();
     let wrong = update(vec![line_of(2, "0"), line_of(2, "7")], vec![drop_feed(1)]);
-    assert_eq!(scene.refusal(5, wrong), RoomError::NoSuchFeedMid(mid("7"), 2.into()));
+    assert_eq!(scene.refusal(5, wrong), RoomError::NoSuchFeedMid(mid("7").into(), 2.into()));
     let wrong = update(vec![all_of(9)], vec![drop_feed(1)]);
     assert_eq!(scene.refusal(5, wrong), RoomError::NoSuchFeed(9.into()));
     let many = (0..129).map(|_| all_of(2)).collect();
@@ -338,7 +338,7 @@ fn a_switch_passes_over_what_does_not_fit() {
     assert!(effects.is_empty());
     let wrong = |entry| MemberRequest::Switch(Switch::Streams(vec![to(2, "1", "1"), entry]));
     assert_eq!(scene.refusal(5, wrong(to(9, "0", "0"))), RoomError::NoSuchFeed(9.into()));
-    assert_eq!(scene.refusal(5, wrong(to(2, "7", "0"))), RoomError::NoSuchFeedMid(mid("7"), 2.into()));
+    assert_eq!(scene.refusal(5, wrong(to(2, "7", "0"))), RoomError::NoSuchFeedMid(mid("7").into(), 2.into()));
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn entries_must_name_published_lines() {
     scene.join(1);
     let with = |streams, offer| MemberRequest::Configure(Configure { streams, offer, ..Configure::default() });
     let first = with(vec![entry(Some("0"), Some(true))], Some(Box::new(offer(&[AUDIO]))));
-    assert_eq!(scene.refusal(1, first), RoomError::NoSuchPublishedMid(mid("0")));
+    assert_eq!(scene.refusal(1, first), RoomError::NoSuchPublishedMid(mid("0").into()));
     scene.configured(1, publish(offer(&[AUDIO])));
     let one_without = with(vec![entry(Some("0"), None), entry(None, None)], None);
     assert_eq!(scene.refusal(1, one_without), RoomError::MidNeeded);

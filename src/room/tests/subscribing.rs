@@ -74,7 +74,7 @@ fn only_feeds_that_are_up_and_lines_that_are_live_can_be_had() {
     scene.up(1);
     for line in ["1", "7"] {
         let refusal = scene.refusal(5, wanting(vec![one(1, "0"), one(1, line)]));
-        assert_eq!(refusal, RoomError::NoSuchFeedMid(mid(line), FeedId::from(1)));
+        assert_eq!(refusal, RoomError::NoSuchFeedMid(mid(line).into(), FeedId::from(1)));
     }
     assert_eq!(scene.subscribe(5, &[1]).streams.len(), 1, "the disabled line is left out");
     assert_eq!(scene.refusal(6, wanting(Vec::new())), RoomError::Missing("feed"));
@@ -226,7 +226,7 @@ fn entries_must_name_lines_of_the_subscription() {
         let streams = lines.iter().map(entry).collect();
         MemberRequest::ConfigureSubscriber(ConfigureSubscriber { streams, ..ConfigureSubscriber::default() })
     };
-    assert_eq!(scene.refusal(5, with(&[Some("2")])), RoomError::NoSuchSubscriptionMid(mid("2")));
+    assert_eq!(scene.refusal(5, with(&[Some("2")])), RoomError::NoSuchSubscriptionMid(mid("2").into()));
     assert_eq!(scene.refusal(5, with(&[Some("0"), None])), RoomError::MidNeeded);
 }
 

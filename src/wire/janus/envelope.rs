@@ -78,7 +78,7 @@ pub struct Refused<'v> {
 }
 
 const ENVELOPE: &[Field] = &[
-    Field::required("transaction", Kind::Text),
+    Field::required("transaction", Kind::Raw),
     Field::required("janus", Kind::Text),
     Field::optional("id", Kind::Natural),
 ];

@@ -12,12 +12,16 @@ use crate::limits::{DESCRIPTION_BYTES_MAX, LABEL_BYTES_MAX, NAME_BYTES_MAX};
 /// What an element must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A string.
+    /// A string without control characters: it may come to stand in an SDP, a header, a log or the name of a file.
     Text,
-    /// A string that is kept and shown to others: at most [`LABEL_BYTES_MAX`] bytes.
+    /// A string of any characters, which is read here or goes back to who sent it, and nowhere else.
+    Raw,
+    /// A string that is kept and shown to others as JSON alone: at most [`LABEL_BYTES_MAX`] bytes.
     Label,
     /// A string that describes a room or a stream: at most [`DESCRIPTION_BYTES_MAX`] bytes.
     Description,
+    /// A string that is kept and may come to stand where [`Kind::Text`] may: bounded and without control characters.
+    Line,
     /// `true` or `false`, nothing else.
     Flag,
     /// An integer that is not negative.
@@ -71,6 +75,8 @@ pub enum FieldError {
     Type(&'static str, Kind),
     /// It is longer than so many bytes.
     TooLong(&'static str, usize),
+    /// It has control characters.
+    Control(&'static str),
 }
 
 impl fmt::Display for FieldError {
@@ -79,6 +85,7 @@ impl fmt::Display for FieldError {
             FieldError::Missing(name) => write!(f, "Missing mandatory element ({name})"),
             FieldError::Type(name, kind) => write!(f, "Invalid element type ({name} should be {})", kind.phrase()),
             FieldError::TooLong(name, bytes) => write!(f, "Invalid element ({name} is longer than {bytes} bytes)"),
+            FieldError::Control(name) => write!(f, "Invalid element ({name} has control characters)"),
         }
     }
 }
@@ -95,7 +102,7 @@ impl FieldError {
 impl Kind {
     fn phrase(self) -> &'static str {
         match self {
-            Kind::Text | Kind::Label | Kind::Description => "a string",
+            Kind::Text | Kind::Raw | Kind::Label | Kind::Line | Kind::Description => "a string",
             Kind::Flag => "a boolean",
             Kind::Natural | Kind::Id => "a positive integer",
             Kind::Integer => "an integer",
@@ -115,16 +122,21 @@ impl Kind {
     /// The longest string of this kind, where there is a bound.
     fn bytes_max(self) -> Option<usize> {
         match self {
-            Kind::Label => Some(LABEL_BYTES_MAX),
+            Kind::Label | Kind::Line => Some(LABEL_BYTES_MAX),
             Kind::Description => Some(DESCRIPTION_BYTES_MAX),
             Kind::Id => Some(NAME_BYTES_MAX),
             _ => None,
         }
     }
 
+    /// Whether a string of this kind may break lines.
+    fn may_break_lines(self) -> bool {
+        matches!(self, Kind::Raw | Kind::Label | Kind::Description)
+    }
+
     fn fits(self, value: &Value<'_>) -> bool {
         match self {
-            Kind::Text | Kind::Label | Kind::Description => matches!(value, Value::String(_)),
+            Kind::Text | Kind::Raw | Kind::Label | Kind::Line | Kind::Description => matches!(value, Value::String(_)),
             Kind::Flag => matches!(value, Value::Static(StaticNode::Bool(_))),
             Kind::Natural | Kind::Id => natural(value).is_some(),
             Kind::Integer => integer(value).is_some(),
@@ -154,10 +166,12 @@ impl<'v> Fields<'v> {
             let kind = field.kind.resolve(self.ids);
             match self.object.get(field.name) {
                 Some(value) if kind.fits(value) => {
-                    if let (Value::String(text), Some(max)) = (value, field.kind.bytes_max())
-                        && text.len() > max
-                    {
+                    let Value::String(text) = value else { continue };
+                    if let Some(max) = field.kind.bytes_max().filter(|max| text.len() > *max) {
                         return Err(FieldError::TooLong(field.name, max));
+                    }
+                    if !kind.may_break_lines() && text.contains(char::is_control) {
+                        return Err(FieldError::Control(field.name));
                     }
                 }
                 Some(_) => return Err(FieldError::Type(field.name, kind)),
@@ -344,6 +358,32 @@ mod tests {
         assert_eq!(entries("[{},1]", OPTIONAL), Err(FieldError::Type("list", Kind::Object)));
         assert_eq!(entries(r#"[{"b":1},{"b":2,"a":""}]"#, REQUIRED), Ok(2));
         assert_eq!(entries("[]", REQUIRED), Ok(0));
+    }
+
+    #[test]
+    fn what_may_stand_in_a_line_of_a_text_cannot_end_it() {
+        let table = [
+            Field::optional("text", Kind::Text),
+            Field::optional("line", Kind::Line),
+            Field::optional("label", Kind::Label),
+            Field::optional("raw", Kind::Raw),
+            Field::optional("id", Kind::Id),
+        ];
+        let check = |name: &str, text: &str| {
+            let mut text = serde_json::json!({ name: text }).to_string().into_bytes();
+            let value = simd_json::to_borrowed_value(&mut text).unwrap();
+            Fields::of(&value, Ids::Texts).unwrap().check(&table).map(drop)
+        };
+        for control in ["x\r\na=candidate:1", "x\n", "\u{0}", "x\u{85}y", "\u{7f}"] {
+            assert_eq!(check("text", control), Err(FieldError::Control("text")));
+            assert_eq!(check("line", control), Err(FieldError::Control("line")));
+            assert_eq!(check("id", control), Err(FieldError::Control("id")));
+            assert_eq!(check("label", control), Ok(()));
+            assert_eq!(check("raw", control), Ok(()));
+        }
+        assert_eq!(check("text", "Grüße aus Łódź"), Ok(()));
+        let error = FieldError::Control("fmtp");
+        assert_eq!(error.to_string(), "Invalid element (fmtp has control characters)");
     }
 
     #[test]

@@ -60,7 +60,7 @@ const MESSAGE: &[Field] = &[Field::required("body", Kind::Object)];
 
 const JSEP: &[Field] = &[
     Field::required("type", Kind::Text),
-    Field::required("sdp", Kind::Text),
+    Field::required("sdp", Kind::Raw),
     Field::optional("trickle", Kind::Flag),
     Field::optional("rid_order", Kind::Text),
     Field::optional("force_relay", Kind::Flag),
@@ -95,13 +95,14 @@ impl<'v> RemoteJsep<'v> {
 }
 
 const CANDIDATE: &[Field] = &[
-    Field::required("candidate", Kind::Text),
+    Field::required("candidate", Kind::Raw),
     Field::optional("sdpMid", Kind::Text),
     Field::optional("sdpMLineIndex", Kind::Natural),
 ];
 
 /// Checks a `trickle`. A lite agent learns its peer's addresses from the checks it receives (RFC 8445 §2.5), so nothing
-/// is kept. Faulty items of `candidates` are skipped, as Janus does; a single faulty one is an error.
+/// is kept. Faulty items of `candidates` are skipped, as Janus does; a single faulty one is an error. `null`, a bare string
+/// and `completed` are the end of candidates.
 pub fn check_trickle(fields: Fields<'_>) -> Result<(), CoreError> {
     match (fields.value("candidate"), fields.value("candidates")) {
         (None, None) => Err(CoreError::NoCandidate),
@@ -124,7 +125,7 @@ pub fn candidates<'v>(fields: Fields<'v>) -> impl Iterator<Item = &'v str> {
 }
 
 fn check_candidate(candidate: &Value<'_>) -> Result<(), CoreError> {
-    if matches!(candidate, Value::Static(simd_json::StaticNode::Null)) {
+    if matches!(candidate, Value::Static(simd_json::StaticNode::Null) | Value::String(_)) {
         return Ok(());
     }
     let fields = Fields::of(candidate, Ids::Numbers).ok_or(FieldError::Type("candidate", Kind::Object))?;
@@ -185,6 +186,8 @@ mod tests {
         let code = |text: &str| on(text, |fields| check_trickle(fields).map_err(|error| error.code()));
         for good in [
             r#"{"candidate":null}"#,
+            r#"{"candidate":""}"#,
+            r#"{"candidate":"end-of-candidates"}"#,
             r#"{"candidate":{"completed":false}}"#,
             r#"{"candidate":{"candidate":"","sdpMid":"0"}}"#,
             r#"{"candidate":{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host","sdpMLineIndex":0}}"#,
@@ -194,7 +197,7 @@ mod tests {
         }
         assert_eq!(code("{}"), Err(456));
         assert_eq!(code(r#"{"candidate":null,"candidates":[]}"#), Err(454));
-        assert_eq!(code(r#"{"candidate":"x"}"#), Err(467));
+        assert_eq!(code(r#"{"candidate":7}"#), Err(467));
         assert_eq!(code(r#"{"candidates":{}}"#), Err(467));
         assert_eq!(code(r#"{"candidate":{"sdpMid":"0"}}"#), Err(456));
         assert_eq!(code(r#"{"candidate":{"candidate":"x"}}"#), Err(456));

@@ -20,11 +20,13 @@ impl Display for Text<'_> {
         let address = Address(description.media.iter().find_map(|media| media.candidates.first()));
         write!(f, "v=0\r\no=- {} {} {address}\r\n", description.origin_id, description.origin_version)?;
         let name = if description.session_name.is_empty() { "-" } else { &description.session_name };
-        write!(f, "s={name}\r\nt=0 0\r\na=group:BUNDLE")?;
-        for mid in &description.bundle {
-            write!(f, " {mid}")?;
+        write!(f, "s={}\r\nt=0 0\r\n", OneLine(name))?;
+        if let Some(group) = &description.bundle {
+            f.write_str("a=group:BUNDLE")?;
+            group.iter().try_for_each(|mid| write!(f, " {}", OneLine(mid)))?;
+            f.write_str("\r\n")?;
         }
-        f.write_str("\r\na=ice-options:trickle\r\n")?;
+        f.write_str("a=ice-options:trickle\r\n")?;
         if let Some(transport) = description.transport() {
             let fingerprint = &transport.fingerprint;
             write!(f, "a=fingerprint:{} {fingerprint}\r\n", fingerprint.hash_name())?;
@@ -42,7 +44,8 @@ impl Display for Text<'_> {
 
 fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_>) -> fmt::Result {
     let port = if media.rejected { 0 } else { 9 };
-    write!(f, "m={} {port} {}", media.kind.token(), media.profile)?;
+    let kind = if media.kind == MediaKind::Other { &media.media } else { media.kind.token() };
+    write!(f, "m={} {port} {}", OneLine(kind), OneLine(&media.profile))?;
     match media.kind {
         MediaKind::Data if is_legacy_data(media) => write!(f, " {}", media.sctp_port.unwrap_or(SCTP_PORT))?,
         MediaKind::Data => f.write_str(" webrtc-datachannel")?,
@@ -51,13 +54,13 @@ fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_
     }
     write!(f, "\r\nc={address}\r\n")?;
     if media.rejected {
-        write!(f, "a=inactive\r\na=mid:{}\r\n", media.mid)?;
+        write!(f, "a=inactive\r\na=mid:{}\r\n", OneLine(&media.mid))?;
         return write_transport(f, media);
     }
     if let Some(bps) = media.bandwidth_bps {
         write!(f, "b=TIAS:{bps}\r\nb=AS:{}\r\n", bps.div_ceil(1000))?;
     }
-    write!(f, "a={}\r\na=mid:{}\r\n", media.direction.token(), media.mid)?;
+    write!(f, "a={}\r\na=mid:{}\r\n", media.direction.token(), OneLine(&media.mid))?;
     if media.rtcp_mux {
         f.write_str("a=rtcp-mux\r\n")?;
     }
@@ -75,7 +78,7 @@ fn write_media(f: &mut Formatter<'_>, media: &MediaSection, address: &Address<'_
 /// On rejected m-lines it means nothing (RFC 3264 §6), but webrtcbin of GStreamer 1.22 refuses descriptions without it.
 fn write_transport(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
     let Some(transport) = &media.transport else { return Ok(()) };
-    write!(f, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", transport.ufrag, transport.pwd)?;
+    write!(f, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", OneLine(&transport.ufrag), OneLine(&transport.pwd))?;
     write!(f, "a=ice-options:trickle\r\na=setup:{}\r\n", transport.setup.token())
 }
 
@@ -90,32 +93,36 @@ impl Candidate {
 fn write_rtp(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
     let is_rtx = |payload: &&Payload| payload.encoding.eq_ignore_ascii_case("rtx");
     media.payloads.iter().filter(|payload| !is_rtx(payload)).try_for_each(|payload| write_payload(f, payload))?;
-    for ExtensionMap { id, uri } in &media.extensions {
-        write!(f, "a=extmap:{id} {uri}\r\n")?;
+    for ExtensionMap { id, direction, uri } in &media.extensions {
+        write!(f, "a=extmap:{id}")?;
+        if let Some(direction) = direction {
+            write!(f, "/{}", direction.token())?;
+        }
+        write!(f, " {}\r\n", OneLine(uri))?;
     }
     media.payloads.iter().filter(is_rtx).try_for_each(|payload| write_payload(f, payload))?;
     for group in &media.ssrc_groups {
-        write!(f, "a=ssrc-group:{}", group.semantics)?;
+        write!(f, "a=ssrc-group:{}", OneLine(&group.semantics))?;
         group.ssrcs.iter().try_for_each(|ssrc| write!(f, " {ssrc}"))?;
         f.write_str("\r\n")?;
     }
     if let Some(Msid { stream, track }) = &media.msid {
-        write!(f, "a=msid:{stream} {track}\r\n")?;
+        write!(f, "a=msid:{} {}\r\n", OneLine(stream), OneLine(track))?;
     }
-    media.ssrcs.iter().try_for_each(|(ssrc, cname)| write!(f, "a=ssrc:{ssrc} cname:{cname}\r\n"))
+    media.ssrcs.iter().try_for_each(|(ssrc, cname)| write!(f, "a=ssrc:{ssrc} cname:{}\r\n", OneLine(cname)))
 }
 
 fn write_payload(f: &mut Formatter<'_>, payload: &Payload) -> fmt::Result {
     let Payload { pt, encoding, clock_rate, channels, fmtp, feedback } = payload;
-    write!(f, "a=rtpmap:{pt} {encoding}/{clock_rate}")?;
+    write!(f, "a=rtpmap:{pt} {}/{clock_rate}", OneLine(encoding))?;
     if let Some(channels) = channels {
         write!(f, "/{channels}")?;
     }
     f.write_str("\r\n")?;
     if let Some(fmtp) = fmtp {
-        write!(f, "a=fmtp:{pt} {fmtp}\r\n")?;
+        write!(f, "a=fmtp:{pt} {}\r\n", OneLine(fmtp))?;
     }
-    feedback.iter().try_for_each(|feedback| write!(f, "a=rtcp-fb:{pt} {feedback}\r\n"))
+    feedback.iter().try_for_each(|feedback| write!(f, "a=rtcp-fb:{pt} {}\r\n", OneLine(feedback)))
 }
 
 fn write_data(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
@@ -130,6 +137,17 @@ fn write_data(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
 /// The form of m-line from before RFC 8841.
 fn is_legacy_data(media: &MediaSection) -> bool {
     &*media.profile == "DTLS/SCTP"
+}
+
+/// A text that stays in its line. Whoever makes a description has refused control characters; one that was let through
+/// is our mistake, and is left out rather than let it begin a line of its own in somebody's description.
+struct OneLine<'a>(&'a str);
+
+impl Display for OneLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        debug_assert!(!self.0.contains(char::is_control), "a control character for SDP: {:?}", self.0);
+        self.0.split(char::is_control).try_for_each(|part| f.write_str(part))
+    }
 }
 
 /// Our address as `o=` and `c=` lines have it; unspecified when no candidate is known (RFC 9429 §5.2.1).
@@ -170,7 +188,11 @@ mod tests {
                 fmtp: Some("useinbandfec=1".into()),
                 feedback: Vec::new(),
             }],
-            extensions: vec![ExtensionMap { id: 4, uri: "urn:ietf:params:rtp-hdrext:sdes:mid".into() }],
+            extensions: vec![ExtensionMap {
+                id: 4,
+                direction: None,
+                uri: "urn:ietf:params:rtp-hdrext:sdes:mid".into(),
+            }],
             ..MediaSection::new(MediaKind::Audio, Mid::from("0").unwrap(), "UDP/TLS/RTP/SAVPF")
         }
     }
@@ -184,7 +206,7 @@ mod tests {
             session_name: "VideoRoom 4411".into(),
             ice_lite: true,
             extmap_allow_mixed: true,
-            bundle: media.iter().filter(|line| !line.rejected).map(|line| line.mid).collect(),
+            bundle: Some(media.iter().filter(|line| !line.rejected).map(|line| line.mid).collect()),
             media,
         }
     }
@@ -233,6 +255,35 @@ mod tests {
     #[test]
     fn an_empty_bundle_is_still_a_group() {
         assert!(compose(&answer(Vec::new())).contains("\r\na=group:BUNDLE\r\n"));
+    }
+
+    #[test]
+    fn no_group_is_written_where_there_is_none() {
+        let alone = Description { bundle: None, ..answer(vec![audio()]) };
+        assert!(!compose(&alone).contains("BUNDLE"));
+    }
+
+    #[test]
+    fn another_kind_goes_back_under_its_name() {
+        let text = MediaSection::new(MediaKind::Other, Mid::from("txt").unwrap(), "UDP/TLS/RTP/SAVPF");
+        let text = MediaSection { media: "text".into(), rejected: true, ..text };
+        let expected = "m=text 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:txt\r\n";
+        assert!(compose(&answer(vec![text])).ends_with(expected));
+    }
+
+    #[test]
+    fn an_extension_is_written_with_its_direction() {
+        let one_way = ExtensionMap { id: 2, direction: Some(Direction::RecvOnly), uri: "urn:a".into() };
+        let section = MediaSection { extensions: vec![one_way], ..audio() };
+        assert!(compose(&answer(vec![section])).contains("\r\na=extmap:2/recvonly urn:a\r\n"));
+    }
+
+    #[test]
+    #[cfg_attr(debug_assertions, should_panic(expected = "a control character for SDP"))]
+    fn a_text_never_begins_a_line_of_its_own() {
+        let mut section = audio();
+        section.payloads[0].fmtp = Some("x\r\na=candidate:1".into());
+        assert!(compose(&answer(vec![section])).contains("\r\na=fmtp:111 xa=candidate:1\r\n"));
     }
 
     fn section(index: usize) -> impl Strategy<Value = MediaSection> {

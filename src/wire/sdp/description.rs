@@ -7,8 +7,12 @@ use arrayvec::ArrayString;
 
 use super::fingerprint::Fingerprint;
 
-/// An m-line's identification tag (RFC 9143 §15), at most 16 characters as the header extension carries it.
-pub type Mid = ArrayString<16>;
+/// An m-line's identification tag (RFC 9143 §15). RFC 5888 has no bound; an element of the header extension carries 255
+/// bytes, and in the one-byte form [`SHORT_MID_MAX`].
+pub type Mid = ArrayString<255>;
+
+/// The longest tag that a one-byte header extension element carries (RFC 8285 §4.2).
+pub const SHORT_MID_MAX: usize = 16;
 
 /// Which half of an exchange a description is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum MediaKind {
     Video,
     /// `m=application`: a data channel.
     Data,
+    /// Any other (`m=text`, `m=message`, `m=image`): always rejected.
+    Other,
 }
 
 /// RFC 8866 §6.7.
@@ -110,6 +116,8 @@ pub struct Payload {
 pub struct ExtensionMap {
     /// 1 to 255 (1 to 14 in one-byte form).
     pub id: u8,
+    /// Who uses it, where that is said.
+    pub direction: Option<Direction>,
     /// What it means.
     pub uri: Box<str>,
 }
@@ -146,9 +154,11 @@ pub struct Msid {
 pub struct MediaSection {
     /// What it carries.
     pub kind: MediaKind,
-    /// Its tag; the index as text when the peer gave none.
+    /// The media type of [`MediaKind::Other`] as written; empty for the kinds that have a name here.
+    pub media: Box<str>,
+    /// Its tag; when the peer gave none, the index as text, or another that is nobody else's.
     pub mid: Mid,
-    /// Port 0 without `a=bundle-only`.
+    /// Port 0 (but for a bundle-only m-line of a group), or a kind that nothing here carries.
     pub rejected: bool,
     /// The proto field, echoed in answers (`UDP/TLS/RTP/SAVPF`).
     pub profile: Box<str>,
@@ -183,6 +193,7 @@ impl MediaSection {
     pub fn new(kind: MediaKind, mid: Mid, profile: &str) -> MediaSection {
         MediaSection {
             kind,
+            media: Box::default(),
             mid,
             rejected: false,
             profile: profile.into(),
@@ -219,8 +230,8 @@ pub struct Description {
     pub ice_lite: bool,
     /// `a=extmap-allow-mixed`.
     pub extmap_allow_mixed: bool,
-    /// Members of the BUNDLE group in order; empty when there is none.
-    pub bundle: Vec<Mid>,
+    /// Members of the BUNDLE group in order, where there is one (RFC 9143).
+    pub bundle: Option<Vec<Mid>>,
     /// The m-lines.
     pub media: Vec<MediaSection>,
 }

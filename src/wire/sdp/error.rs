@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use sdp_types::ParserError;
-
 /// One variant per way in which a description is unusable. The text names lines and elements, never the peer's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SdpError {
@@ -11,15 +9,13 @@ pub enum SdpError {
     Size,
     /// More m-lines than [`MEDIA_LINES_MAX`](crate::limits::MEDIA_LINES_MAX).
     MediaLineCount,
-    /// Not the line format of RFC 8866; says where.
-    Syntax(Box<str>),
+    /// A version other than 0.
+    Version,
+    /// Not a line of RFC 8866, or one with control characters; counted from 1 without empty lines.
+    Line(usize),
     /// A line that must be there is not (RFC 8866 §5); its letter.
     Missing(char),
-    /// The session id in `o=` is not a number (RFC 9429 §5.2.1).
-    Origin,
-    /// An m-line that is neither audio, video nor application; its index.
-    MediaType(usize),
-    /// A tag that is empty, longer than 16 characters or not one word; index of the m-line.
+    /// A tag that is empty, longer than 255 characters or not one word; index of the m-line.
     Mid(usize),
     /// Two m-lines with one tag; index of the second (RFC 9143 §15).
     DuplicateMid(usize),
@@ -41,11 +37,11 @@ impl fmt::Display for SdpError {
         match self {
             SdpError::Size => f.write_str("too long"),
             SdpError::MediaLineCount => f.write_str("too many m-lines"),
-            SdpError::Syntax(what) => f.write_str(what),
+            SdpError::Version => f.write_str("unknown version in the v= line"),
+            SdpError::Line(number) => write!(f, "invalid line {number}"),
+            SdpError::Missing('v') => f.write_str("No version line"),
             SdpError::Missing(letter) => write!(f, "no {letter}= line"),
-            SdpError::Origin => f.write_str("invalid session id in the o= line"),
-            SdpError::MediaType(index) => write!(f, "unsupported media type of m-line {index}"),
-            SdpError::Mid(index) => write!(f, "invalid mid of m-line {index} (1 to 16 characters)"),
+            SdpError::Mid(index) => write!(f, "invalid mid of m-line {index} (1 to 255 characters)"),
             SdpError::DuplicateMid(index) => write!(f, "m-line {index} repeats a mid"),
             SdpError::IceCredentials(index) => write!(f, "no valid ICE credentials for m-line {index}"),
             SdpError::Fingerprint(index) => write!(f, "no DTLS fingerprint for m-line {index}"),
@@ -57,13 +53,3 @@ impl fmt::Display for SdpError {
 }
 
 impl std::error::Error for SdpError {}
-
-impl From<ParserError> for SdpError {
-    fn from(error: ParserError) -> SdpError {
-        match error {
-            // The only variant whose text holds bytes of the peer.
-            ParserError::InvalidVersion(line, _) => SdpError::Syntax(format!("Invalid version at line {line}").into()),
-            other => SdpError::Syntax(other.to_string().into()),
-        }
-    }
-}

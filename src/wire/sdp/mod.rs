@@ -4,6 +4,7 @@ mod compose;
 mod description;
 mod error;
 mod fingerprint;
+mod lines;
 mod parse;
 mod token;
 
@@ -13,7 +14,7 @@ pub use error::SdpError;
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use parse::parse;
 
-/// Offers and answers of browsers.
+/// Offers and answers of browsers, and offers in the wild with one thing odd about each.
 #[cfg(test)]
 pub(crate) mod vectors {
     macro_rules! vector {
@@ -33,6 +34,14 @@ pub(crate) mod vectors {
     pub const FIREFOX_SIMULCAST: &str = vector!("firefox-offer-simulcast");
     pub const FIREFOX_ANSWER: &str = vector!("firefox-answer-subscribe");
     pub const SAFARI_LIKE: &str = vector!("safari-like-offer");
+    pub const GST_NONE: &str = vector!("gst-none");
+    pub const PLAN_B: &str = vector!("planb-two-tracks");
+    pub const H264_SPROP: &str = vector!("h264-sprop");
+    pub const ODD_BANDWIDTH: &str = vector!("b-float");
+    pub const ODD_ORIGIN: &str = vector!("o-huge");
+    pub const ODD_SETUP: &str = vector!("setup-holdconn");
+    pub const ODD_SPACES: &str = vector!("trailing-space-mid");
+    pub const EXTRA_TEXT: &str = vector!("extra-m-text");
     pub const ALL: [&str; 11] = [
         CHROMIUM_PUBLISH,
         CHROMIUM_SENDRECV_DATA,

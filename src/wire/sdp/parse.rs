@@ -1,64 +1,87 @@
-//! SDP text to [`Description`]. Lines are split by `sdp-types`; this file reads the attributes that mean something to
-//! us, folds what is said once for the session into each m-line, and ignores the rest. What a single description can
-//! make us keep is bounded here, because its text is the peer's (RFC 8866, RFC 8839, RFC 8842, RFC 9143).
-
-use sdp_types::{Attribute, Bandwidth, Media, Session};
+//! SDP text to [`Description`]: reads the attributes that mean something to us, folds what is said once for the session
+//! into each m-line, and ignores the rest. What a single description can make us keep is bounded here, because its text
+//! is the peer's (RFC 8866, RFC 8839, RFC 8842, RFC 9143).
 
 use super::description::*;
 use super::error::SdpError;
 use super::fingerprint::{Fingerprint, FingerprintError};
+use super::lines::{self, Level, Lines, MediaLine};
 use super::token::Token;
 use crate::limits::{MEDIA_LINES_MAX, SDP_BYTES_MAX};
 
 /// Reads a description. An m-line that lacks ICE credentials, fingerprint or role takes the session's, else those of the
-/// first m-line in use: BUNDLE is assumed. Of an m-line with port 0 only kind, tag and profile are kept.
+/// first m-line in use: BUNDLE is assumed. Of an m-line that is rejected only kind, tag and profile are kept.
 pub fn parse(kind: DescriptionKind, text: &str) -> Result<Description, SdpError> {
     if text.len() > SDP_BYTES_MAX {
         return Err(SdpError::Size);
     }
-    let session = Session::parse(text.as_bytes())?;
-    // The library can do without them.
-    for letter in ['o', 's'] {
-        if !text.lines().any(|line| line.strip_prefix(letter).is_some_and(|rest| rest.starts_with('='))) {
-            return Err(SdpError::Missing(letter));
-        }
-    }
-    if session.medias.len() > MEDIA_LINES_MAX {
-        return Err(SdpError::MediaLineCount);
-    }
-    let session_direction = find_direction(&session.attributes).unwrap_or(Direction::SendRecv);
-    let mut inherited = TransportLines::read(&session.attributes)?;
-    let mut media: Vec<MediaSection> = Vec::with_capacity(session.medias.len());
-    for (index, lines) in session.medias.iter().enumerate() {
-        let mut section = section(kind, index, lines, session_direction)?;
-        if media.iter().any(|earlier| earlier.mid == section.mid) {
-            return Err(SdpError::DuplicateMid(index));
-        }
+    let Lines { origin, session_name, session, media: lines } = lines::split(text)?;
+    let bundle = bundle(&session);
+    let mids = mids(&lines)?;
+    let session_direction = find_direction(&session).unwrap_or(Direction::SendRecv);
+    let mut inherited = TransportLines::read(&session)?;
+    let mut media: Vec<MediaSection> = Vec::with_capacity(lines.len());
+    for (index, ((line, level), mid)) in lines.iter().zip(mids).enumerate() {
+        // RFC 9143 §6: port 0 with bundle-only means "only inside the bundle", not "rejected".
+        let is_bundled = level.has("bundle-only") && bundle.as_ref().is_some_and(|group| group.contains(&mid));
+        let mut section = section(line, mid);
+        section.rejected |= line.port == 0 && !is_bundled;
         if !section.rejected {
-            let transport = TransportLines::read(&lines.attributes)?.or(inherited);
+            section.direction = find_direction(level).unwrap_or(session_direction);
+            read_media(&mut section, kind, line, level);
+        }
+        // What comes without DTLS is rejected, whatever it says.
+        if !section.rejected && is_secured(&section.profile) {
+            let transport = TransportLines::read(level)?.or(inherited);
             section.transport = Some(transport.complete(kind, index)?);
             inherited = inherited.or(transport);
         }
         media.push(section);
     }
+    let everywhere = !lines.is_empty() && lines.iter().all(|(_, level)| level.has("extmap-allow-mixed"));
+    let mut origin = origin.split_ascii_whitespace().skip(1).map(number);
     Ok(Description {
         e2ee: false,
         kind,
-        origin_id: session.origin.sess_id.parse().map_err(|_| SdpError::Origin)?,
-        origin_version: session.origin.sess_version,
-        session_name: session.session_name.as_str().into(),
-        ice_lite: has(&session.attributes, "ice-lite"),
-        extmap_allow_mixed: allows_mixed(&session),
-        bundle: bundle(&session.attributes),
+        origin_id: origin.next().unwrap_or_default(),
+        origin_version: origin.next().unwrap_or_default(),
+        session_name: session_name.into(),
+        ice_lite: session.has("ice-lite"),
+        // RFC 8285 §6: for the session, or for each m-line as Firefox says it.
+        extmap_allow_mixed: session.has("extmap-allow-mixed") || everywhere,
+        bundle,
         media,
     })
 }
 
-/// RFC 8285 §6: for the session, or for each m-line as Firefox says it.
-fn allows_mixed(session: &Session) -> bool {
-    let said = |attributes: &[Attribute]| has(attributes, "extmap-allow-mixed");
-    let everywhere = !session.medias.is_empty() && session.medias.iter().all(|media| said(&media.attributes));
-    said(&session.attributes) || everywhere
+/// A number of `o=`, which is any row of digits (RFC 8866 §5.2): of longer ones the low 64 bits. It names a session to
+/// nobody but its maker, so that what is no number is no fault.
+fn number(digits: &str) -> u64 {
+    let digits = digits.bytes().map_while(|digit| char::from(digit).to_digit(10));
+    digits.fold(0, |number: u64, digit| number.wrapping_mul(10).wrapping_add(digit.into()))
+}
+
+/// The tags in order. An m-line without one is called by its index, or otherwise when another m-line is called so.
+fn mids(lines: &[(MediaLine<'_>, Level<'_>)]) -> Result<Vec<Mid>, SdpError> {
+    let mut given: Vec<Option<Mid>> = Vec::with_capacity(lines.len());
+    for (index, (_, level)) in lines.iter().enumerate() {
+        let tag = level.values("mid").next().map(|tag| mid(tag).ok_or(SdpError::Mid(index))).transpose()?;
+        if tag.is_some() && given.contains(&tag) {
+            return Err(SdpError::DuplicateMid(index));
+        }
+        given.push(tag);
+    }
+    let name = |index: usize| {
+        let mut names = std::iter::once(index.to_string()).chain((0..).map(|n| format!("{index}-{n}")));
+        let free = names.find_map(|name| Mid::from(&name).ok().filter(|name| !given.contains(&Some(*name))));
+        free.expect("there are more names than m-lines")
+    };
+    Ok(given.iter().enumerate().map(|(index, tag)| tag.unwrap_or_else(|| name(index))).collect())
+}
+
+/// Whether the protocol has DTLS, or says RTP/SAVPF as it was said before RFC 5764 had a name for it.
+fn is_secured(profile: &str) -> bool {
+    profile.contains("RTP/SAVP") || profile.contains("DTLS")
 }
 
 /// What the attributes of one level say about ICE and DTLS.
@@ -71,15 +94,17 @@ struct TransportLines<'a> {
 }
 
 impl<'a> TransportLines<'a> {
-    fn read(attributes: &'a [Attribute]) -> Result<Self, SdpError> {
-        let setup = match values(attributes, "setup").next() {
-            Some(role) => Some(Setup::from_token(role.trim()).ok_or(SdpError::Setup)?),
+    fn read(level: &Level<'a>) -> Result<Self, SdpError> {
+        let setup = match level.values("setup").next() {
+            // RFC 4145 §4: "not for the time being", which for DTLS decides nothing.
+            Some(role) if role.eq_ignore_ascii_case("holdconn") => Some(Setup::ActPass),
+            Some(role) => Some(Setup::from_token(role).ok_or(SdpError::Setup)?),
             None => None,
         };
         Ok(TransportLines {
-            ufrag: values(attributes, "ice-ufrag").next(),
-            pwd: values(attributes, "ice-pwd").next(),
-            fingerprint: fingerprint(attributes)?,
+            ufrag: level.values("ice-ufrag").next(),
+            pwd: level.values("ice-pwd").next(),
+            fingerprint: fingerprint(level)?,
             setup,
         })
     }
@@ -114,12 +139,12 @@ impl<'a> TransportLines<'a> {
 
 /// The fingerprint to hold the certificate to. A peer may give one for each hash function that it knows (RFC 8122 §5); the
 /// strongest is taken, so that a weak one beside it opens nothing.
-fn fingerprint(attributes: &[Attribute]) -> Result<Option<Fingerprint>, SdpError> {
+fn fingerprint(level: &Level<'_>) -> Result<Option<Fingerprint>, SdpError> {
     let mut best: Option<Fingerprint> = None;
     let mut unknown = false;
-    for value in values(attributes, "fingerprint") {
-        let (hash, digest) = value.trim().split_once(' ').unwrap_or((value, ""));
-        match Fingerprint::parse(hash, digest.trim()) {
+    for value in level.values("fingerprint") {
+        let (hash, digest) = value.split_once(' ').unwrap_or((value, ""));
+        match Fingerprint::parse(hash, digest.trim_ascii_start()) {
             Ok(fingerprint) if best.is_none_or(|best| best.digest().len() < fingerprint.digest().len()) => {
                 best = Some(fingerprint);
             }
@@ -131,38 +156,34 @@ fn fingerprint(attributes: &[Attribute]) -> Result<Option<Fingerprint>, SdpError
     if unknown && best.is_none() { Err(SdpError::FingerprintHash) } else { Ok(best) }
 }
 
-fn section(
-    description: DescriptionKind,
-    index: usize,
-    lines: &Media,
-    session_direction: Direction,
-) -> Result<MediaSection, SdpError> {
-    let kind = MediaKind::from_token(&lines.media).ok_or(SdpError::MediaType(index))?;
-    let attributes = &lines.attributes;
-    let mid = match values(attributes, "mid").next() {
-        Some(tag) => mid(tag).ok_or(SdpError::Mid(index))?,
-        None => mid(&index.to_string()).ok_or(SdpError::Mid(index))?,
-    };
-    let mut section = MediaSection::new(kind, mid, &lines.proto);
-    // RFC 9143 §6: port 0 with bundle-only means "only inside the bundle", not "rejected".
-    section.rejected = lines.port == 0 && !has(attributes, "bundle-only");
-    if section.rejected {
-        return Ok(section);
+/// What an m-line is, before it is read: an m-line of a kind that nothing here carries is as good as rejected.
+fn section(line: &MediaLine<'_>, mid: Mid) -> MediaSection {
+    // `m=application` is BFCP too (RFC 8856).
+    let is_data = line.profile.contains("SCTP");
+    let kind = MediaKind::from_token(line.media).filter(|kind| *kind != MediaKind::Data || is_data);
+    match kind {
+        Some(kind) => MediaSection::new(kind, mid, line.profile),
+        None => MediaSection {
+            media: line.media.into(),
+            rejected: true,
+            ..MediaSection::new(MediaKind::Other, mid, line.profile)
+        },
     }
-    section.direction = find_direction(attributes).unwrap_or(session_direction);
-    section.rtcp_mux = has(attributes, "rtcp-mux");
-    section.bandwidth_bps = bandwidth(&lines.bandwidths);
-    section.msid = values(attributes, "msid").next().map(msid);
-    if kind == MediaKind::Data {
+}
+
+fn read_media(section: &mut MediaSection, description: DescriptionKind, line: &MediaLine<'_>, level: &Level<'_>) {
+    section.rtcp_mux = level.has("rtcp-mux");
+    section.bandwidth_bps = level.bandwidth();
+    section.msid = level.values("msid").next().map(msid);
+    if section.kind == MediaKind::Data {
         // Before RFC 8841 the port was the format: `DTLS/SCTP 5000`.
-        let port = values(attributes, "sctp-port").next().unwrap_or(&lines.fmt);
-        section.sctp_port = port.trim().parse().ok();
+        section.sctp_port = level.values("sctp-port").next().unwrap_or(line.formats).parse().ok();
     } else {
-        section.payloads = payloads(&lines.fmt, attributes);
+        section.payloads = payloads(line.formats, level);
     }
-    for Attribute { attribute, value } in attributes {
+    for (attribute, value) in level.attributes() {
         let Some(value) = value else { continue };
-        match attribute.as_str() {
+        match attribute {
             "extmap" => add_extension(&mut section.extensions, description, value),
             "ssrc" => add_ssrc(&mut section.ssrcs, value),
             "ssrc-group" if section.ssrc_groups.len() < SSRC_GROUPS_MAX => {
@@ -172,23 +193,22 @@ fn section(
             _ => {}
         }
     }
-    Ok(section)
 }
 
-fn payloads(formats: &str, attributes: &[Attribute]) -> Vec<Payload> {
+fn payloads(formats: &str, level: &Level<'_>) -> Vec<Payload> {
     let mut payloads: Vec<Payload> = Vec::new();
     for pt in formats.split_ascii_whitespace().filter_map(|format| format.parse().ok()) {
         if pt <= 127 && payloads.iter().all(|known| known.pt != pt) {
             payloads.push(static_payload(pt));
         }
     }
-    for Attribute { attribute, value } in attributes {
-        let Some((pt, text)) = value.as_deref().and_then(|value| value.split_once(' ')) else { continue };
-        let text = text.trim();
+    for (attribute, value) in level.attributes() {
+        let Some((pt, text)) = value.and_then(|value| value.split_once(' ')) else { continue };
+        let text = text.trim_ascii_start();
         let every = pt == "*" && attribute == "rtcp-fb";
         let one: Option<u8> = pt.parse().ok();
         let named = payloads.iter_mut().filter(|payload| every || one == Some(payload.pt));
-        match attribute.as_str() {
+        match attribute {
             "rtpmap" => named.for_each(|payload| map_encoding(payload, text)),
             "fmtp" if text.len() <= FMTP_MAX => named.for_each(|payload| payload.fmtp = Some(text.into())),
             "rtcp-fb" if text.len() <= FEEDBACK_TEXT_MAX => named.for_each(|payload| {
@@ -230,17 +250,23 @@ fn map_encoding(payload: &mut Payload, text: &str) {
 fn add_extension(extensions: &mut Vec<ExtensionMap>, description: DescriptionKind, value: &str) {
     let mut words = value.split_ascii_whitespace();
     let (Some(id), Some(uri)) = (words.next(), words.next()) else { return };
-    let (id, direction) = id.split_once('/').unwrap_or((id, "sendrecv"));
+    let (id, direction) = match id.split_once('/') {
+        Some((id, direction)) => match Direction::from_token(direction) {
+            Some(direction) => (id, Some(direction)),
+            None => return,
+        },
+        None => (id, None),
+    };
     let Ok(id @ 1..) = id.parse::<u8>() else { return };
-    let useful = match Direction::from_token(direction) {
-        Some(Direction::SendRecv) => true,
+    let useful = match direction {
+        Some(Direction::SendRecv) | None => true,
         Some(Direction::SendOnly) => description == DescriptionKind::Offer,
         Some(Direction::RecvOnly) => description == DescriptionKind::Answer,
-        Some(Direction::Inactive) | None => false,
+        Some(Direction::Inactive) => false,
     };
     // RFC 8285 §4.2 reserves 15.
     if useful && id != 15 && uri != ENCRYPTED && extensions.iter().all(|known| known.id != id) {
-        extensions.push(ExtensionMap { id, uri: uri.into() });
+        extensions.push(ExtensionMap { id, direction, uri: uri.into() });
     }
 }
 
@@ -285,27 +311,16 @@ fn mid(tag: &str) -> Option<Mid> {
     Mid::from(tag).ok().filter(|_| word)
 }
 
-fn bundle(attributes: &[Attribute]) -> Vec<Mid> {
-    let group = values(attributes, "group").find_map(|group| group.strip_prefix("BUNDLE")).unwrap_or_default();
-    group.split_ascii_whitespace().filter_map(mid).take(MEDIA_LINES_MAX).collect()
+/// The first BUNDLE group: what another one holds runs on another transport.
+fn bundle(session: &Level<'_>) -> Option<Vec<Mid>> {
+    session.values("group").find_map(|group| {
+        let mut words = group.split_ascii_whitespace();
+        (words.next()? == "BUNDLE").then(|| words.filter_map(mid).take(MEDIA_LINES_MAX).collect())
+    })
 }
 
-/// TIAS (RFC 3890) is in bits, AS (RFC 8866 §5.8) in kilobits per second.
-fn bandwidth(lines: &[Bandwidth]) -> Option<u64> {
-    let of = |name: &str| lines.iter().find(|line| line.bwtype == name).map(|line| line.bandwidth);
-    of("TIAS").or_else(|| of("AS").map(|kbps| kbps.saturating_mul(1000)))
-}
-
-fn find_direction(attributes: &[Attribute]) -> Option<Direction> {
-    attributes.iter().find_map(|attribute| Direction::from_token(&attribute.attribute))
-}
-
-fn has(attributes: &[Attribute], name: &str) -> bool {
-    attributes.iter().any(|attribute| attribute.attribute == name)
-}
-
-fn values<'a>(attributes: &'a [Attribute], name: &'static str) -> impl Iterator<Item = &'a str> {
-    attributes.iter().filter(move |attribute| attribute.attribute == name).filter_map(|a| a.value.as_deref())
+fn find_direction(level: &Level<'_>) -> Option<Direction> {
+    level.attributes().find_map(|(attribute, _)| Direction::from_token(attribute))
 }
 
 const ENCRYPTED: &str = "urn:ietf:params:rtp-hdrext:encrypt";
@@ -347,7 +362,7 @@ mod tests {
         let offer = offer(vectors::CHROMIUM_PUBLISH).unwrap();
         assert_eq!((offer.origin_id, offer.origin_version), (7_615_716_211_374_089_570, 2));
         assert!(offer.extmap_allow_mixed && !offer.ice_lite);
-        assert_eq!(offer.bundle.iter().map(|mid| &**mid).collect::<Vec<_>>(), ["0", "1"]);
+        assert_eq!(offer.bundle.iter().flatten().map(|mid| &**mid).collect::<Vec<_>>(), ["0", "1"]);
         let [audio, video] = &offer.media[..] else { panic!("two m-lines") };
         assert_eq!((audio.kind, audio.direction, &*audio.mid), (MediaKind::Audio, Direction::SendOnly, "0"));
         let transport = audio.transport.as_ref().unwrap();
@@ -396,7 +411,10 @@ mod tests {
 
     #[test]
     fn later_m_lines_take_the_transport_of_the_first() {
-        let text = small("", &format!("{AUDIO}{TRANSPORT}m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=bundle-only\r\n"));
+        let text = small(
+            "a=group:BUNDLE 0 1\r\n",
+            &format!("{AUDIO}{TRANSPORT}m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=bundle-only\r\n"),
+        );
         let offer = offer(&text).unwrap();
         assert_eq!(offer.media[0].transport, offer.media[1].transport);
         assert_eq!(&*offer.media[1].mid, "1", "the index is the tag when none is given");
@@ -425,14 +443,14 @@ mod tests {
         assert_eq!(with(fingerprint, AUDIO), SdpError::IceCredentials(0));
         assert_eq!(with(&TRANSPORT.replace("sha-256", "md5"), AUDIO), SdpError::FingerprintHash);
         assert_eq!(with(&TRANSPORT.replace("00:11:22", "00:11"), AUDIO), SdpError::FingerprintFormat);
-        assert_eq!(with(&TRANSPORT.replace("actpass", "holdconn"), AUDIO), SdpError::Setup);
-        assert_eq!(with(TRANSPORT, "m=text 9 RTP/AVP 98\r\n"), SdpError::MediaType(0));
-        assert_eq!(with(TRANSPORT, &format!("{AUDIO}a=mid:12345678901234567\r\n")), SdpError::Mid(0));
+        assert_eq!(with(&TRANSPORT.replace("actpass", "somehow"), AUDIO), SdpError::Setup);
+        assert_eq!(with(TRANSPORT, &format!("{AUDIO}a=mid:{}\r\n", "x".repeat(256))), SdpError::Mid(0));
         assert_eq!(with(TRANSPORT, &format!("{AUDIO}a=mid:a b\r\n")), SdpError::Mid(0));
-        assert_eq!(with(TRANSPORT, &format!("{AUDIO}a=mid:1\r\n{AUDIO}")), SdpError::DuplicateMid(1));
+        assert_eq!(with(TRANSPORT, &format!("{AUDIO}a=mid:1\r\n{AUDIO}a=mid:1\r\n")), SdpError::DuplicateMid(1));
         assert_eq!(with(TRANSPORT, &AUDIO.repeat(MEDIA_LINES_MAX + 1)), SdpError::MediaLineCount);
         assert_eq!(offer(&"v=0\r\n".repeat(SDP_BYTES_MAX)).unwrap_err(), SdpError::Size);
         assert_eq!(offer("").unwrap_err().to_string(), "Error processing SDP: No version line");
+        assert_eq!(offer("v=1\r\n").unwrap_err(), SdpError::Version);
         assert_eq!(offer("v=0\r\n").unwrap_err(), SdpError::Missing('o'));
         assert_eq!(offer("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n").unwrap_err(), SdpError::Missing('s'));
     }
@@ -455,12 +473,86 @@ mod tests {
         assert_eq!(offer(&text).unwrap().transport().unwrap().setup, Setup::ActPass);
     }
 
+    /// What is odd about an offer in the wild changes nothing else about it.
     #[test]
-    fn bandwidth_is_read_in_bits_per_second() {
-        let with = |lines: &str| offer(&small(TRANSPORT, &format!("{AUDIO}{lines}"))).unwrap().media[0].bandwidth_bps;
-        assert_eq!(with("b=AS:64\r\n"), Some(64_000));
-        assert_eq!(with("b=AS:64\r\nb=TIAS:50000\r\n"), Some(50_000));
-        assert_eq!(with(""), None);
+    fn oddities_change_nothing_else() {
+        let plain = offer(vectors::ODD_BANDWIDTH.replace("b=AS:50.5\r\n", "").as_str()).unwrap();
+        let with_bandwidth = offer(vectors::ODD_BANDWIDTH).unwrap();
+        assert_eq!(with_bandwidth.media[0].bandwidth_bps, Some(50_500));
+        for odd in [vectors::ODD_SETUP, vectors::ODD_SPACES] {
+            assert_eq!(offer(odd).unwrap(), plain);
+        }
+        let huge = offer(vectors::ODD_ORIGIN).unwrap();
+        assert_eq!((huge.origin_id, huge.origin_version), (99_999_999_999_999_999_999_999_u128 as u64, 1));
+        assert_eq!(huge.media, plain.media);
+        for (from, to) in [
+            ("a=setup:actpass", "a=setup:ACTPASS"),
+            ("\r\n", "\r\r\n"),
+            ("v=0", "v=0 "),
+            ("a=ice-ufrag:nWnq", "a=ice-ufrag:nWnq  "),
+            ("a=ice-pwd:DTdCVj00s9nGkNgWra0P30A2", "a=ice-pwd:DTdCVj00s9nGkNgWra0P30A2\t"),
+            ("t=0 0", "t=0 0\r\nb=AS:-1\r\nb=X:NaN\r\nb=CT: 5 \r\nk=?\r\nz="),
+        ] {
+            let text = vectors::ODD_BANDWIDTH.replace("b=AS:50.5\r\n", "").replace(from, to);
+            assert_eq!(offer(&text).unwrap(), plain, "{to:?}");
+        }
+        let named = offer(&small(TRANSPORT, AUDIO).replace("o=- 7 2 ", "o=jo session one ")).unwrap();
+        assert_eq!((named.origin_id, named.origin_version), (0, 0));
+    }
+
+    #[test]
+    fn what_nothing_carries_is_rejected_and_needs_nothing() {
+        let described = offer(vectors::EXTRA_TEXT).unwrap();
+        let [_, _, text] = &described.media[..] else { panic!("three m-lines") };
+        assert_eq!((text.kind, &*text.media, &*text.mid, text.rejected), (MediaKind::Other, "text", "txt", true));
+        let others = "m=message 5060 TCP/TLS/MSRP *\r\nm=image 9 udptl t38\r\nm=application 9 TCP/BFCP *\r\n\
+            m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nm=x-own 9 RTP/AVP 0\r\nm=audio 9 RTP/AVP 0\r\n";
+        let described = offer(&small("", &format!("{AUDIO}{TRANSPORT}{others}"))).unwrap();
+        let kinds: Vec<_> = described.media.iter().map(|media| (media.kind, &*media.media, media.rejected)).collect();
+        let (other, data) = (MediaKind::Other, MediaKind::Data);
+        assert_eq!(kinds[1..4], [(other, "message", true), (other, "image", true), (other, "application", true)]);
+        assert_eq!(kinds[4..], [(data, "", false), (other, "x-own", true), (MediaKind::Audio, "", false)]);
+        assert!(described.media[6].transport.is_none(), "no DTLS: it takes no transport and is not carried");
+    }
+
+    #[test]
+    fn m_lines_without_a_tag_clash_with_nobody() {
+        let media = format!("m=audio 0 RTP/SAVPF 0\r\n{AUDIO}a=mid:0\r\n{AUDIO}{AUDIO}a=mid:2\r\n{AUDIO}a=mid:2-0\r\n");
+        let described = offer(&small(TRANSPORT, &media)).unwrap();
+        let mids: Vec<&str> = described.media.iter().map(|media| &*media.mid).collect();
+        assert_eq!(mids, ["0-0", "0", "2-1", "2", "2-0"]);
+        let uuid = "2f0c9a1e-52c4-4a8e-9a55-0d6f0c3f1b7e";
+        let described = offer(&small(TRANSPORT, &format!("{AUDIO}a=mid:{uuid}\r\n"))).unwrap();
+        assert_eq!(&*described.media[0].mid, uuid);
+        let longest = "m".repeat(255);
+        let described =
+            offer(&small(&format!("a=group:BUNDLE {longest}\r\n{TRANSPORT}"), &format!("{AUDIO}a=mid:{longest}\r\n")))
+                .unwrap();
+        assert_eq!(described.bundle, Some(vec![described.media[0].mid]));
+    }
+
+    #[test]
+    fn a_group_is_none_when_none_is_given() {
+        assert_eq!(offer(vectors::GST_NONE).unwrap().bundle, None);
+        let of = |group: &str| offer(&small(&format!("{group}\r\n{TRANSPORT}"), AUDIO)).unwrap().bundle;
+        assert_eq!(of("a=group:LS 0"), None);
+        assert_eq!(of("a=group:BUNDLES 0"), None);
+        assert_eq!(of("a=group:BUNDLE"), Some(vec![]));
+        let alone = small(TRANSPORT, "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=bundle-only\r\n");
+        assert!(offer(&alone).unwrap().media[0].rejected, "bundle-only outside of a bundle");
+    }
+
+    #[test]
+    fn the_strongest_fingerprint_counts() {
+        let digest = |bytes: usize| vec!["A5"; bytes].join(":");
+        let lines =
+            format!("a=fingerprint:sha-1 {}\r\na=fingerprint:SHA-384 {}\r\n{TRANSPORT}", digest(20), digest(48));
+        let transport = offer(&small(&lines, AUDIO)).unwrap().transport().cloned().unwrap();
+        assert_eq!(transport.fingerprint, Fingerprint::Sha384([0xA5; 48]));
+        let alone = TRANSPORT.split("a=fingerprint").next().unwrap();
+        let weak = format!("{alone}a=fingerprint:md5 {}\r\na=fingerprint:sha-1 {}\r\n", digest(16), digest(20));
+        let transport = offer(&small(&weak, AUDIO)).unwrap().transport().cloned().unwrap();
+        assert_eq!(transport.fingerprint, Fingerprint::Sha1([0xA5; 20]));
     }
 
     #[test]

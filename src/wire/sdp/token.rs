@@ -21,7 +21,7 @@ pub(super) trait Token: Copy + PartialEq + 'static {
     const TABLE: &'static [(&'static str, Self)];
 
     fn from_token(token: &str) -> Option<Self> {
-        Self::TABLE.iter().find(|(keyword, _)| *keyword == token).map(|(_, value)| *value)
+        Self::TABLE.iter().find(|(keyword, _)| keyword.eq_ignore_ascii_case(token)).map(|(_, value)| *value)
     }
 
     fn token(self) -> &'static str {

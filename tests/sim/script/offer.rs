@@ -118,7 +118,7 @@ impl ScriptedBrowser {
             session_name: "-".into(),
             ice_lite: false,
             extmap_allow_mixed: true,
-            bundle: media.iter().filter(|section| !section.rejected).map(|section| section.mid).collect(),
+            bundle: Some(media.iter().filter(|section| !section.rejected).map(|section| section.mid).collect()),
             media,
         };
         description.complete(&transport, &[]);
@@ -151,8 +151,8 @@ fn offered(kind: MediaKind, index: usize, direction: Direction, habits: &Habits)
         direction,
         payloads,
         extensions: vec![
-            ExtensionMap { id: TRANSPORT_CC_ID, uri: TRANSPORT_CC_URI.into() },
-            ExtensionMap { id: MID_ID, uri: MID_URI.into() },
+            ExtensionMap { id: TRANSPORT_CC_ID, direction: None, uri: TRANSPORT_CC_URI.into() },
+            ExtensionMap { id: MID_ID, direction: None, uri: MID_URI.into() },
         ],
         rtcp_mux: true,
         msid: Some(Msid { stream: "script".into(), track: index.to_string().into() }),

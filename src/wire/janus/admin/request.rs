@@ -91,8 +91,8 @@ impl<'v> CaptureFile<'v> {
     /// Reads `folder`, `filename` and `truncate`.
     pub fn parse(fields: Fields<'v>) -> Result<CaptureFile<'v>, CoreError> {
         let table = [
-            Field::optional("folder", Kind::Label),
-            Field::optional("filename", Kind::Label),
+            Field::optional("folder", Kind::Line),
+            Field::optional("filename", Kind::Line),
             Field::optional("truncate", Kind::Natural),
         ];
         let fields = fields.check(&table)?;

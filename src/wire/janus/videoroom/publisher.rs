@@ -445,7 +445,8 @@ mod tests {
 
     #[test]
     fn tags_that_cannot_be_and_too_many_entries_are_refused() {
-        on(r#"{"streams":[{"mid":"12345678901234567"}]}"#, |configure| {
+        let long = format!(r#"{{"streams":[{{"mid":"{}"}}]}}"#, "x".repeat(256));
+        on(&long, |configure| {
             assert_eq!(configure.unwrap_err(), RequestError::Value("mid"));
         });
         let many = format!(r#"{{"streams":[{}{{}}]}}"#, "{},".repeat(MEDIA_LINES_MAX));

@@ -30,7 +30,7 @@ pub struct PublishRemotely<'v> {
 }
 
 pub(super) const PUBLISH_REMOTELY: &[Field] = &[
-    Field::required("remote_id", Kind::Label),
+    Field::required("remote_id", Kind::Line),
     Field::required("host", Kind::Text),
     Field::optional("host_family", Kind::Text),
     Field::required("port", Kind::Natural),
@@ -59,7 +59,7 @@ impl<'v> PublishRemotely<'v> {
 }
 
 pub(super) const UNPUBLISH_REMOTELY: &[Field] = &[
-    Field::required("remote_id", Kind::Label),
+    Field::required("remote_id", Kind::Line),
     Field::required("room", Kind::Id),
     Field::required("publisher_id", Kind::Id),
 ];

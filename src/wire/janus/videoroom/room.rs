@@ -118,7 +118,7 @@ const CREATE: &[Field] = &[
     Field::optional("room", Kind::Id),
 ];
 
-const DUMMY_STREAM: &[Field] = &[Field::required("codec", Kind::Text), Field::optional("fmtp", Kind::Label)];
+const DUMMY_STREAM: &[Field] = &[Field::required("codec", Kind::Text), Field::optional("fmtp", Kind::Line)];
 
 impl<'v> Create<'v> {
     /// Checks the elements of a `create`: this comes before the admin key, and what lists hold behind it.
