@@ -144,11 +144,11 @@ export function family(root) {
   return all;
 }
 
-/** Runs the scenario, at most for a minute and a half; whatever happens, the browsers it started are gone afterwards. */
-export async function scenario(body) {
+/** Runs the scenario, at most for a minute and a half or for `ms`; whatever happens, the browsers it started are gone afterwards. */
+export async function scenario(body, ms = 90_000) {
   let code = 0;
   try {
-    await Promise.race([body(), sleep(90_000).then(overdue)]);
+    await Promise.race([body(), sleep(ms).then(overdue)]);
     console.log('ok');
   } catch (error) {
     console.log(error.stack);

@@ -299,6 +299,11 @@ fn two_feeds_on_one_connection_play_on_through_every_renegotiation() {
 }
 
 #[test]
+fn a_camera_is_seen_after_its_sixtieth_toggle_and_256_m_lines_are_agreed_on_either_side() {
+    Server::start("toggles", &[]).plays("toggles", &[]);
+}
+
+#[test]
 fn sigterm_tells_the_peers_and_ends_with_success() {
     let mut server = Server::start("shutdown", &[]);
     server.plays("shutdown", &[]);
