@@ -376,6 +376,11 @@ fn the_stock_admin_page_shows_and_sets_all_that_it_offers() {
 }
 
 #[test]
+fn a_camera_is_seen_after_its_sixtieth_toggle_and_256_m_lines_are_agreed_on_either_side() {
+    Server::start("toggles", &[]).plays("toggles", &[]);
+}
+
+#[test]
 fn sigterm_tells_the_peers_and_ends_with_success() {
     let mut server = Server::start("shutdown", &[]);
     server.plays("shutdown", &[]);

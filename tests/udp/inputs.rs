@@ -3,6 +3,8 @@
 
 /// The longest message that the server takes.
 pub const MESSAGE_MAX: usize = portunus::limits::MESSAGE_JSON_MAX;
+/// Some inputs spell out one more: 2883585, or 2c0001 in a chunk.
+const _: () = assert!(MESSAGE_MAX + 1 == 0x2c_0001);
 
 /// A request that the server must refuse. `$S` and `$H` stand for a session and a handle, `$R` for a room.
 pub struct Refused {
@@ -382,7 +384,7 @@ pub fn requests(session: u64, handle: u64) -> Vec<(String, Outcome)> {
         ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\n{}   ", Malformed(400)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: 2, 2\r\n\r\n{}", Malformed(400)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", Malformed(400)),
-        ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n", Malformed(413)),
+        ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: 2883585\r\n\r\n", Malformed(413)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n", Malformed(413)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\n\r\n", Dropped),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", Dropped),
@@ -396,7 +398,7 @@ pub fn requests(session: u64, handle: u64) -> Vec<(String, Outcome)> {
         ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", Malformed(400)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", Malformed(400)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n", Malformed(400)),
-        ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n", Malformed(413)),
+        ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2c0001\r\n", Malformed(413)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", Malformed(400)),
         ("POST /janus HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nno colon\r\n\r\n", Malformed(400)),
     ]

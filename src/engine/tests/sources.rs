@@ -57,13 +57,13 @@ fn send(
 ) -> Verdict {
     let stream = end.outbound.open(ssrc, 0);
     let header = Header { marker: false, payload_type, sequence: 0, timestamp: 960, ssrc };
-    let mut head = [0; 40];
+    let mut head = [0; 300];
     let mut writer = HeaderWriter::new(&mut head, &header).unwrap();
     if let Some(mid) = mid {
         writer.push(MID_ID, mid.as_bytes()).unwrap();
     }
     let len = writer.finish().unwrap();
-    let mut out = [0; 200];
+    let mut out = [0; 400];
     let sealed = end.outbound.seal_at(stream, index, &mut head[..len], payload, 0, &mut out).unwrap();
     world.deliver(end.member, &mut out[..sealed.len])
 }
@@ -172,6 +172,21 @@ fn an_ssrc_that_nobody_announced_is_bound_by_its_mid_and_to_nothing_else() {
     (0..1000).for_each(|_| drop(world.step()));
     assert_eq!(audio(&mut camera, &mut world, AUDIO_SSRC, 2, "1", 96), Verdict::Accepted, "and that has stopped");
     assert_eq!(world.counter("sources_rebound"), 1);
+}
+
+/// A one-byte element carries 16 bytes; longer tags come in the two-byte form (RFC 8285 §4.3).
+#[test]
+fn a_tag_of_any_length_names_its_line() {
+    for tag in ["0123456789abcdef", "2f0c9a1e-52c4-4a8e-9a55-0d6f0c3f1b7e", &"m".repeat(255)] {
+        let mut world = World::new(10);
+        let text = vectors::CHROMIUM_PUBLISH.replace("BUNDLE 0 ", &format!("BUNDLE {tag} "));
+        let text = text.replace("a=mid:0\r\n", &format!("a=mid:{tag}\r\n"));
+        let (feed, end) = world.publish(0, parse(DescriptionKind::Offer, &text).unwrap());
+        let mut camera = Camera::new(end, true);
+        let (offer, _) = world.subscribe(1, feed, as_offered);
+        assert_eq!(&*offer.media[0].mid, "0", "what we send has tags of ours");
+        assert_eq!(audio(&mut camera, &mut world, 5, 1, tag, AUDIO_PT), Verdict::Accepted, "{tag}");
+    }
 }
 
 #[test]

@@ -8,11 +8,8 @@ use arrayvec::ArrayString;
 use super::fingerprint::Fingerprint;
 
 /// An m-line's identification tag (RFC 9143 §15). RFC 5888 has no bound; an element of the header extension carries 255
-/// bytes, and in the one-byte form [`SHORT_MID_MAX`].
+/// bytes (16 in the one-byte form, RFC 8285 §4). Those of subscribers are ours and short.
 pub type Mid = ArrayString<255>;
-
-/// The longest tag that a one-byte header extension element carries (RFC 8285 §4.2).
-pub const SHORT_MID_MAX: usize = 16;
 
 /// Which half of an exchange a description is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
