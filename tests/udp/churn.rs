@@ -100,10 +100,11 @@ impl Party<'_> {
             return;
         }
         if wave % VANISHING == VANISHING - 2 {
-            // Their peers are silent from now on; the WebSockets stay.
-            let missed: Vec<_> = guests.into_iter().map(|Guest { client, handle, .. }| (client, handle)).collect();
-            for (mut client, handle) in missed {
-                hung_up(&mut client, handle, "ICE failed");
+            // Their peers are silent from now on; the WebSockets stay. Publishers owe media and are missed. Subscribers
+            // to whom nothing is sent are not, until their sessions end with the WebSockets.
+            let mut clients: Vec<_> = guests.into_iter().map(|Guest { client, handle, .. }| (client, handle)).collect();
+            for (client, handle) in &mut clients[..PUBLISHERS] {
+                hung_up(client, *handle, "ICE failed");
             }
             return;
         }

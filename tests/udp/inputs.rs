@@ -27,11 +27,10 @@ pub enum Refusal {
 /// a message and a trickled candidate begin with.
 const CORE: &[(&str, u16, &str)] = &[
     // The envelope.
-    ("[]", 455, ""),
-    ("null", 455, ""),
-    ("17", 455, ""),
-    ("true", 455, ""),
-    (r#""ping""#, 455, ""),
+    ("null", 454, ""),
+    ("17", 454, ""),
+    ("true", 454, ""),
+    (r#""ping""#, 454, ""),
     ("{}", 456, "Missing mandatory element (transaction)"),
     (r#"{"janus":"ping"}"#, 456, "Missing mandatory element (transaction)"),
     (r#"{"janus":"create","session_id":$S}"#, 456, "Missing mandatory element (transaction)"),
@@ -200,7 +199,7 @@ const PLUGIN: &[(&str, u16, &str)] = &[
         430,
         "Invalid element type (mid should be a string)",
     ),
-    (r#"{"request":"join","room":$R,"ptype":"subscriber","streams":[null]}"#, 430, ""),
+    (r#"{"request":"join","room":$R,"ptype":"subscriber","streams":[null]}"#, 429, "Missing mandatory element (feed)"),
     (r#"{"request":"join","room":$R,"ptype":"subscriber","streams":[{"feed":1}]}"#, 428, "No such feed (1)"),
 ];
 
