@@ -89,7 +89,7 @@ pub enum RoomError {
     /// 438: the same in a join, which this feed does not fit in. Janus has one text for both ways round.
     UnlikeE2ee(FeedId),
     /// 499: one subscription has the same stream on as many m-lines as it may.
-    TooManyCopies(Mid, FeedId),
+    TooManyCopies(Box<Mid>, FeedId),
     /// 499: this server will do it one day; carries the request's name.
     NotYet(&'static str),
     /// 499: a bound of ours is reached; carries the setting or limit.

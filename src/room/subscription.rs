@@ -136,7 +136,7 @@ impl Room {
             let count = copies.entry(stream).or_default();
             *count += 1;
             if *count > COPIES_PER_SUBSCRIPTION_MAX {
-                return Err(RoomError::TooManyCopies(self.line(stream).media.mid, self.feed_of(stream).clone()));
+                return Err(RoomError::TooManyCopies(self.line(stream).media.mid.into(), self.feed_of(stream).clone()));
             }
         }
         Ok(())

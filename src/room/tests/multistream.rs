@@ -279,7 +279,7 @@ fn a_stream_comes_four_times_at_most_however_it_comes() {
     let mut again = |subscribe: usize, unsubscribe: Vec<Unsubscribe>| {
         scene.ask(5, update(vec![line_of(2, "1"); subscribe], unsubscribe)).0
     };
-    let too_many = RoomError::TooManyCopies(mid("1"), FeedId::from(2));
+    let too_many = RoomError::TooManyCopies(mid("1").into(), FeedId::from(2));
     assert!(matches!(again(5, vec![]), Reply::Refused(error) if error == too_many));
     assert!(matches!(again(4, vec![]), Reply::Updated(_)));
     assert!(matches!(again(1, vec![]), Reply::Refused(error) if error == too_many));

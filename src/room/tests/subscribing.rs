@@ -87,7 +87,7 @@ fn a_subscription_is_bounded() {
     let four_of_each = |feeds| (1..=feeds).flat_map(|feed| [feed; 4]).collect::<Vec<u64>>();
     assert_eq!(scene.refusal(51, subscribe(&four_of_each(33))), RoomError::Exhausted("media lines"));
     assert_eq!(scene.subscribe(51, &four_of_each(32)).streams.len(), 256);
-    let too_many = RoomError::TooManyCopies(mid("0"), FeedId::from(1));
+    let too_many = RoomError::TooManyCopies(mid("0").into(), FeedId::from(1));
     assert_eq!(scene.refusal(52, subscribe(&[1; 5])), too_many);
     assert_eq!(too_many.to_string(), "A subscription can't have mid '0' of feed (1) more than 4 times");
 }
