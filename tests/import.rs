@@ -116,7 +116,8 @@ fn both_addresses_of_a_nat_are_advertised_and_certificates_are_named() {
     for (name, is_on) in [("keep_private_host", true), ("media_ipv6", false)] {
         assert_eq!(table[name], is_on.into(), "{name}: {said}");
     }
-    for name in ["rsa_private_key", "dtls_ciphers", "cert_pem", "cert_key", "dtls_accept_selfsigned"] {
+    assert_eq!(table["dtls_certificate"], "rsa".into(), "{said}");
+    for name in ["dtls_ciphers", "cert_pem", "cert_key", "dtls_accept_selfsigned"] {
         assert!(said.contains(name), "{name}: {said}");
     }
 }

@@ -83,11 +83,6 @@ const SENTENCES: [(&str, &str, &str); 80] = [
         "dtls_ciphers",
         "DTLS cipher suites cannot be configured; srtp_profiles chooses how media is encrypted",
     ),
-    (
-        "certificates",
-        "rsa_private_key",
-        "DTLS keys are P-256; if there are peers that support only RSA, set dtls_certificate to rsa",
-    ),
     ("certificates", "cert_pem", FINGERPRINT),
     ("certificates", "cert_key", FINGERPRINT),
     ("certificates", "cert_pwd", FINGERPRINT),

@@ -36,6 +36,9 @@ impl Import {
             let secret = file.text("general", "token_auth_secret");
             secret.into_iter().for_each(|text| self.set("token_auth_secret", text));
         }
+        if file.switch("certificates", "rsa_private_key") == Some(true) {
+            self.set("dtls_certificate", "rsa");
+        }
         if let Some(level) = file.text("general", "debug_level") {
             let log = match level.parse::<u8>() {
                 Ok(0..=2) => "error",
