@@ -45,7 +45,7 @@ const PASSPHRASE: &str = "Portunus cannot read a key with a passphrase: store tl
 const ONE_SHARD: &str = "a room always runs on one shard and needs no helper threads";
 
 /// Sentences of options, by section (`*` is any, `room` stands for those of rooms) and name.
-const SENTENCES: [(&str, &str, &str); 80] = [
+const SENTENCES: [(&str, &str, &str); 79] = [
     ("general", "configs_folder", MODULES),
     ("general", "plugins_folder", MODULES),
     ("general", "transports_folder", MODULES),
