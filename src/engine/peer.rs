@@ -280,7 +280,7 @@ impl Peer {
 
     /// Sends what DTLS wants to send.
     pub fn flush_dtls(&mut self, turn: &mut Turn<'_>) {
-        let Some(path) = self.ice.selected() else { return };
+        let Some(path) = self.ice.dtls_path() else { return };
         while turn.send_control(path, |out| self.dtls.poll_transmit(out)).is_some() {}
     }
 

@@ -84,8 +84,15 @@ impl HostedRoom {
     /// DTLS on a validated path.
     pub fn accept_dtls(&mut self, turn: &mut Turn<'_>, member: MemberId, at: FourTuple, datagram: &[u8]) -> Verdict {
         let Some(peer) = self.peers.get_mut(member.0) else { return Verdict::Drop(DropReason::UnknownSource) };
+        if peer.dtls.is_of_another_client(datagram) {
+            peer.ice.note_other_client(at);
+            return Verdict::Drop(DropReason::DtlsOtherAgent);
+        }
         if !peer.ice.admits_dtls(at) {
             return Verdict::Drop(DropReason::DtlsOtherAgent);
+        }
+        if !peer.is_connected() {
+            peer.ice.note_client(at);
         }
         let (ignored, opened) = (peer.dtls.ignored(), peer.dtls.opened());
         peer.dtls.handle_datagram(turn.now, datagram);

@@ -311,7 +311,7 @@ fn member_of(path: FourTuple) -> u16 {
     path.remote.port() - 40_000
 }
 
-/// Handshakes that are over with their first datagram, whose second byte makes the keys.
+/// Handshakes that are over with their first datagram, whose second byte makes the keys, and shows whose client it is.
 #[derive(Default)]
 struct Scripted {}
 
@@ -383,6 +383,10 @@ impl Handshake for Script {
     }
 
     fn close(&mut self) {}
+
+    fn is_of_another_client(&self, datagram: &[u8]) -> bool {
+        self.keys.is_some_and(|keys| keys != datagram[1])
+    }
 
     fn opened(&self) -> u64 {
         0

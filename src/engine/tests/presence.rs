@@ -187,6 +187,19 @@ fn of_two_ice_agents_the_one_that_the_answer_names_gets_the_media() {
     }
 }
 
+#[test]
+fn of_two_ice_agents_with_the_same_credentials_the_one_with_the_association_gets_the_media() {
+    let mut world = World::new(46);
+    let (_, (end, feed)) = publish_and_connect(&mut world);
+    let (offer, viewer) = world.subscribe(1, feed, as_offered);
+    assert_eq!(check(&mut world, 101, &offer, "subscriber", true), Verdict::Consumed);
+    assert_eq!(world.deliver(101, &mut [22, 102]), Verdict::Drop(DropReason::DtlsOtherAgent));
+    assert_eq!(check(&mut world, 101, &offer, "subscriber", true), Verdict::Consumed);
+
+    let (mut camera, mut viewer) = (Camera::new(end, true), Viewer::new(viewer, &offer));
+    assert_eq!(watch(&mut world, &mut camera, &mut viewer, true), 8);
+}
+
 /// Sends frames; the publisher's camera and the viewer are at their ends' paths.
 fn watch(world: &mut World, camera: &mut Camera, viewer: &mut Viewer, keyframe: bool) -> usize {
     let before = viewer.got.len();

@@ -31,6 +31,8 @@ pub struct Endpoint {
     opened: u64,
     /// The cipher suites of the ClientHello, until the handshake is complete.
     offered: Box<[u16]>,
+    /// The random of the ClientHello that the association began with.
+    client_random: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +74,7 @@ impl Endpoint {
             ignored: 0,
             opened: 0,
             offered: Box::default(),
+            client_random: None,
         })
     }
 
@@ -209,6 +212,9 @@ impl Handshake for Endpoint {
             self.phase = Phase::Handshaking;
             self.offered = record::offered_suites(records);
         }
+        if self.client_random.is_none() && self.role == Role::Passive {
+            self.client_random = record::client_random(records);
+        }
         let was_finished = !matches!(self.phase, Phase::Handshaking);
         let before = (self.data.len(), self.stream.get_ref().outbound.len());
         self.stream.get_mut().receive(records);
@@ -261,6 +267,11 @@ impl Handshake for Endpoint {
         if !matches!(self.phase, Phase::Closed) {
             self.shut();
         }
+    }
+
+    fn is_of_another_client(&self, bytes: &[u8]) -> bool {
+        let Some(begun) = self.client_random else { return false };
+        record::client_random(bytes).is_some_and(|random| random != begun)
     }
 
     fn offered(&self) -> &[u16] {

@@ -60,6 +60,10 @@ pub trait Handshake {
     fn offered(&self) -> &[u16] {
         &[]
     }
+    /// Whether a datagram begins the handshake of a client that is not the one of this association.
+    fn is_of_another_client(&self, _datagram: &[u8]) -> bool {
+        false
+    }
     /// Records of the finished handshake that could be authenticated and held application data.
     fn opened(&self) -> u64;
     /// Datagrams that had no effect: malformed, unauthenticated, repeated, early or late.

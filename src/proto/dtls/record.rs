@@ -26,6 +26,16 @@ pub(super) fn is_client_hello(records: &[u8]) -> bool {
     matches!(records, [22, _, _, 0, 0, ..]) && records.get(13) == Some(&1)
 }
 
+/// The random of a ClientHello, which its repetitions share (RFC 6347 §4.2.1): none in a later fragment of it.
+pub(super) fn client_random(records: &[u8]) -> Option<[u8; 32]> {
+    if !is_client_hello(records) {
+        return None;
+    }
+    let message = &records[13..];
+    let (offset, body) = (message.get(6..9)?, message.get(12..)?);
+    (offset == [0; 3]).then(|| body.get(2..34)?.try_into().ok()).flatten()
+}
+
 /// The cipher suites of a ClientHello that is whole in the first record (RFC 5246 §7.4.1.2, RFC 6347 §4.2.1); none otherwise.
 pub(super) fn offered_suites(records: &[u8]) -> Box<[u16]> {
     let read = || -> Result<Box<[u16]>, WireError> {
@@ -136,6 +146,15 @@ mod tests {
             [record_of(22, 0, &server_hello), record_of(22, 1, &hello(9, 0, 9)), record_of(21, 0, &[1, 0]), vec![]]
         {
             assert!(!is_client_hello(&other));
+        }
+    }
+
+    #[test]
+    fn a_client_hello_is_told_from_another_by_its_random() {
+        let whole = [&[1, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 40, 0xfe, 0xfd][..], &[9; 32], &[0; 6]].concat();
+        assert_eq!(client_random(&record_of(22, 0, &whole)), Some([9; 32]));
+        for without in [record_of(22, 0, &hello(60, 20, 40)), record_of(22, 0, &hello(60, 0, 33)), vec![]] {
+            assert_eq!(client_random(&without), None);
         }
     }
 

@@ -225,6 +225,24 @@ fn a_client_hello_in_fragments_and_out_of_order_works() {
     assert!(pair.sent > 4);
 }
 
+#[test]
+fn the_hello_of_another_client_is_told_from_repetitions() {
+    let (mut pair, mut other) = (Pair::with(CHROMIUM, GCM_FIRST, 228), Pair::new());
+    let (hello, stranger) = (fragments(&pair.client_hello(), 50), fragments(&other.client_hello(), 50));
+    assert!(!pair.server.is_of_another_client(&hello[0]), "nothing has begun");
+    for fragment in &hello {
+        pair.server.handle_datagram(pair.now, fragment);
+    }
+    let tells = |pair: &Pair| {
+        assert!(hello.iter().all(|fragment| !pair.server.is_of_another_client(fragment)));
+        assert!(pair.server.is_of_another_client(&stranger[0]));
+    };
+    tells(&pair);
+    pair.run(seconds(1), |_, _| true);
+    pair.assert_connected();
+    tells(&pair);
+}
+
 /// Chromium's ClientHello is 1413 bytes because of its key shares, and offers DTLS 1.3 before 1.2.
 #[test]
 fn a_client_hello_like_chromiums_gets_dtls_1_2() {

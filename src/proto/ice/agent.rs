@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use super::valid_list::{Renewal, ValidList};
+use super::valid_list::{Client, Renewal, ValidList};
 use super::{Change, CheckOutcome, Credentials, StunDrop};
 use crate::id::FourTuple;
 use crate::limits::TUPLES_PER_PEER;
@@ -53,6 +53,8 @@ pub struct IceAgent {
     unanswered: Option<Mono>,
     /// The remote ufrag whose pairs may carry DTLS while no description has named one.
     handshake_ufrag: Option<Box<str>>,
+    /// The pair on which DTLS of our association came last, until the handshake is complete.
+    client: Option<FourTuple>,
     /// The pair on which the DTLS handshake was completed: whoever did that receives what is sent there.
     proven: Option<FourTuple>,
 }
@@ -84,6 +86,7 @@ impl IceAgent {
             last_heard: None,
             unanswered: None,
             handshake_ufrag: None,
+            client: None,
             proven: None,
         }
     }
@@ -98,6 +101,10 @@ impl IceAgent {
     /// that does not bundle runs an ICE agent for each m-line, and all of them check with our one password before their
     /// answer is seen: the pairs of those that the description does not name are struck, and returned.
     pub fn set_remote(&mut self, remote: &Credentials) -> ArrayVec<FourTuple, TUPLES_PER_PEER> {
+        if self.is_misled(remote) {
+            self.client = None;
+            self.valid.forget_clients();
+        }
         self.agree(remote, true)
     }
 
@@ -114,8 +121,8 @@ impl IceAgent {
     /// Whether DTLS on `tuple` is the peer's. While no description has named its ufrag, that is the agent whose DTLS
     /// came first, and what is sent goes to it: datagrams of two clients must never meet in one association.
     pub fn admits_dtls(&mut self, tuple: FourTuple) -> bool {
-        let Some(ufrag) = self.valid.get(tuple).map(|pair| pair.remote_ufrag.as_deref()) else { return false };
-        let Some(ufrag) = ufrag else { return true };
+        let Some(pair) = self.valid.get(tuple).filter(|pair| pair.client != Client::Other) else { return false };
+        let Some(ufrag) = pair.remote_ufrag.as_deref() else { return true };
         if self.handshake_ufrag.is_none() {
             self.handshake_ufrag = Some(ufrag.into());
             let selected = self.selected().and_then(|selected| self.valid.get(selected));
@@ -124,6 +131,32 @@ impl IceAgent {
             }
         }
         self.handshake_ufrag.as_deref() == Some(ufrag)
+    }
+
+    /// DTLS on `tuple` belongs to the handshake of our association.
+    pub fn note_client(&mut self, tuple: FourTuple) {
+        self.client = Some(tuple);
+        self.valid.note_client(tuple, Client::Ours);
+    }
+
+    /// Where DTLS is sent: during the handshake to where its client is, whatever has been nominated meanwhile, perhaps
+    /// by another client; then with the media.
+    pub fn dtls_path(&self) -> Option<FourTuple> {
+        self.client.filter(|at| self.valid.get(*at).is_some()).or_else(|| self.selected())
+    }
+
+    /// DTLS on `tuple` is not of our association but begins another: a client that does not bundle may give all of its
+    /// agents the same credentials (GStreamer's webrtcbin does), and only their ClientHellos differ. Nothing more is
+    /// taken from there, nor sent to it, until media come under our keys.
+    pub fn note_other_client(&mut self, tuple: FourTuple) {
+        self.valid.note_client(tuple, Client::Other);
+        if self.is_of_other(tuple) && self.selected() == Some(tuple) {
+            self.selection = self.valid.latest().map_or(Selection::Nothing, Selection::Valid);
+        }
+    }
+
+    fn is_of_other(&self, tuple: FourTuple) -> bool {
+        self.valid.get(tuple).is_some_and(|pair| pair.client == Client::Other)
     }
 
     /// Whether DTLS has been taken from an agent that is not the one that the description names.
@@ -138,7 +171,8 @@ impl IceAgent {
         remote: &Credentials,
     ) -> (ArrayVec<FourTuple, TUPLES_PER_PEER>, Option<Box<str>>) {
         let retired = self.previous.take().map(|generation| generation.local.into_ufrag());
-        (self.last_heard, self.unanswered, self.proven) = (None, None, None);
+        (self.last_heard, self.unanswered, self.client, self.proven) = (None, None, None, None);
+        self.valid.forget_clients();
         (self.agree(remote, false), retired)
     }
 
@@ -238,7 +272,8 @@ impl IceAgent {
         let renewal = self.valid.renew(now, tuple, remote_ufrag, before);
         self.note_heard(now);
         // What another agent of the same client nominates is not where the handshake's client is.
-        let is_rival = matches!((&self.handshake_ufrag, remote_ufrag), (Some(one), Some(other)) if **one != *other);
+        let is_rival = matches!((&self.handshake_ufrag, remote_ufrag), (Some(one), Some(other)) if **one != *other)
+            || self.is_of_other(tuple);
         if is_rival {
         } else if use_candidate {
             self.selection = Selection::Nominated(tuple);
@@ -284,7 +319,8 @@ impl IceAgent {
 
     /// The DTLS handshake is complete.
     pub fn note_handshake(&mut self) {
-        self.proven = self.selected();
+        self.proven = self.dtls_path();
+        self.client = None;
     }
 
     /// Whether the peer completed its handshake on this pair, so that it can be reached there. A check proves less: its

@@ -20,6 +20,17 @@ pub(super) struct Pair {
     pub(super) heard: Mono,
     /// The ufrag of the checks on it, for as long as no description of the peer has named one.
     pub(super) remote_ufrag: Option<Box<str>>,
+    pub(super) client: Client,
+}
+
+/// Who has sent DTLS on a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Client {
+    Unknown,
+    /// The client of our association, or media under its keys.
+    Ours,
+    /// Another one, which wants an association of its own.
+    Other,
 }
 
 /// What a check did to the list.
@@ -40,11 +51,30 @@ impl ValidList {
         self.pairs.iter().map(|pair| pair.tuple)
     }
 
-    /// Notes that the peer was heard on `tuple`, if that is one of the list.
+    /// Notes that the peer was heard on `tuple`, if that is one of the list, under the keys of our association.
     pub(super) fn note(&mut self, now: Mono, tuple: FourTuple) {
-        if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.tuple == tuple) {
+        if let Some(pair) = self.get_mut(tuple) {
             pair.heard = now;
+            pair.client = Client::Ours;
         }
+    }
+
+    /// Notes DTLS of our client on `tuple`, or of another where ours has not been.
+    pub(super) fn note_client(&mut self, tuple: FourTuple, client: Client) {
+        if let Some(pair) = self.get_mut(tuple).filter(|pair| pair.client != Client::Ours) {
+            pair.client = client;
+        }
+    }
+
+    /// A new association begins, whose client has not been heard yet.
+    pub(super) fn forget_clients(&mut self) {
+        for pair in &mut self.pairs {
+            pair.client = Client::Unknown;
+        }
+    }
+
+    fn get_mut(&mut self, tuple: FourTuple) -> Option<&mut Pair> {
+        self.pairs.iter_mut().find(|pair| pair.tuple == tuple)
     }
 
     /// Notes a check on `tuple`. When the list is full, the pair on which nothing was heard for longest makes room,
@@ -57,12 +87,12 @@ impl ValidList {
         kept: Option<FourTuple>,
     ) -> Renewal {
         let remote_ufrag = remote_ufrag.map(Into::into);
-        if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.tuple == tuple) {
+        if let Some(pair) = self.get_mut(tuple) {
             pair.heard = now;
             pair.remote_ufrag = remote_ufrag;
             return Renewal::Known;
         }
-        let Err(full) = self.pairs.try_push(Pair { tuple, heard: now, remote_ufrag }) else {
+        let Err(full) = self.pairs.try_push(Pair { tuple, heard: now, remote_ufrag, client: Client::Unknown }) else {
             return Renewal::Added { evicted: None };
         };
         let idle = self.pairs.iter_mut().filter(|pair| Some(pair.tuple) != kept);
@@ -88,9 +118,10 @@ impl ValidList {
         struck
     }
 
-    /// The pair on which the peer was heard last.
+    /// The pair on which the peer was heard last, those of other clients aside.
     pub(super) fn latest(&self) -> Option<FourTuple> {
-        self.pairs.iter().max_by_key(|pair| pair.heard).map(|pair| pair.tuple)
+        let ours = self.pairs.iter().filter(|pair| pair.client != Client::Other);
+        ours.max_by_key(|pair| pair.heard).map(|pair| pair.tuple)
     }
 }
 

@@ -36,7 +36,7 @@ enum Op {
     Forget { from: u8 },
     /// SRTP that could be authenticated.
     Media { from: u8 },
-    /// DTLS from somewhere.
+    /// DTLS from somewhere: of our association, or from the upper half of the numbers that of another client.
     Dtls { from: u8 },
     /// Something is sent to the peer.
     Send,
@@ -81,6 +81,8 @@ struct World {
     /// By local ufrag, of those that are answered: the peer's ufrag, once its description said it.
     answered: BTreeMap<String, Option<String>>,
     tuples: BTreeSet<u16>,
+    /// Where other clients have perhaps shown themselves since media were heard there: what is nominated there may not count.
+    others: BTreeSet<u16>,
     last_heard: Option<Mono>,
     /// When something was first sent since.
     unanswered: Option<Mono>,
@@ -96,6 +98,7 @@ impl World {
             generations: 1,
             answered,
             tuples: BTreeSet::new(),
+            others: BTreeSet::new(),
             last_heard: None,
             unanswered: None,
         }
@@ -123,12 +126,19 @@ impl World {
                 if self.tuples.contains(&tuple(from).remote.port()) {
                     let moved = self.agent.note_media(self.now, tuple(from));
                     assert!(!moved || self.agent.selected() == Some(tuple(from)));
+                    self.others.remove(&tuple(from).remote.port());
                     self.hear();
                 }
+            }
+            Op::Dtls { from: from @ 128.. } => {
+                self.agent.note_other_client(tuple(from));
+                self.others.insert(tuple(from).remote.port());
             }
             Op::Dtls { from } => {
                 if self.agent.admits_dtls(tuple(from)) {
                     assert!(self.tuples.contains(&tuple(from).remote.port()), "DTLS comes on valid paths only");
+                    self.agent.note_client(tuple(from));
+                    assert_eq!(self.agent.dtls_path(), Some(tuple(from)), "and is answered where it came from");
                 }
             }
             Op::Send => {
@@ -209,7 +219,8 @@ impl World {
                 if let Some(retired) = change.retired {
                     assert!(self.answered.remove(&*retired).is_some(), "{retired} was answered");
                 }
-                if has(flaw::USE_CANDIDATE) && known.flatten().is_some() {
+                let is_other = self.others.contains(&tuple(from).remote.port());
+                if has(flaw::USE_CANDIDATE) && known.flatten().is_some() && !is_other {
                     assert_eq!(self.agent.selected(), Some(tuple(from)), "the latest nomination counts");
                 }
             }

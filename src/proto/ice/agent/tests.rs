@@ -355,6 +355,28 @@ fn of_two_agents_before_the_description_one_does_the_handshake_and_the_other_is_
 }
 
 #[test]
+fn of_two_agents_with_the_same_credentials_the_one_that_did_the_handshake_keeps_the_media() {
+    let mut agent = agent();
+    nominate(&mut agent, 0, 1000);
+    assert!(agent.admits_dtls(tuple(1000)));
+    agent.note_client(tuple(1000));
+    nominate(&mut agent, 0, 2000);
+    assert_eq!(agent.dtls_path(), Some(tuple(1000)), "what is nominated meanwhile does not move the handshake");
+    agent.note_other_client(tuple(2000));
+    assert_eq!(agent.selected(), Some(tuple(1000)), "where another handshake begins, our client is not");
+    assert!(!agent.admits_dtls(tuple(2000)));
+    agent.note_handshake();
+    assert!(agent.has_proven(tuple(1000)));
+    assert!(!nominate(&mut agent, 1, 2000).selected);
+
+    agent.note_other_client(tuple(1000));
+    assert_eq!(agent.selected(), Some(tuple(1000)), "nobody talks our client out of its own pair");
+    assert!(agent.note_media(at(4), tuple(2000)), "unless media under our keys come from the other");
+    assert!(agent.admits_dtls(tuple(2000)));
+    assert_eq!(agent.dtls_path(), Some(tuple(2000)));
+}
+
+#[test]
 fn a_new_association_keeps_nothing_of_the_old_one_but_what_its_own_agent_has_checked() {
     let mut agent = agent();
     nominate(&mut agent, 0, 1000);
