@@ -27,8 +27,10 @@ const _: () = assert!(ROUND == 2000);
 const ROOMS: usize = 2;
 /// In every so-manyth wave all vanish, and are missed before the next one begins: the timeout costs time.
 const VANISHING: usize = 10;
-/// What the second round may add to the memory of the first.
+/// What a round may add to the memory of the one before.
 const GROWTH_KIB_MAX: u64 = 2048;
+/// How much is held at once, and so how the heap is cut up, differs a little between rounds. A leak grows in all of them.
+const ROUNDS_MAX: u64 = 4;
 
 /// How somebody leaves.
 #[derive(Clone, Copy, Debug)]
@@ -196,8 +198,12 @@ fn two_thousand_come_and_go_twice_and_nothing_of_them_stays() {
     let descriptors = server.descriptors();
     let before = server.resident_kib();
 
-    let mut resident = vec![];
-    for round in 1..=2_u64 {
+    let mut resident: Vec<u64> = vec![];
+    let grows = |resident: &[u64]| resident.windows(2).all(|rounds| rounds[1] > rounds[0] + GROWTH_KIB_MAX);
+    for round in 1..=ROUNDS_MAX {
+        if round > 2 && !grows(&resident) {
+            break;
+        }
         let since = Instant::now();
         let gathered = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -213,6 +219,6 @@ fn two_thousand_come_and_go_twice_and_nothing_of_them_stays() {
         resident.push(server.resident_kib());
     }
     println!("memory in KiB: {before} before, then {resident:?}; dropped: {:?}", server.health().all_drops());
-    assert!(resident[1] <= resident[0] + GROWTH_KIB_MAX, "{resident:?} KiB");
+    assert!(!grows(&resident), "{resident:?} KiB");
     server.is_well();
 }
