@@ -15,7 +15,7 @@ perf record --quiet --event cpu-clock --freq 997 --call-graph dwarf,8192 --outpu
 # Ours alone: its threads by name. Without hardware counters the kernel's work under a lock is seen where interrupts come back
 # on, in _raw_spin_unlock_irqrestore and its like.
 threads=$(perf report --input "$out/perf.data" --stdio --sort comm --no-children --call-graph none 2>/dev/null |
-    awk '$2 ~ /^(media|signal|portunus)/ { print $2 }' | paste -sd, -)
+    awk '$2 ~ /^(media|signalling|portunus)/ { print $2 }' | paste -sd, -)
 perf report --input "$out/perf.data" --stdio --no-children --comms "$threads" --sort symbol --percentage relative \
     --call-graph none 2>/dev/null | sed -n 's/ *- *- *$//; /^ *[0-9]/p' | sort -rn | head -40
 perf script --input "$out/perf.data" --comms "$threads" --fields comm,ip,sym 2>/dev/null | awk '

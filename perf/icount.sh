@@ -52,7 +52,7 @@ STAGES
     packets video 50
     packets audio 50
     for shards in 1 2 4 8; do packets shards "$shards"; done
-    echo "request portunus::engine::signal::SignalEngine::handle_bytes" | stages api api
+    echo "request portunus::engine::signalling::SignallingEngine::handle_bytes" | stages api api
 } > "$out/now"
 if [ "${1:-}" = --keep ]; then
     cp "$out/now" perf/icount.baseline

@@ -86,27 +86,33 @@ pub struct Plan {
     /// The CPU of each media shard.
     pub media: Vec<usize>,
     /// The CPU of each signalling shard.
-    pub signal: Vec<usize>,
+    pub signalling: Vec<usize>,
     /// Whether some CPU carries more than one shard.
     pub shared: bool,
 }
 
 impl Plan {
     /// Spreads `shards` media shards (by default as many as leave a CPU to each signalling shard, at least one) and
-    /// `signals` signalling shards over the CPUs of `allowed` that are also `wished`. The error is a wished CPU that is not
+    /// `signalling_shards` of those over the CPUs of `allowed` that are also `wished`. The error is a wished CPU that is not
     /// allowed.
-    pub fn new(allowed: &CpuList, wished: Option<&CpuList>, shards: Option<u8>, signals: u8) -> Result<Plan, usize> {
+    pub fn new(
+        allowed: &CpuList,
+        wished: Option<&CpuList>,
+        shards: Option<u8>,
+        signalling_shards: u8,
+    ) -> Result<Plan, usize> {
         let cpus = wished.unwrap_or(allowed);
         if let Some(forbidden) = cpus.0.iter().find(|cpu| !allowed.0.contains(cpu)) {
             return Err(*forbidden);
         }
         let cpus = if cpus.0.is_empty() { &[0][..] } else { &cpus.0 };
-        let signals = usize::from(signals);
-        let shards = shards.map_or(cpus.len().saturating_sub(signals), usize::from).clamp(1, usize::from(u8::MAX));
+        let signalling_shards = usize::from(signalling_shards);
+        let shards =
+            shards.map_or(cpus.len().saturating_sub(signalling_shards), usize::from).clamp(1, usize::from(u8::MAX));
         Ok(Plan {
             media: cpus.iter().copied().cycle().take(shards).collect(),
-            signal: cpus.iter().rev().copied().cycle().take(signals).collect(),
-            shared: shards + signals > cpus.len(),
+            signalling: cpus.iter().rev().copied().cycle().take(signalling_shards).collect(),
+            shared: shards + signalling_shards > cpus.len(),
         })
     }
 }
@@ -140,21 +146,21 @@ mod tests {
     #[test]
     fn the_last_cpu_is_left_to_signalling() {
         let plan = Plan::new(&list("0-3"), None, None, 1).unwrap();
-        assert_eq!(plan, Plan { media: vec![0, 1, 2], signal: vec![3], shared: false });
+        assert_eq!(plan, Plan { media: vec![0, 1, 2], signalling: vec![3], shared: false });
         let plan = Plan::new(&list("0-7"), Some(&list("4-6")), Some(1), 1).unwrap();
-        assert_eq!(plan, Plan { media: vec![4], signal: vec![6], shared: false });
+        assert_eq!(plan, Plan { media: vec![4], signalling: vec![6], shared: false });
         let plan = Plan::new(&list("0-3"), None, None, 2).unwrap();
-        assert_eq!(plan, Plan { media: vec![0, 1], signal: vec![3, 2], shared: false });
+        assert_eq!(plan, Plan { media: vec![0, 1], signalling: vec![3, 2], shared: false });
     }
 
     #[test]
     fn fewer_cpus_than_shards_are_shared() {
         let plan = Plan::new(&list("5"), None, None, 1).unwrap();
-        assert_eq!(plan, Plan { media: vec![5], signal: vec![5], shared: true });
+        assert_eq!(plan, Plan { media: vec![5], signalling: vec![5], shared: true });
         let plan = Plan::new(&list("5"), None, None, 2).unwrap();
-        assert_eq!(plan, Plan { media: vec![5], signal: vec![5, 5], shared: true });
+        assert_eq!(plan, Plan { media: vec![5], signalling: vec![5, 5], shared: true });
         let plan = Plan::new(&list("0-1"), None, Some(3), 1).unwrap();
-        assert_eq!(plan, Plan { media: vec![0, 1, 0], signal: vec![1], shared: true });
+        assert_eq!(plan, Plan { media: vec![0, 1, 0], signalling: vec![1], shared: true });
     }
 
     #[test]

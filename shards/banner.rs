@@ -27,7 +27,7 @@ pub fn compose(
         let _ = writeln!(text, "  media shard {shard} on CPU {cpu}: UDP {}", candidates.join(" "));
     }
     let shared = if plan.shared { " (shared with media: there are fewer CPUs than shards)" } else { "" };
-    let cpus: Vec<String> = plan.signal.iter().map(usize::to_string).collect();
+    let cpus: Vec<String> = plan.signalling.iter().map(usize::to_string).collect();
     let _ = writeln!(text, "  signalling on CPU {}{shared}", cpus.join(", "));
     if !tls && listening.iter().any(|at| !at.ip().is_loopback()) {
         text.push_str(
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn it_says_where_to_connect_and_hints_at_tls_only_when_others_may_come() {
-        let plan = Plan { media: vec![0, 1], signal: vec![1], shared: true };
+        let plan = Plan { media: vec![0, 1], signalling: vec![1], shared: true };
         let media = [vec!["192.0.2.1:20000".parse().unwrap()], vec!["192.0.2.1:20001".parse().unwrap()]];
         let text =
             compose(&["127.0.0.1:8188".parse().unwrap()], &["127.0.0.1:7088".parse().unwrap()], false, &media, &plan);

@@ -10,8 +10,8 @@ use crate::rooms_file::RoomsFile;
 use crate::settings::{Command, CommandLine, DtlsCertificate, Settings};
 use crate::socket::MediaAddress;
 use clap::Parser;
-use portunus::engine::signal::target::TargetRule;
-use portunus::engine::signal::{Network, Origin};
+use portunus::engine::signalling::target::TargetRule;
+use portunus::engine::signalling::{Network, Origin};
 use portunus::proto::dtls::KeyKind;
 use portunus::proto::srtp::Profile;
 use portunus::room::spec::RoomSpec;
@@ -28,7 +28,7 @@ const MEDIA_ADDRESSES_MAX: usize = 32;
 
 /// Signalling shards: each has lanes to all others and to all media shards, and one carries tens of thousands of messages
 /// a second.
-const SIGNALS_MAX: u8 = 16;
+const SIGNALLING_SHARDS_MAX: u8 = 16;
 
 /// What stands for a secret where settings are shown.
 pub const BLOT: &str = "***";
@@ -188,11 +188,14 @@ impl Config {
             None => None,
         };
 
-        let signals = all.signals.unwrap_or_default();
-        if !(1..=SIGNALS_MAX).contains(&signals) {
-            return Err(ConfigError::Value("signals", format!("{signals} is not in 1..{SIGNALS_MAX}")));
+        let signalling = all.signalling_shards.unwrap_or_default();
+        if !(1..=SIGNALLING_SHARDS_MAX).contains(&signalling) {
+            return Err(ConfigError::Value(
+                "signalling_shards",
+                format!("{signalling} is not in 1..{SIGNALLING_SHARDS_MAX}"),
+            ));
         }
-        let plan = Plan::new(&affinity::allowed(), all.cpus.as_ref(), all.shards, signals);
+        let plan = Plan::new(&affinity::allowed(), all.cpus.as_ref(), all.shards, signalling);
         let plan = plan.map_err(|cpu| ConfigError::Value("cpus", format!("CPU {cpu} is not ours to use")))?;
         let shards = u8::try_from(plan.media.len()).expect("a plan has at most 255");
         if all.shards.is_some_and(|wished| wished != shards) {
@@ -518,8 +521,8 @@ mod tests {
         for (text, name) in [
             ("listen = []", "listen"),
             ("shards = 0", "shards"),
-            ("signals = 0", "signals"),
-            ("signals = 17", "signals"),
+            ("signalling_shards = 0", "signalling_shards"),
+            ("signals = 17", "signalling_shards"),
             ("forward_allow = [\"10.0.0.0/33\"]", "forward_allow"),
             ("lock_rtp_forward = true", "lock_rtp_forward"),
             ("remote_ports = 200", "remote_ports"),

@@ -40,13 +40,13 @@ impl<B: Bell, F: Flag> Doorbell<B, F> {
     }
 
     /// The owner is about to sleep: after this call it looks into its lanes once more, and sleeps only if they are empty.
-    pub fn doze(&self) {
+    pub fn prepare_sleep(&self) {
         self.asleep.set(true);
         F::fence();
     }
 
     /// The owner is awake again.
-    pub fn rise(&self) {
+    pub fn woken(&self) {
         self.asleep.set(false);
     }
 
@@ -92,7 +92,7 @@ impl EventBell {
     }
 
     /// Sets the counter back to zero.
-    pub fn hush(&self) {
+    pub fn reset(&self) {
         // It fails only when the counter is zero already.
         let _ = (&self.0).read(&mut [0; 8]);
     }
@@ -179,12 +179,12 @@ mod tests {
             });
             let mut taken = 0;
             while taken < MESSAGES {
-                model.door.doze();
+                model.door.prepare_sleep();
                 let published = model.lane.load(Ordering::Acquire);
                 if published == taken {
                     model.door.bell().0.wait(); // a lost wake-up would be a deadlock, which the model reports
                 }
-                model.door.rise();
+                model.door.woken();
                 taken = model.lane.load(Ordering::Acquire);
             }
             thread.join().unwrap();
@@ -205,10 +205,10 @@ mod tests {
         let door: Doorbell<Count> = Doorbell::new(Count::default());
         door.ring();
         assert_eq!(door.bell().0.load(Ordering::Relaxed), 0);
-        door.doze();
+        door.prepare_sleep();
         door.ring();
         assert_eq!(door.bell().0.load(Ordering::Relaxed), 1);
-        door.rise();
+        door.woken();
         door.ring();
         assert_eq!(door.bell().0.load(Ordering::Relaxed), 1);
     }

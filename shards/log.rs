@@ -1,7 +1,7 @@
 //! What is logged: the filter of the command line at first, then what an operator sets. Janus counts importance from 0
 //! (nothing) to 7 (everything); here are what those numbers mean.
 
-use portunus::engine::signal::Order;
+use portunus::engine::signalling::MachineRequest;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
@@ -29,12 +29,12 @@ impl Log {
     }
 
     /// Does what an operator wants.
-    pub fn obey(&self, order: Order) {
+    pub fn obey(&self, order: MachineRequest) {
         match order {
-            Order::LogLevel(level) => (self.0)(filter(level)),
-            Order::WithoutEffect(verb, why) => info!("an operator's {verb} has no effect: {why}"),
-            Order::Warn(room, warning) => warn!("room {:?}: {warning}", room.to_string()),
-            Order::LogLine(level, line) => match level {
+            MachineRequest::LogLevel(level) => (self.0)(filter(level)),
+            MachineRequest::WithoutEffect(verb, why) => info!("an operator's {verb} has no effect: {why}"),
+            MachineRequest::Warn(room, warning) => warn!("room {:?}: {warning}", room.to_string()),
+            MachineRequest::LogLine(level, line) => match level {
                 0..=2 => error!("an operator: {line:?}"),
                 3 => warn!("an operator: {line:?}"),
                 4 => info!("an operator: {line:?}"),

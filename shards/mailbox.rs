@@ -3,24 +3,24 @@
 //! full lane hands the message back; nobody waits. What travels in a lane, this file does not know.
 
 use crate::doorbell::{Bell, ChannelBell, Doorbell, EventBell};
-use portunus::engine::signal::Relay;
+use portunus::engine::signalling::Relay;
 use portunus::limits::LANE_DEPTH;
 use portunus::room::command::{CommandEnvelope, Mail};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::io;
 use std::sync::Arc;
 
-/// A media shard's desk: commands come in, mail goes out.
+/// A media shard's ends of its lanes: commands come in, mail goes out.
 pub type MediaPost = Post<CommandEnvelope, Mail, EventBell, ChannelBell>;
-/// A signalling shard's desk.
-pub type SignalPost = Post<Mail, CommandEnvelope, ChannelBell, EventBell>;
-/// A signalling shard's desk for the other signalling shards; the door is the same.
+/// A signalling shard's ends of the lanes to media shards.
+pub type SignallingPost = Post<Mail, CommandEnvelope, ChannelBell, EventBell>;
+/// A signalling shard's ends of the lanes to the others; the door is the same.
 pub type RelayPost = Post<Relay, Relay, ChannelBell, ChannelBell>;
 
 /// All that a signalling shard has.
-pub struct SignalEnd {
+pub struct SignallingEnd {
     /// Its ends of the lanes to media shards.
-    pub post: SignalPost,
+    pub post: SignallingPost,
     /// Its ends of the lanes to signalling shards.
     pub relays: RelayPost,
     /// What to await for its bell.
@@ -83,35 +83,35 @@ impl<In, Out, Mine: Bell, Theirs: Bell> Post<In, Out, Mine, Theirs> {
     }
 }
 
-/// Every lane among `signals` signalling shards, and between them and `shards` media shards: the desks in order.
-pub fn mesh(signals: u8, shards: u8) -> io::Result<(Vec<SignalEnd>, Vec<MediaPost>)> {
-    let mut signal = Vec::new();
-    for _ in 0..signals {
+/// Every lane among `signalling_shards` signalling shards, and between them and `shards` media shards: the ends in order.
+pub fn mesh(signalling_shards: u8, shards: u8) -> io::Result<(Vec<SignallingEnd>, Vec<MediaPost>)> {
+    let mut signalling = Vec::new();
+    for _ in 0..signalling_shards {
         let (bell, heard) = ChannelBell::new();
         let door = Arc::new(Doorbell::new(bell));
         let post = Post { inbox: vec![], outbox: vec![], door: door.clone(), next: 0 };
-        signal.push(SignalEnd { post, relays: Post { inbox: vec![], outbox: vec![], door, next: 0 }, heard });
+        signalling.push(SignallingEnd { post, relays: Post { inbox: vec![], outbox: vec![], door, next: 0 }, heard });
     }
-    for from in 0..signal.len() {
-        for to in 0..signal.len() {
+    for from in 0..signalling.len() {
+        for to in 0..signalling.len() {
             // A shard has nothing to tell itself; the lane keeps the numbers right.
             let (lane, end) = RingBuffer::new(if from == to { 1 } else { LANE_DEPTH });
-            let door = signal[to].relays.door.clone();
-            signal[from].relays.outbox.push(Outgoing { lane, door, published: false });
-            signal[to].relays.inbox.push(end);
+            let door = signalling[to].relays.door.clone();
+            signalling[from].relays.outbox.push(Outgoing { lane, door, published: false });
+            signalling[to].relays.inbox.push(end);
         }
     }
     let mut media = Vec::new();
     for _ in 0..shards {
         let door = Arc::new(Doorbell::new(EventBell::new()?));
         let mut post: MediaPost = Post { inbox: vec![], outbox: vec![], door, next: 0 };
-        for peer in &mut signal {
+        for peer in &mut signalling {
             connect(&mut peer.post, &mut post);
             connect(&mut post, &mut peer.post);
         }
         media.push(post);
     }
-    Ok((signal, media))
+    Ok((signalling, media))
 }
 
 fn connect<A, M, B, X, Y>(from: &mut Post<A, M, X, Y>, to: &mut Post<M, B, Y, X>) {
@@ -123,21 +123,21 @@ fn connect<A, M, B, X, Y>(from: &mut Post<A, M, X, Y>, to: &mut Post<M, B, Y, X>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portunus::id::SignalId;
+    use portunus::id::SignallingId;
     use portunus::room::command::Command;
 
     fn survey(from: u8) -> CommandEnvelope {
-        CommandEnvelope { ticket: None, from: SignalId(from), command: Command::Survey }
+        CommandEnvelope { ticket: None, from: SignallingId(from), command: Command::Survey }
     }
 
     #[test]
     fn a_full_lane_gives_the_message_back_and_the_others_still_take() {
-        let (mut signal, mut media) = mesh(1, 2).unwrap();
-        let post = &mut signal[0].post;
+        let (mut signalling, mut media) = mesh(1, 2).unwrap();
+        let post = &mut signalling[0].post;
         for _ in 0..LANE_DEPTH {
             post.put(0, survey(0)).unwrap();
         }
-        assert!(post.put(0, survey(7)).is_err_and(|refused| refused.from == SignalId(7)));
+        assert!(post.put(0, survey(7)).is_err_and(|refused| refused.from == SignallingId(7)));
         assert!(post.put(1, survey(0)).is_ok());
         assert!(media[0].take().is_some());
         assert!(post.put(0, survey(0)).is_ok());
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn lanes_are_emptied_in_turn_so_that_none_starves() {
-        let (mut signal, mut media) = mesh(2, 1).unwrap();
-        for (n, SignalEnd { post, .. }) in signal.iter_mut().enumerate() {
+        let (mut signalling, mut media) = mesh(2, 1).unwrap();
+        for (n, SignallingEnd { post, .. }) in signalling.iter_mut().enumerate() {
             for _ in 0..3 {
                 post.put(0, survey(u8::try_from(n).unwrap())).unwrap();
             }
@@ -160,9 +160,9 @@ mod tests {
     fn no_cache_line_is_written_by_two_shards_in_their_turns() {
         // Between messages a shard writes nothing that others can see but the flag of its own door.
         const LINES: usize = 128;
-        let (signal, media) = mesh(2, 8).unwrap();
+        let (signalling, media) = mesh(2, 8).unwrap();
         let doors = media.iter().map(|post| std::ptr::from_ref(&**post.door()).addr());
-        let doors = doors.chain(signal.iter().map(|end| std::ptr::from_ref(&**end.post.door()).addr()));
+        let doors = doors.chain(signalling.iter().map(|end| std::ptr::from_ref(&**end.post.door()).addr()));
         let doors: Vec<usize> = doors.collect();
         assert!(doors.iter().all(|door| door.is_multiple_of(LINES)));
         assert!(size_of::<Doorbell<EventBell>>().is_multiple_of(LINES));
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_burst_rings_a_sleeping_shard_once_and_an_awake_one_never() {
-        let (mut signal, mut media) = mesh(1, 1).unwrap();
-        let SignalEnd { post, heard, .. } = &mut signal[0];
+        let (mut signalling, mut media) = mesh(1, 1).unwrap();
+        let SignallingEnd { post, heard, .. } = &mut signalling[0];
         let mail = || Mail::Event {
             from: portunus::id::ShardId(0),
             to: vec![],
@@ -183,7 +183,7 @@ mod tests {
         media[0].put(0, mail()).unwrap();
         media[0].ring();
         assert!(heard.try_recv().is_err());
-        post.door().doze();
+        post.door().prepare_sleep();
         assert!(!post.is_empty());
         media[0].put(0, mail()).unwrap();
         media[0].put(0, mail()).unwrap();
@@ -194,16 +194,16 @@ mod tests {
 
     #[test]
     fn signalling_shards_reach_each_other_through_the_door_that_all_mail_uses() {
-        let (mut signal, _) = mesh(2, 1).unwrap();
-        let relay = || Relay::Survey(SignalId(0), portunus::id::Ticket { slot: 0, generation: 0 });
-        signal[1].post.door().doze();
-        signal[0].relays.put(1, relay()).unwrap();
-        signal[0].relays.ring();
-        assert!(signal[1].heard.try_recv().is_ok());
-        assert!(signal[1].relays.take().is_some() && signal[0].relays.is_empty());
+        let (mut signalling, _) = mesh(2, 1).unwrap();
+        let relay = || Relay::Survey(SignallingId(0), portunus::id::Ticket { slot: 0, generation: 0 });
+        signalling[1].post.door().prepare_sleep();
+        signalling[0].relays.put(1, relay()).unwrap();
+        signalling[0].relays.ring();
+        assert!(signalling[1].heard.try_recv().is_ok());
+        assert!(signalling[1].relays.take().is_some() && signalling[0].relays.is_empty());
         for _ in 0..LANE_DEPTH {
-            signal[0].relays.put(1, relay()).unwrap();
+            signalling[0].relays.put(1, relay()).unwrap();
         }
-        assert!(signal[0].relays.put(1, relay()).is_err());
+        assert!(signalling[0].relays.put(1, relay()).is_err());
     }
 }

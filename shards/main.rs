@@ -22,7 +22,7 @@ mod rlimit;
 mod rooms;
 mod rooms_file;
 mod settings;
-mod signal;
+mod signalling;
 mod socket;
 mod stun;
 mod tcp;
@@ -32,8 +32,8 @@ use clock::Clock;
 use config::{Config, Task};
 use fault::StartError;
 use portunus::engine::media::MediaConfig;
-use portunus::engine::signal::SignalConfig;
-use portunus::id::{ShardId, SignalId};
+use portunus::engine::signalling::SignallingConfig;
+use portunus::id::{ShardId, SignallingId};
 use portunus::limits::REPLY_BYTES_MAX;
 use portunus::proto::dtls::{Certificate, Context};
 use portunus::proto::srtp::Profile;
@@ -120,16 +120,16 @@ fn serve(config: Config) -> Result<(), StartError> {
     let dtls = Context::new(&certificate, &profile_names(&config.srtp_profiles)).map_err(StartError::Certificate)?;
     let tls = certificate::load(&config, clock.read().now)?;
     let shards = u8::try_from(config.plan.media.len()).expect("a plan has at most 255");
-    let signals_count = u8::try_from(config.plan.signal.len()).expect("a plan has at most 255");
-    let (signal_ends, media_posts) = mailbox::mesh(signals_count, shards).map_err(StartError::Thread)?;
-    let mut bound: Vec<Vec<Socket>> = signal_ends.iter().map(|_| Vec::new()).collect();
+    let signalling_shards = u8::try_from(config.plan.signalling.len()).expect("a plan has at most 255");
+    let (signalling_ends, media_posts) = mailbox::mesh(signalling_shards, shards).map_err(StartError::Thread)?;
+    let mut bound: Vec<Vec<Socket>> = signalling_ends.iter().map(|_| Vec::new()).collect();
     for at in &config.listen {
-        let sockets = tcp::bind(*at, signals_count).map_err(|error| StartError::Listen(*at, error))?;
+        let sockets = tcp::bind(*at, signalling_shards).map_err(|error| StartError::Listen(*at, error))?;
         bound.iter_mut().zip(sockets).for_each(|(bound, socket)| bound.push(socket));
     }
-    let mut bound_for_operators: Vec<Vec<Socket>> = signal_ends.iter().map(|_| Vec::new()).collect();
+    let mut bound_for_operators: Vec<Vec<Socket>> = signalling_ends.iter().map(|_| Vec::new()).collect();
     for at in &config.admin_listen {
-        let sockets = tcp::bind(*at, signals_count).map_err(|error| StartError::Listen(*at, error))?;
+        let sockets = tcp::bind(*at, signalling_shards).map_err(|error| StartError::Listen(*at, error))?;
         bound_for_operators.iter_mut().zip(sockets).for_each(|(bound, socket)| bound.push(socket));
     }
     let addresses = |bound: &[Socket]| -> Vec<_> {
@@ -160,7 +160,7 @@ fn serve(config: Config) -> Result<(), StartError> {
         let engine = MediaConfig {
             shard: ShardId(shard),
             shards,
-            signals: signals_count,
+            signalling_shards,
             sockets: sockets.addresses.clone(),
             remote_ports,
             advertised: advertised[usize::from(shard)].clone(),
@@ -173,7 +173,7 @@ fn serve(config: Config) -> Result<(), StartError> {
         };
         parts.push(media::MediaParts { cpu, clock, coalesce: config.coalesce, config: engine, sockets, post });
     }
-    let clerks = config.rooms_file.map(|(path, file)| file.serve(path, signals_count)).transpose();
+    let clerks = config.rooms_file.map(|(path, file)| file.serve(path, signalling_shards)).transpose();
     let mut clerks = clerks.map_err(StartError::Thread)?.map(Vec::into_iter);
     let folder = |root| Arc::new(capture::Folder::new(root)) as Arc<dyn CaptureFolder>;
     let capture_folder = config.capture_folder.map(folder);
@@ -182,21 +182,21 @@ fn serve(config: Config) -> Result<(), StartError> {
         media::spawn(parts).map_err(StartError::Thread)?;
     }
 
-    let cpu = *config.plan.signal.last().expect("a plan has a signalling shard");
+    let cpu = *config.plan.signalling.last().expect("a plan has a signalling shard");
     let (events, deliveries) = events::start(config.handlers, cpu).map_err(StartError::Thread)?;
     // The shard that makes the configured rooms listens first, then the others.
-    let (next, turns): (Vec<_>, Vec<_>) = (1..signals_count).map(|_| async_channel::bounded(1)).unzip();
+    let (next, turns): (Vec<_>, Vec<_>) = (1..signalling_shards).map(|_| async_channel::bounded(1)).unzip();
     let (mut next, mut turns) = (Some(next), turns.into_iter());
     let mut banner = Some(banner::compose(&listening, &operators, tls.is_some(), &advertised, &config.plan));
     let mut rooms = config.rooms;
-    let running = Arc::new(AtomicU8::new(signals_count));
+    let running = Arc::new(AtomicU8::new(signalling_shards));
     let (mut drains, mut signalling) = (Vec::new(), Vec::new());
     let bound = bound.into_iter().zip(bound_for_operators);
-    let each = (0..signals_count).zip(signal_ends).zip(bound).zip(&config.plan.signal);
+    let each = (0..signalling_shards).zip(signalling_ends).zip(bound).zip(&config.plan.signalling);
     for (((signal, end), (bound, bound_for_operators)), &cpu) in each {
         let (drain, drained) = async_channel::bounded(1);
         drains.push(drain);
-        let parts = signal::SignalParts {
+        let parts = signalling::SignallingParts {
             cpu,
             clock,
             bound,
@@ -209,9 +209,9 @@ fn serve(config: Config) -> Result<(), StartError> {
             banner: banner.take(),
             events: events.clone(),
             clerk: clerks.as_mut().and_then(Iterator::next),
-            config: SignalConfig {
-                id: SignalId(signal),
-                signals: signals_count,
+            config: SignallingConfig {
+                id: SignallingId(signal),
+                signalling_shards,
                 shards,
                 tls: tls.clone(),
                 session_timeout: config.session_timeout,
@@ -242,10 +242,10 @@ fn serve(config: Config) -> Result<(), StartError> {
                 rooms_file: clerks.is_some(),
                 capture_folder: capture_folder.clone(),
                 page: PAGE,
-                connections_max: files.connections / usize::from(signals_count),
-                sessions_max: SESSIONS_MAX / usize::from(signals_count),
+                connections_max: files.connections / usize::from(signalling_shards),
+                sessions_max: SESSIONS_MAX / usize::from(signalling_shards),
                 handles_max: HANDLES_MAX,
-                outbox_bytes: signal::OUTBOX_BYTES,
+                outbox_bytes: signalling::OUTBOX_BYTES,
                 reply_bytes: REPLY_BYTES_MAX,
                 seed: seed()?,
             },
@@ -256,7 +256,7 @@ fn serve(config: Config) -> Result<(), StartError> {
                 end.close();
             }
         };
-        signalling.push(signal::spawn(parts, ended).map_err(StartError::Thread)?);
+        signalling.push(signalling::spawn(parts, ended).map_err(StartError::Thread)?);
     }
 
     let mut interrupted = false;

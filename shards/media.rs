@@ -10,7 +10,7 @@ use crate::socket::MediaSockets;
 use crate::udp::Udp;
 use io_uring::{opcode, types};
 use portunus::engine::media::{MediaConfig, MediaEngine};
-use portunus::id::SignalId;
+use portunus::id::SignallingId;
 use portunus::limits::COMMANDS_PER_TURN;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,7 +70,7 @@ struct MediaShard {
     clock: Clock,
     batch: Vec<Completion>,
     sockets: MediaSockets,
-    signals: u8,
+    signalling_shards: u8,
     coalesce: Duration,
 }
 
@@ -84,14 +84,14 @@ impl MediaShard {
         files.push(post.door().bell().as_raw_fd());
         ring.register_files(&files).map_err(RingError::Use)?;
         let inbox = Inbox::new(&mut ring, count)?;
-        let (signals, number) = (config.signals, config.shard.0);
+        let (signalling_shards, number) = (config.signalling_shards, config.shard.0);
         let engine = MediaEngine::new(config);
         let batch = Vec::with_capacity(TURN_BATCH);
         if !coalesce.is_zero() && !ring.can_gather() {
             info!("media shard {} wakes for each datagram: --coalesce needs Linux 6.12", number);
         }
         let udp = Udp::new(ring, &sockets.sockets).map_err(RingError::Use)?;
-        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signals, coalesce };
+        let mut shard = MediaShard { udp, inbox, engine, post, clock, batch, sockets, signalling_shards, coalesce };
         shard.listen()?;
         Ok(shard)
     }
@@ -121,7 +121,7 @@ impl MediaShard {
         }
         self.engine.handle_timeout(now, &mut self.udp);
         self.engine.release(now, &mut self.udp);
-        for to in (0..self.signals).map(SignalId) {
+        for to in (0..self.signalling_shards).map(SignallingId) {
             while let Some(mail) = self.engine.poll_mail(to) {
                 if let Err(mail) = self.post.put(to.0, mail) {
                     self.engine.mail_refused(to, mail);
@@ -170,16 +170,16 @@ impl MediaShard {
             // A lane is full; its reader does not ring when it has made room.
             timeout = Some(timeout.map_or(LANE_RETRY, |timeout| timeout.min(LANE_RETRY)));
         }
-        self.post.door().doze();
+        self.post.door().prepare_sleep();
         let idle = self.post.is_empty();
         let outcome = self.udp.ring.wait(self.coalesce, if idle { timeout } else { Some(Duration::ZERO) });
-        self.post.door().rise();
+        self.post.door().woken();
         outcome
     }
 
     fn rung(&mut self, completion: &Completion) -> Result<(), RingError> {
         self.udp.machine.doorbells += 1;
-        self.post.door().bell().hush();
+        self.post.door().bell().reset();
         if let Err(errno) = completion.result {
             return Err(RingError::Use(io::Error::from_raw_os_error(errno)));
         }

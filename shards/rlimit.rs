@@ -10,7 +10,7 @@ const OF_PROCESS: usize = 7;
 const OF_MEDIA_SHARD: usize = 2;
 const OF_MEDIA_SOCKET: usize = 2;
 /// Of a signalling shard: the executor's rings and its bell.
-const OF_SIGNAL_SHARD: usize = 4;
+const OF_SIGNALLING_SHARD: usize = 4;
 /// What is open for a moment only: the rooms file, a name that is looked up, an event that is posted, a connection that
 /// is turned away.
 const IN_PASSING: usize = 32;
@@ -38,7 +38,7 @@ impl Descriptors {
         let captures = config.capture_folder.as_ref().map_or(0, |_| CAPTURES_MAX);
         let own = OF_PROCESS
             + config.plan.media.len() * (OF_MEDIA_SHARD + OF_MEDIA_SOCKET * sockets)
-            + config.plan.signal.len() * (OF_SIGNAL_SHARD + listeners)
+            + config.plan.signalling.len() * (OF_SIGNALLING_SHARD + listeners)
             + captures
             + IN_PASSING;
         let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(own);
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(needed("media_ip = [\"127.0.0.1\"]\nshards = 3"), least + 8);
         assert_eq!(needed("media_ip = [\"127.0.0.1\", \"127.0.0.2\"]\nshards = 1"), least + 2);
         assert_eq!(needed("media_ip = [\"127.0.0.1\"]\nshards = 1\nremote_ports = 5"), least + 10);
-        assert_eq!(needed("media_ip = [\"127.0.0.1\"]\nshards = 1\nsignals = 4"), least + 15);
+        assert_eq!(needed("media_ip = [\"127.0.0.1\"]\nshards = 1\nsignalling_shards = 4"), least + 15);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use crate::rooms::RoomTable;
 use async_channel::Sender;
-use portunus::engine::signal::Permanent;
-use portunus::id::{RoomId, SignalId, Ticket};
+use portunus::engine::signalling::Permanent;
+use portunus::id::{RoomId, SignallingId, Ticket};
 use portunus::room::spec::RoomSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,14 +46,14 @@ struct Contents {
 
 /// The way of one signalling shard to the thread, and back.
 pub struct Clerk {
-    signal: SignalId,
+    signalling: SignallingId,
     changes: SyncSender<Change>,
     /// Whether what was handed in under a ticket is on the disk.
     pub outcomes: async_channel::Receiver<(Ticket, bool)>,
 }
 
 struct Change {
-    from: SignalId,
+    from: SignallingId,
     ticket: Ticket,
     what: Permanent,
 }
@@ -88,12 +88,12 @@ impl RoomsFile {
     }
 
     /// Starts the thread that writes to `path`, with a clerk for each signalling shard.
-    pub fn serve(self, path: PathBuf, signals: u8) -> io::Result<Vec<Clerk>> {
+    pub fn serve(self, path: PathBuf, signalling_shards: u8) -> io::Result<Vec<Clerk>> {
         let (changes, queue) = sync_channel(QUEUE);
-        let (senders, clerks): (Vec<_>, Vec<_>) = (0..signals)
-            .map(|signal| {
+        let (senders, clerks): (Vec<_>, Vec<_>) = (0..signalling_shards)
+            .map(|signalling| {
                 let (sender, outcomes) = async_channel::bounded(QUEUE);
-                (sender, Clerk { signal: SignalId(signal), changes: changes.clone(), outcomes })
+                (sender, Clerk { signalling: SignallingId(signalling), changes: changes.clone(), outcomes })
             })
             .unzip();
         thread::Builder::new().name("rooms-file".into()).spawn(move || self.run(&path, &queue, &senders))?;
@@ -111,7 +111,7 @@ impl RoomsFile {
     }
 
     /// Makes the changes and writes the file; when that fails, nothing has changed.
-    fn carry_out(&mut self, path: &Path, changes: Vec<Change>) -> Vec<(SignalId, Ticket, bool)> {
+    fn carry_out(&mut self, path: &Path, changes: Vec<Change>) -> Vec<(SignallingId, Ticket, bool)> {
         let mut next = self.clone();
         let made = changes.into_iter().map(|change| (change.from, change.ticket, next.change(change.what)));
         let made: Vec<_> = made.collect();
@@ -178,7 +178,7 @@ impl RoomsFile {
 impl Clerk {
     /// Hands in a change. False when it cannot be taken: the queue is full.
     pub fn hand_in(&self, ticket: Ticket, what: Permanent) -> bool {
-        self.changes.try_send(Change { from: self.signal, ticket, what }).is_ok()
+        self.changes.try_send(Change { from: self.signalling, ticket, what }).is_ok()
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
 
     fn do_all(file: &mut RoomsFile, path: &Path, what: Vec<Permanent>) -> Vec<bool> {
         let ticket = Ticket { slot: 0, generation: 0 };
-        let changes = what.into_iter().map(|what| Change { from: SignalId(0), ticket, what }).collect();
+        let changes = what.into_iter().map(|what| Change { from: SignallingId(0), ticket, what }).collect();
         file.carry_out(path, changes).into_iter().map(|(.., is_written)| is_written).collect()
     }
 

@@ -114,8 +114,9 @@ pub struct Settings {
     #[arg(long, value_name = "N", env = "PORTUNUS_SHARDS", global = true)]
     pub shards: Option<u8>,
     /// Signalling shards; sessions are spread over them [default: 1]
-    #[arg(long, value_name = "N", env = "PORTUNUS_SIGNALS", global = true)]
-    pub signals: Option<u8>,
+    #[arg(long, value_name = "N", env = "PORTUNUS_SIGNALLING_SHARDS", alias = "signals", global = true)]
+    #[serde(alias = "signals")]
+    pub signalling_shards: Option<u8>,
     /// CPUs to use, such as 0-3,6: the first carry media, the last signalling [default: all allowed]
     #[arg(long, value_name = "LIST", env = "PORTUNUS_CPUS", global = true)]
     pub cpus: Option<CpuList>,
@@ -276,7 +277,7 @@ impl Settings {
             public_ip: self.public_ip.or(those.public_ip),
             keep_private_host: self.keep_private_host.or(those.keep_private_host),
             shards: self.shards.or(those.shards),
-            signals: self.signals.or(those.signals),
+            signalling_shards: self.signalling_shards.or(those.signalling_shards),
             cpus: self.cpus.or(those.cpus),
             api_secret: self.api_secret.or(those.api_secret),
             token_auth: self.token_auth.or(those.token_auth),
@@ -326,7 +327,7 @@ impl Settings {
             log: Some("info".into()),
             tls_self_signed: Some(false),
             token_auth: Some(false),
-            signals: Some(1),
+            signalling_shards: Some(1),
             session_timeout: Some(60),
             reclaim_session_timeout: Some(0),
             ping_interval: Some(20),

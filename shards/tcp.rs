@@ -1,4 +1,4 @@
-//! TCP on the signalling executor: listening, and one connection that reads and writes at once. With `signal.rs` the
+//! TCP on the signalling executor: listening, and one connection that reads and writes at once. With `signalling.rs` the
 //! only file that knows glommio; it moves bytes and knows nothing of what they say.
 
 use futures_lite::future::poll_fn;

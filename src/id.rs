@@ -9,7 +9,7 @@ pub struct ShardId(pub u8);
 
 /// A signalling shard. The home of a session is `session id mod signalling shards`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SignalId(pub u8);
+pub struct SignallingId(pub u8);
 
 /// A Janus session: a JSON integer in 1 ..= 2^53-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +23,7 @@ pub struct HandleId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleAddress {
     /// The signalling shard that is the home of the session.
-    pub home: SignalId,
+    pub home: SignallingId,
     /// The session that owns the handle.
     pub session: SessionId,
     /// The handle itself.

@@ -23,5 +23,6 @@ pub mod id;
 pub mod limits;
 pub mod proto;
 pub mod room;
+pub mod secret;
 pub mod time;
 pub mod wire;

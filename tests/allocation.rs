@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use portunus::engine::arena::{SendArena, Transmit};
 use portunus::engine::verdict::Verdict;
-use portunus::id::{FeedId, FourTuple, RoomId, SignalId, SocketId};
+use portunus::id::{FeedId, FourTuple, RoomId, SignallingId, SocketId};
 use portunus::room::command::{Administration, Command, Reply};
 use portunus::room::forward::{Forward, Of, SrtpKey, Target};
 use portunus::wire::sdp::{MediaKind, Mid};
@@ -149,7 +149,7 @@ fn ten_thousand_packets_allocate_nothing() {
         world.subscribe(1, &[publisher], peer).expect("the feed is live");
     }
     let feed = world.clients[&publisher].feed.into();
-    let reply = world.ask(0, SignalId(0), forward(feed));
+    let reply = world.ask(0, SignallingId(0), forward(feed));
     assert!(matches!(&reply, Reply::Forwarding(made) if made.forwarders.len() == FORWARDERS), "{reply:?}");
     world.run_for(Duration::from_secs(10));
 
@@ -189,7 +189,7 @@ fn ten_thousand_packets_allocate_nothing() {
                 engine.handle_timeout(now, &mut tx);
             }
         });
-        assert!(engine.poll_mail(SignalId(0)).is_none(), "nothing changes");
+        assert!(engine.poll_mail(SignallingId(0)).is_none(), "nothing changes");
     }
     assert_eq!(accepted, packets);
     assert!(

@@ -93,7 +93,7 @@ impl Server {
     fn count(&self, part: &str, name: &str, least: u64) -> u64 {
         let begun = Instant::now();
         loop {
-            let count = self.request("GET", "/healthz", "")["signal"][part][name].as_u64().unwrap();
+            let count = self.request("GET", "/healthz", "")["signalling"][part][name].as_u64().unwrap();
             if count >= least {
                 return count;
             }
@@ -242,7 +242,7 @@ const VISIT: [&str; 6] = ["1 created", "2 attached", "64 joined", "64 leaving", 
 fn a_webhook_is_posted_groups_compressed_and_with_credentials() {
     let (at, posts) = webhook(None, |_| Some(OK));
     let settings = format!(
-        "signals = 3\nevent_webhook = \"http://{at}/hook?token=t\"\n[event_webhook_options]\ncompress = true\n\
+        "signalling_shards = 3\nevent_webhook = \"http://{at}/hook?token=t\"\n[event_webhook_options]\ncompress = true\n\
          backend_user = \"ana\"\nbackend_pwd = \"p@ss\"\n"
     );
     let server = Server::start("groups", &settings, &[]);

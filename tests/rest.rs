@@ -196,7 +196,7 @@ fn converse(server: &Server) {
 
 fn sessions(http: &mut Http) -> u64 {
     http.send("GET", "/healthz", "");
-    http.json()["signal"]["gauges"]["sessions"].as_u64().unwrap()
+    http.json()["signalling"]["gauges"]["sessions"].as_u64().unwrap()
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_long_poll_hears_of_a_websocket_in_the_same_room() {
 
 #[test]
 fn several_signalling_shards_are_one_server_to_their_clients() {
-    let mut server = Server::start(&["--signals", "3"]);
+    let mut server = Server::start(&["--signalling-shards", "3"]);
     // The kernel deals connections out; some of these meet sessions of another shard, and all must get along.
     for _ in 0..8 {
         converse(&server);
@@ -216,8 +216,8 @@ fn several_signalling_shards_are_one_server_to_their_clients() {
     let mut http = server.http();
     http.send("GET", "/healthz", "");
     let health = http.json();
-    let relayed = |signal: usize| health["signals"][signal]["counters"]["relays_sent"].as_u64().unwrap();
-    assert_eq!(health["signals"].as_array().unwrap().len(), 3);
+    let relayed = |shard: usize| health["signalling_shards"][shard]["counters"]["relays_sent"].as_u64().unwrap();
+    assert_eq!(health["signalling_shards"].as_array().unwrap().len(), 3);
     assert!((0..3).map(relayed).sum::<u64>() > 20, "{health}");
     let mut socket = server.websocket();
     socket.ask(json!({"janus":"create","transaction":"1"}));
@@ -245,7 +245,7 @@ fn admin(verb: &str, more: Value) -> Value {
 
 #[test]
 fn operators_have_an_address_of_their_own_and_what_they_say_holds_on_every_signalling_shard() {
-    let flags = ["--signals", "3", "--token-auth", "--admin-secret", "adm", "--admin-listen", "127.0.0.1:0"];
+    let flags = ["--signalling-shards", "3", "--token-auth", "--admin-secret", "adm", "--admin-listen", "127.0.0.1:0"];
     let server = Server::start(&flags);
     let operator = || Http(BufReader::new(Box::new(Server::connect_to(server.operators.unwrap()))));
     let mut one = operator();
@@ -310,7 +310,7 @@ fn behind_tls_it_is_the_same_and_who_does_not_speak_it_is_told_or_dropped() {
     assert!((Duration::from_secs(9)..Duration::from_secs(15)).contains(&waited), "{waited:?}");
     let mut http = server.http();
     http.send("GET", "/healthz", "");
-    let drops = &http.json()["signal"]["drops"];
+    let drops = &http.json()["signalling"]["drops"];
     assert_eq!((&drops["tls_handshake_timeout"], &drops["tls_not_spoken"]), (&json!(2), &json!(1)));
 }
 
@@ -344,7 +344,7 @@ fn permanent_rooms_survive_a_kill_and_others_do_not() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rooms-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("rooms.toml");
-    let flags = ["--rooms-file", path.to_str().unwrap(), "--signals", "2"];
+    let flags = ["--rooms-file", path.to_str().unwrap(), "--signalling-shards", "2"];
     let server = Server::start(&flags);
     let mut ask = room_requests(&server);
     for (request, permanent) in [

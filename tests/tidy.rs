@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const ARROWS: [(&str, &[&str]); 4] = [
     ("wire", &["wire", "id", "limits"]),
     ("proto", &["proto", "wire", "id", "limits", "time"]),
-    ("room", &["room", "wire", "id", "limits", "time"]),
-    ("engine", &["engine", "room", "proto", "wire", "id", "limits", "time"]),
+    ("room", &["room", "wire", "id", "limits", "secret", "time"]),
+    ("engine", &["engine", "room", "proto", "wire", "id", "limits", "secret", "time"]),
 ];
 
 /// What has no place in the library: it is given bytes, instants and randomness, and asks nobody for them.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use portunus::engine::signal::{ConnectionId, SignalConfig, SignalEngine};
+use portunus::engine::signalling::{ConnectionId, SignallingConfig, SignallingEngine};
 use portunus::time::{Mono, Now};
 
 const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -30,7 +30,7 @@ pub fn run(runs: u64) -> u64 {
 }
 
 struct Client {
-    engine: SignalEngine,
+    engine: SignallingEngine,
     id: ConnectionId,
     now: Now,
     heard: Vec<u8>,
@@ -39,7 +39,7 @@ struct Client {
 impl Client {
     fn new() -> Client {
         let now = Now { mono: Mono(1_000_000_000), unix_us: 1_790_000_000_000_000 };
-        let mut engine = SignalEngine::new(SignalConfig::new([1; 32]), now);
+        let mut engine = SignallingEngine::new(SignallingConfig::new([1; 32]), now);
         let id = engine.connected(now, IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("the first client");
         engine.handle_bytes(now, id, HANDSHAKE);
         let mut client = Client { engine, id, now, heard: Vec::new() };

@@ -8,7 +8,7 @@ use portunus::engine::arena::{Lane, SendArena, Transmit};
 use portunus::engine::media::{MediaConfig, MediaEngine};
 use portunus::engine::turn::HandshakeFactory;
 use portunus::engine::verdict::Verdict;
-use portunus::id::{FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId, SocketId, Ticket};
+use portunus::id::{FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId, SocketId, Ticket};
 use portunus::proto::dtls::{DtlsEvent, Fingerprint, Handshake, KeyingMaterial, Role};
 use portunus::proto::srtp::{MasterKey, Outbound, OutboundStream, Profile};
 use portunus::room::command::{
@@ -131,7 +131,7 @@ impl World {
         let engine = MediaEngine::new(MediaConfig {
             shard: ShardId(0),
             shards: 1,
-            signals: 1,
+            signalling_shards: 1,
             sockets: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
             remote_ports: vec![],
             advertised: vec![(Ipv4Addr::LOCALHOST, 20_000).into()],
@@ -217,21 +217,21 @@ impl World {
         let verdict = self.engine.handle_datagram(self.now, path(member), self.now.mono, datagram, &mut sink);
         assert_eq!(verdict, Verdict::Consumed);
         self.engine.release(self.now, &mut sink);
-        while self.engine.poll_mail(SignalId(0)).is_some() {}
+        while self.engine.poll_mail(SignallingId(0)).is_some() {}
     }
 
     fn request(&mut self, room: &RoomId, member: u16, request: MemberRequest) -> Reply {
         let id = u64::from(member) + 1;
-        let handle = HandleAddress { home: SignalId(0), session: SessionId(id), handle: HandleId(id) };
+        let handle = HandleAddress { home: SignallingId(0), session: SessionId(id), handle: HandleId(id) };
         self.ask(Command::Member { room: room.clone(), handle, request: Box::new(request) })
     }
 
     fn ask(&mut self, command: Command) -> Reply {
         let ticket = Some(Ticket { slot: 0, generation: 0 });
-        let envelope = CommandEnvelope { ticket, from: SignalId(0), command };
+        let envelope = CommandEnvelope { ticket, from: SignallingId(0), command };
         self.engine.handle_command(self.now, envelope, &mut Run::default());
         let mut reply = None;
-        while let Some(mail) = self.engine.poll_mail(SignalId(0)) {
+        while let Some(mail) = self.engine.poll_mail(SignallingId(0)) {
             if let Mail::Reply { reply: said, .. } = mail {
                 reply = Some(said);
             }
@@ -269,7 +269,7 @@ impl World {
         }
         run.cpu_ns = super::cpu::thread_ns() - start;
         self.now.unix_us += TURNS as u64 * self.media.interval.as_micros() as u64;
-        while self.engine.poll_mail(SignalId(0)).is_some() {}
+        while self.engine.poll_mail(SignallingId(0)).is_some() {}
         let delivered = self.lengths.len() as u64 * u64::from(self.rooms) * self.subscribers;
         assert_eq!(run.segments, delivered, "everybody got everything");
         run

@@ -32,7 +32,7 @@ const LOGS: &str =
     "Portunus logs to standard error, with timestamps; let systemd's journal or a redirection keep the log";
 const MODULES: &str = "Portunus is one program and loads no modules";
 const FOREGROUND: &str = "Portunus stays in the foreground; let systemd or a container keep it running";
-const THREADS: &str = "the number of threads follows from shards, signals and cpus";
+const THREADS: &str = "the number of threads follows from shards, signalling_shards and cpus";
 const NO_RECORDING: &str = "Portunus does not record yet";
 const FINGERPRINT: &str = "the DTLS certificate is generated at start, and clients learn its fingerprint from the SDP";
 const RESENT: &str = "lost packets are resent from a history of one second, which has no options";

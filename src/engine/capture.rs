@@ -47,14 +47,14 @@ impl Capture {
 #[inline(never)]
 pub fn record(slot: &mut Slot, turn: &mut Turn<'_>, path: Option<FourTuple>, direction: Direction, pieces: &[&[u8]]) {
     let Some(capture) = slot else { return };
-    let ends = path.and_then(|path| Some((*turn.desk.sockets.get(usize::from(path.socket.0))?, path.remote)));
+    let ends = path.and_then(|path| Some((*turn.state.sockets.get(usize::from(path.socket.0))?, path.remote)));
     let Some((local, remote)) = ends else { return turn.drop(DropReason::CaptureOverflow) };
     let (unix_us, keep) = (turn.now.unix_us, capture.keep);
     capture.record.clear();
     capture.format.append(&Captured { unix_us, direction, local, remote, pieces, keep }, &mut capture.record);
     let len = capture.record.len() as u64;
     if turn.now.mono >= capture.until || len > capture.left {
-        turn.desk.counters.captures_limited += 1;
+        turn.state.counters.captures_limited += 1;
         *slot = None;
         return;
     }
@@ -62,7 +62,7 @@ pub fn record(slot: &mut Slot, turn: &mut Turn<'_>, path: Option<FourTuple>, dir
         Put::Taken => capture.left -= len,
         Put::Full => turn.drop(DropReason::CaptureOverflow),
         Put::Ended => {
-            turn.desk.counters.captures_failed += 1;
+            turn.state.counters.captures_failed += 1;
             *slot = None;
         }
     }

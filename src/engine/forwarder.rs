@@ -151,7 +151,7 @@ impl Forwarder {
         if sent.is_none() {
             return turn.drop(DropReason::IndexUsed);
         }
-        turn.desk.counters.packets_forwarded += 1;
+        turn.state.counters.packets_forwarded += 1;
     }
 }
 

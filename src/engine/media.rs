@@ -20,10 +20,10 @@ use super::memory::HistoryRegion;
 use super::notice::{Notice, Notices};
 use super::outgoing::Outgoing;
 use super::remote::RemotePorts;
-use super::timer::{Look, Patience, Timers};
-use super::turn::{Counters, Desk, HandshakeFactory, Turn, candidates};
+use super::timer::{TimerId, Timers, Urgency};
+use super::turn::{Counters, HandshakeFactory, ShardState, Turn, candidates};
 use super::verdict::{DropReason, Drops, Verdict};
-use crate::id::{FourTuple, RoomId, ShardId, SignalId};
+use crate::id::{FourTuple, RoomId, ShardId, SignallingId};
 use crate::limits::{DATAGRAM_MAX, NO_MEDIA_TIMEOUT, ROOMS_PER_SHARD_MAX};
 use crate::room::capture::CaptureError;
 use crate::room::command::{Command, CommandEnvelope, Event, Mail, Reply, ShardReport};
@@ -43,7 +43,7 @@ pub struct MediaConfig {
     /// How many media shards there are.
     pub shards: u8,
     /// How many signalling shards there are.
-    pub signals: u8,
+    pub signalling_shards: u8,
     /// Where the shard's sockets are bound, in the order of their ids.
     pub sockets: Vec<SocketAddr>,
     /// Ports of further sockets, whose ids follow: one for each publisher of another server.
@@ -72,8 +72,8 @@ pub struct MediaEngine {
     rooms: Slab<HostedRoom>,
     by_id: HashMap<RoomId, usize, SeedableRandomState>,
     registrar: Registrar,
-    desk: Desk,
-    due: Vec<(PeerKey, (Patience, Look))>,
+    state: ShardState,
+    due: Vec<(PeerKey, (Urgency, TimerId))>,
     /// When the shard began.
     began: Now,
 }
@@ -87,7 +87,7 @@ impl MediaEngine {
             rooms: Slab::new(),
             by_id: HashMap::with_hasher(index.hasher()),
             registrar: Registrar::new(config.shard, config.shards),
-            desk: Desk {
+            state: ShardState {
                 shard: config.shard,
                 receivers: Receivers::new(index.hasher()),
                 remote_ports: RemotePorts::new(config.sockets.len(), &config.remote_ports),
@@ -98,7 +98,7 @@ impl MediaEngine {
                 drops: Drops::default(),
                 counters: Counters::default(),
                 machine: MachineCounters::default(),
-                mail: Outgoing::new(config.signals),
+                mail: Outgoing::new(config.signalling_shards),
                 notices: Notices::default(),
                 rng,
                 region: HistoryRegion::new(),
@@ -126,7 +126,7 @@ impl MediaEngine {
     ) -> Verdict {
         let verdict = self.dispatch(now, at, received, datagram, tx);
         if let Verdict::Drop(reason) = verdict {
-            self.desk.drops.count(reason);
+            self.state.drops.count(reason);
         }
         verdict
     }
@@ -143,7 +143,7 @@ impl MediaEngine {
             return Verdict::Drop(DropReason::Oversize);
         }
         let protocol = classify(datagram);
-        if usize::from(at.socket.0) >= self.desk.sockets.len() {
+        if usize::from(at.socket.0) >= self.state.sockets.len() {
             return self.handle_remote(now, at, received, protocol, datagram, tx);
         }
         match protocol {
@@ -151,7 +151,7 @@ impl MediaEngine {
             Protocol::Unknown => return Verdict::Drop(DropReason::Unclassified),
             Protocol::Dtls | Protocol::Rtp | Protocol::Rtcp => {}
         }
-        let Some(PeerKey { room, member }) = self.desk.index.by_tuple(at) else {
+        let Some(PeerKey { room, member }) = self.state.index.by_tuple(at) else {
             return self.handle_receiver(now, at, protocol, datagram, tx);
         };
         self.in_room(now, tx, room, |room, turn| match protocol {
@@ -164,15 +164,15 @@ impl MediaEngine {
 
     fn handle_check(&mut self, now: Now, at: FourTuple, datagram: &[u8], tx: &mut dyn Transmit) -> Verdict {
         let Ok(message) = Message::parse(datagram) else { return Verdict::Drop(DropReason::StunMalformed) };
-        if message.class() == Class::Indication && self.desk.index.by_tuple(at).is_some() {
+        if message.class() == Class::Indication && self.state.index.by_tuple(at).is_some() {
             // RFC 8445 §11: keepalives of a known path. They prove nothing, not being authenticated, and say nothing.
             return Verdict::Consumed;
         }
         let Some((ufrag, _)) = message.username() else { return Verdict::Drop(DropReason::StunUnauthorized) };
-        let Some(key) = self.desk.index.by_ufrag(ufrag) else {
+        let Some(key) = self.state.index.by_ufrag(ufrag) else {
             return Verdict::Drop(DropReason::StunUnknownUfrag);
         };
-        if let Some(owner) = self.desk.index.by_tuple(at).filter(|&owner| owner != key)
+        if let Some(owner) = self.state.index.by_tuple(at).filter(|&owner| owner != key)
             && self.is_held(now, at, owner, key)
         {
             return Verdict::Drop(DropReason::StunTupleHeld);
@@ -206,7 +206,7 @@ impl MediaEngine {
         datagram: &mut [u8],
         tx: &mut dyn Transmit,
     ) -> Verdict {
-        let Some(PeerKey { room, member }) = self.desk.remote_ports.of(at.socket) else {
+        let Some(PeerKey { room, member }) = self.state.remote_ports.of(at.socket) else {
             return Verdict::Drop(DropReason::UnknownSource);
         };
         let accept = |room: &mut HostedRoom, turn: &mut Turn<'_>| {
@@ -226,7 +226,7 @@ impl MediaEngine {
     ) -> Verdict {
         let mut verdict = Verdict::Drop(DropReason::UnknownSource);
         if protocol == Protocol::Rtcp {
-            for key in self.desk.receivers.of(at) {
+            for key in self.state.receivers.of(at) {
                 let heard =
                     self.in_room(now, tx, key.room, |room, turn| room.accept_receiver(turn, key.forwarder, datagram));
                 verdict = heard.unwrap_or(Verdict::Drop(DropReason::RoomFailed));
@@ -238,18 +238,18 @@ impl MediaEngine {
     /// One command of a signalling shard.
     pub fn handle_command(&mut self, now: Now, envelope: CommandEnvelope, tx: &mut dyn Transmit) {
         let CommandEnvelope { ticket, from, command } = envelope;
-        let answer = |desk: &mut Desk, reply: Reply| {
+        let answer = |state: &mut ShardState, reply: Reply| {
             if let Some(ticket) = ticket {
-                let load = u32::try_from(desk.index.len().1).unwrap_or(u32::MAX);
-                desk.mail.reply(from, Mail::Reply { ticket, from: desk.shard, load, reply });
+                let load = u32::try_from(state.index.len().1).unwrap_or(u32::MAX);
+                state.mail.reply(from, Mail::Reply { ticket, from: state.shard, load, reply });
             }
         };
         let reply = match command {
             Command::Claim { room, text, candidates } => {
-                let Claim { room, owner, fresh } = self.registrar.claim(room, text, candidates, &mut self.desk.rng);
+                let Claim { room, owner, fresh } = self.registrar.claim(room, text, candidates, &mut self.state.rng);
                 Reply::Claimed { room, owner, fresh }
             }
-            Command::Locate(room) => Reply::Located(self.registrar.locate(&room)),
+            Command::FindOwner(room) => Reply::Owner(self.registrar.locate(&room)),
             Command::Release(room, owner) => {
                 self.registrar.release(&room, owner);
                 Reply::Released
@@ -257,11 +257,11 @@ impl MediaEngine {
             Command::Create(spec) => self.create(*spec),
             Command::Destroy { room, secret } => {
                 let Some(&slot) = self.by_id.get(&room) else {
-                    return answer(&mut self.desk, Reply::Refused(RoomError::NoSuchRoom(room)));
+                    return answer(&mut self.state, Reply::Refused(RoomError::NoSuchRoom(room)));
                 };
                 let done = self.in_room(now, tx, slot as u32, |hosted, turn| {
                     let destroyed = Reply::Destroyed(room.clone());
-                    hosted.destroy(turn, secret.as_deref(), |turn| answer(turn.desk, destroyed))
+                    hosted.destroy(turn, secret.as_deref(), |turn| answer(turn.state, destroyed))
                 });
                 match done {
                     Some(Ok(())) => return self.remove(now, slot, tx),
@@ -271,10 +271,10 @@ impl MediaEngine {
             }
             Command::Administer { room, secret, request } => {
                 let Some(&slot) = self.by_id.get(&room) else {
-                    return answer(&mut self.desk, Reply::Refused(RoomError::NoSuchRoom(room)));
+                    return answer(&mut self.state, Reply::Refused(RoomError::NoSuchRoom(room)));
                 };
                 let done = self.in_room(now, tx, slot as u32, |hosted, turn| {
-                    hosted.administer(turn, secret.as_deref(), *request, |turn, reply| answer(turn.desk, reply));
+                    hosted.administer(turn, secret.as_deref(), *request, |turn, reply| answer(turn.state, reply));
                 });
                 match done {
                     Some(()) => return,
@@ -285,7 +285,7 @@ impl MediaEngine {
                 let exists = self.by_id.contains_key(&room);
                 Reply::Exists(room, exists)
             }
-            Command::Knock { room, pin, is_signed } => match self.by_id.get(&room) {
+            Command::CheckPin { room, pin, is_signed } => match self.by_id.get(&room) {
                 Some(&slot) => match self.rooms[slot].rules().check_entry(is_signed, pin.as_deref()) {
                     Ok(()) => Reply::Admitted(room),
                     Err(error) => Reply::Refused(error),
@@ -302,10 +302,10 @@ impl MediaEngine {
             },
             Command::Member { room, handle, request } => {
                 let Some(&slot) = self.by_id.get(&room) else {
-                    return answer(&mut self.desk, Reply::Refused(RoomError::NoSuchRoom(room)));
+                    return answer(&mut self.state, Reply::Refused(RoomError::NoSuchRoom(room)));
                 };
                 let done = self.in_room(now, tx, slot as u32, |hosted, turn| {
-                    hosted.handle(turn, handle, *request, |turn, reply| answer(turn.desk, reply));
+                    hosted.handle(turn, handle, *request, |turn, reply| answer(turn.state, reply));
                 });
                 match done {
                     Some(()) => return,
@@ -319,7 +319,7 @@ impl MediaEngine {
                     }
                     // A room that is gone has nobody in it; the handle still waits to hear that it is detached.
                     None if kind == crate::room::command::Teardown::Detach => {
-                        self.desk.tell(&[handle], Event::Detached);
+                        self.state.tell(&[handle], Event::Detached);
                     }
                     None => {}
                 }
@@ -327,8 +327,8 @@ impl MediaEngine {
             }
             Command::Survey => Reply::Surveyed(Box::new(self.survey())),
             Command::Adjust(settings) => {
-                self.desk.slowlink_threshold = settings.slowlink_threshold;
-                self.desk.no_media_timer = settings.no_media_timer;
+                self.state.slowlink_threshold = settings.slowlink_threshold;
+                self.state.no_media_timer = settings.no_media_timer;
                 Reply::Adjusted
             }
             Command::Inspect { room, handle } => {
@@ -343,78 +343,78 @@ impl MediaEngine {
                 Reply::Capture(done.unwrap_or(Err(CaptureError::NoPeer)))
             }
         };
-        answer(&mut self.desk, reply);
+        answer(&mut self.state, reply);
     }
 
     /// What the log is to say.
     pub fn poll_notice(&mut self) -> Option<Notice> {
-        self.desk.notices.take()
+        self.state.notices.take()
     }
 
     /// Whatever the clock brings.
     pub fn handle_timeout(&mut self, now: Now, tx: &mut dyn Transmit) {
         let mut due = std::mem::take(&mut self.due);
-        self.desk.timers.due(now.mono, &mut due);
-        for (PeerKey { room, member }, look) in due.drain(..) {
-            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member, look));
+        self.state.timers.due(now.mono, &mut due);
+        for (PeerKey { room, member }, timer) in due.drain(..) {
+            self.in_room(now, tx, room, |room, turn| room.handle_timeout(turn, member, timer));
         }
         self.due = due;
     }
 
     /// The end of a turn: what it has brought goes out, peer by peer.
     pub fn release(&mut self, now: Now, tx: &mut dyn Transmit) {
-        let mut touched = std::mem::take(&mut self.desk.touched_rooms);
+        let mut touched = std::mem::take(&mut self.state.touched_rooms);
         for room in touched.drain(..) {
             self.in_room(now, tx, room, |room, turn| room.release(turn));
         }
-        self.desk.touched_rooms = touched;
-        Turn { now, desk: &mut self.desk, tx }.flush();
+        self.state.touched_rooms = touched;
+        Turn { now, state: &mut self.state, tx }.flush();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest; it may have something to do in any turn.
     pub fn deadline(&self) -> Mono {
-        self.desk.timers.next()
+        self.state.timers.next()
     }
 
     /// How many looks at peers are planned; for tests.
     pub fn timers(&self) -> usize {
-        self.desk.timers.len()
+        self.state.timers.len()
     }
 
     /// The next reply or event for a signalling shard.
-    pub fn poll_mail(&mut self, to: SignalId) -> Option<Mail> {
-        self.desk.mail.take(to)
+    pub fn poll_mail(&mut self, to: SignallingId) -> Option<Mail> {
+        self.state.mail.take(to)
     }
 
     /// The lane was full: the mail goes out first at the next occasion.
-    pub fn mail_refused(&mut self, to: SignalId, mail: Mail) {
-        self.desk.mail.give_back(to, mail);
+    pub fn mail_refused(&mut self, to: SignallingId, mail: Mail) {
+        self.state.mail.give_back(to, mail);
     }
 
     /// Whether mail waits for room in a lane.
     pub fn has_mail(&self) -> bool {
-        !self.desk.mail.is_empty()
+        !self.state.mail.is_empty()
     }
 
     /// What the machine counts.
     pub fn machine(&mut self) -> &mut MachineCounters {
-        &mut self.desk.machine
+        &mut self.state.machine
     }
 
     /// Counters of drops, for tests and the machine.
     pub fn drops(&self) -> &Drops {
-        &self.desk.drops
+        &self.state.drops
     }
 
     /// Everything that the shard holds and has done.
     pub fn survey(&self) -> ShardReport {
-        let (tuples, ufrags) = self.desk.index.len();
+        let (tuples, ufrags) = self.state.index.len();
         let mut gauges = vec![
             ("rooms", self.rooms.len() as u64),
             ("registered_rooms", self.registrar.rooms() as u64),
             ("tuples", tuples as u64),
             ("ufrags", ufrags as u64),
-            ("history_bytes", self.desk.region.used() as u64),
+            ("history_bytes", self.state.region.used() as u64),
         ];
         let (mut members, mut finished, mut peers, mut streams, mut legs, mut forwarders) = (0, 0, 0, 0, 0, 0);
         for (_, room) in &self.rooms {
@@ -434,9 +434,9 @@ impl MediaEngine {
             ("streams", streams),
             ("legs", legs),
             ("forwarders", forwarders),
-            ("remote_publishers", self.desk.remote_ports.used() as u64),
+            ("remote_publishers", self.state.remote_ports.used() as u64),
         ]);
-        let of = &self.desk.counters;
+        let of = &self.state.counters;
         let mut counters = vec![
             ("packets_received", of.packets_received),
             ("packets_sent", of.packets_sent),
@@ -462,12 +462,12 @@ impl MediaEngine {
             ("captures_limited", of.captures_limited),
             ("captures_failed", of.captures_failed),
             ("rooms_failed", of.rooms_failed),
-            ("histories_shrunk", self.desk.region.shrunk),
+            ("histories_shrunk", self.state.region.shrunk),
         ];
-        counters.extend(self.desk.machine.counters());
-        let mut drops: Vec<_> = self.desk.drops.named().collect();
-        drops.extend(self.desk.machine.drops());
-        ShardReport { shard: self.desk.shard.0, gauges, counters, drops }
+        counters.extend(self.state.machine.counters());
+        let mut drops: Vec<_> = self.state.drops.named().collect();
+        drops.extend(self.state.machine.drops());
+        ShardReport { shard: self.state.shard.0, gauges, counters, drops }
     }
 
     fn create(&mut self, spec: RoomSpec) -> Reply {
@@ -479,12 +479,12 @@ impl MediaEngine {
         }
         let id = spec.room.clone();
         let mut seed = [0; 32];
-        self.desk.rng.fill_bytes(&mut seed);
+        self.state.rng.fill_bytes(&mut seed);
         let entry = self.rooms.vacant_entry();
         let slot = entry.key();
         let Ok(number) = u32::try_from(slot) else { return Reply::Refused(RoomError::Exhausted("rooms")) };
         let mut room = Room::new(spec, ChaCha20Rng::from_seed(seed));
-        room.watch(self.desk.watch.rooms);
+        room.watch(self.state.watch.rooms);
         entry.insert(HostedRoom::new(number, room));
         self.by_id.insert(id.clone(), slot);
         Reply::Created(id)
@@ -493,7 +493,7 @@ impl MediaEngine {
     fn remove(&mut self, now: Now, slot: usize, tx: &mut dyn Transmit) {
         let mut room = self.rooms.remove(slot);
         self.by_id.remove(room.id());
-        room.reclaim(&mut Turn { now, desk: &mut self.desk, tx });
+        room.reclaim(&mut Turn { now, state: &mut self.state, tx });
     }
 
     /// The unwind boundary: one call into one room. None when there is no such room, or none any more.
@@ -505,29 +505,29 @@ impl MediaEngine {
         call: impl FnOnce(&mut HostedRoom, &mut Turn<'_>) -> R,
     ) -> Option<R> {
         let room = self.rooms.get_mut(slot as usize)?;
-        let mut turn = Turn { now: self.began.later(now.mono), desk: &mut self.desk, tx };
+        let mut turn = Turn { now: self.began.later(now.mono), state: &mut self.state, tx };
         let result = catch_unwind(AssertUnwindSafe(|| call(room, &mut turn)));
         match result {
             Ok(value) => Some(value),
             Err(_) => {
-                self.bury(slot);
+                self.drop_failed(slot);
                 None
             }
         }
     }
 
     /// A room has failed: it goes whole, its members are told, and nothing of it stays in the shard's tables.
-    fn bury(&mut self, slot: u32) {
+    fn drop_failed(&mut self, slot: u32) {
         let room = self.rooms.remove(slot as usize);
-        self.desk.counters.rooms_failed += 1;
-        self.desk.index.remove_room(slot);
-        self.desk.receivers.remove_room(slot);
-        self.desk.remote_ports.release_room(slot);
-        self.desk.touched_rooms.retain(|&touched| touched != slot);
+        self.state.counters.rooms_failed += 1;
+        self.state.index.remove_room(slot);
+        self.state.receivers.remove_room(slot);
+        self.state.remote_ports.release_room(slot);
+        self.state.touched_rooms.retain(|&touched| touched != slot);
         let id = room.id().clone();
         self.by_id.remove(&id);
-        room.write_off(&mut self.desk.region);
-        self.desk.tell(&room.addresses(), Event::RoomFailed(id));
+        room.write_off(&mut self.state.region);
+        self.state.tell(&room.addresses(), Event::RoomFailed(id));
         // Its destructors run over the state in which it failed.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(room)));
     }

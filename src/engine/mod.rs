@@ -15,7 +15,7 @@ pub mod outgoing;
 pub mod peer;
 pub mod remote;
 pub mod sent;
-pub mod signal;
+pub mod signalling;
 pub mod sources;
 pub mod stream;
 pub mod timer;

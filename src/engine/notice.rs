@@ -129,11 +129,11 @@ impl Notices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{HandleId, SessionId, SignalId};
+    use crate::id::{HandleId, SessionId, SignallingId};
 
     #[test]
     fn the_log_is_told_once_in_an_interval_and_how_often_it_was_not() {
-        let of = HandleAddress { home: SignalId(0), session: SessionId(5), handle: HandleId(6) };
+        let of = HandleAddress { home: SignallingId(0), session: SessionId(5), handle: HandleId(6) };
         let mut notices = Notices::default();
         let (room, start) = (RoomId::from(1234), Mono(9));
         for n in 0..3 {

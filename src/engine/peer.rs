@@ -7,7 +7,7 @@ use super::arena::Lane;
 use super::capture::{self, Capture, Slot};
 use super::index::PeerKey;
 use super::sources::Sources;
-use super::timer::Looks;
+use super::timer::PlannedTimers;
 use super::turn::Turn;
 use crate::id::{FourTuple, LegId, StreamId};
 use crate::proto::congestion::{BitrateCap, FeedbackRecorder};
@@ -60,7 +60,7 @@ pub struct Peer {
     /// When the peer is given up unless ICE and DTLS are done.
     pub connect_by: Mono,
     /// The looks that are planned at the peer.
-    pub looks: Looks,
+    pub planned: PlannedTimers,
     /// When the handshake was done.
     pub connected_at: Mono,
     /// What the peer's certificate must hash to, once it has said so.
@@ -120,10 +120,10 @@ impl Peer {
     /// A peer that answers checks from now on. None when the library cannot make an endpoint.
     pub fn open(key: PeerKey, remote: Option<&Transport>, turn: &mut Turn<'_>) -> Option<Peer> {
         let role = role_toward(remote);
-        let dtls = turn.desk.handshakes.endpoint(role)?;
+        let dtls = turn.state.handshakes.endpoint(role)?;
         let ice = IceAgent::new(mint_credentials(turn));
         for ufrag in ice.ufrags() {
-            turn.desk.index.add_ufrag(ufrag, key);
+            turn.state.index.add_ufrag(ufrag, key);
         }
         let mut peer = Peer {
             key,
@@ -131,7 +131,7 @@ impl Peer {
             dtls,
             role,
             media: MediaState::Handshaking,
-            sources: Sources::new(turn.desk.index.hasher()),
+            sources: Sources::new(turn.state.index.hasher()),
             exhausted_told: None,
             streams: Vec::new(),
             legs: Vec::new(),
@@ -145,7 +145,7 @@ impl Peer {
             report_at: Mono::NEVER,
             statistics_at: Mono(0),
             connect_by: Mono::NEVER,
-            looks: Looks::default(),
+            planned: PlannedTimers::default(),
             connected_at: Mono::NEVER,
             remote_fingerprint: None,
             remote_ufrag: None,
@@ -163,12 +163,12 @@ impl Peer {
         if let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) {
             // Before the description was known we took a side, and perhaps the handshake of another ICE agent.
             let is_wrong = self.remote_ufrag.is_none() && role != self.role || self.ice.is_misled(&credentials);
-            if is_wrong && let Some(dtls) = turn.desk.handshakes.endpoint(role) {
+            if is_wrong && let Some(dtls) = turn.state.handshakes.endpoint(role) {
                 self.dtls = dtls;
                 self.role = role;
             }
             for struck in self.ice.set_remote(&credentials) {
-                turn.desk.index.remove_tuple(struck, self.key);
+                turn.state.index.remove_tuple(struck, self.key);
             }
         }
         self.dtls.set_remote_fingerprint(remote.fingerprint);
@@ -189,15 +189,15 @@ impl Peer {
     /// paths and what was measured on them do not. False when the library cannot make an endpoint.
     pub fn begin_association(&mut self, remote: &Transport, turn: &mut Turn<'_>) -> bool {
         let role = role_toward(Some(remote));
-        let Some(dtls) = turn.desk.handshakes.endpoint(role) else { return false };
+        let Some(dtls) = turn.state.handshakes.endpoint(role) else { return false };
         let Ok(credentials) = Credentials::new(&remote.ufrag, &remote.pwd) else { return false };
         (self.dtls, self.role) = (dtls, role);
         let (struck, retired) = self.ice.begin_association(&credentials);
         for tuple in struck {
-            turn.desk.index.remove_tuple(tuple, self.key);
+            turn.state.index.remove_tuple(tuple, self.key);
         }
         if let Some(retired) = retired {
-            turn.desk.index.remove_ufrag(&retired);
+            turn.state.index.remove_ufrag(&retired);
         }
         self.early_capture = self.capture().take();
         self.media = MediaState::Handshaking;
@@ -219,9 +219,9 @@ impl Peer {
     /// Fresh credentials for the next description; the old ones are answered until the new ones are used.
     pub fn restart_ice(&mut self, turn: &mut Turn<'_>) {
         let credentials = mint_credentials(turn);
-        turn.desk.index.add_ufrag(credentials.ufrag(), self.key);
+        turn.state.index.add_ufrag(credentials.ufrag(), self.key);
         if let Some(retired) = self.ice.restart(credentials) {
-            turn.desk.index.remove_ufrag(&retired);
+            turn.state.index.remove_ufrag(&retired);
         }
     }
 
@@ -235,7 +235,7 @@ impl Peer {
         Transport {
             ufrag: self.ice.local().ufrag().into(),
             pwd: self.ice.local().password().into(),
-            fingerprint: turn.desk.handshakes.fingerprint(),
+            fingerprint: turn.state.handshakes.fingerprint(),
             setup,
         }
     }
@@ -293,7 +293,7 @@ impl Peer {
         let most = plain.len() - 32;
         let Some(len) = compose(&mut plain[..most]) else { return false };
         let sent = turn.send_control(path, |out| keys.outbound.protect_rtcp(&plain[..len], out).ok()).is_some();
-        turn.desk.counters.rtcp_sent += u64::from(sent);
+        turn.state.counters.rtcp_sent += u64::from(sent);
         if sent && keys.capture.is_some() {
             capture::record(&mut keys.capture, turn, Some(path), Direction::Out, &[&plain[..len]]);
         }
@@ -305,10 +305,10 @@ impl Peer {
         self.dtls.close();
         self.flush_dtls(turn);
         for tuple in self.ice.tuples() {
-            turn.desk.index.remove_tuple(tuple, self.key);
+            turn.state.index.remove_tuple(tuple, self.key);
         }
         for ufrag in self.ice.ufrags() {
-            turn.desk.index.remove_ufrag(ufrag);
+            turn.state.index.remove_ufrag(ufrag);
         }
     }
 }
@@ -323,8 +323,8 @@ fn role_toward(remote: Option<&Transport>) -> Role {
 
 fn mint_credentials(turn: &mut Turn<'_>) -> Credentials {
     loop {
-        let credentials = Credentials::mint(&mut turn.desk.rng);
-        if turn.desk.index.by_ufrag(credentials.ufrag()).is_none() {
+        let credentials = Credentials::mint(&mut turn.state.rng);
+        if turn.state.index.by_ufrag(credentials.ufrag()).is_none() {
             return credentials;
         }
     }

@@ -1,5 +1,5 @@
-//! The timers of a shard: wheels with buckets of a few milliseconds over a horizon of seconds. A key has at most one look
-//! planned in each, which its owner keeps and may bring forward; putting it off is the owner's business, when the look has
+//! The timers of a shard: wheels with buckets of a few milliseconds over a horizon of seconds. A key has at most one timer
+//! planned in each, which its owner keeps and may bring forward; putting it off is the owner's business, when the timer has
 //! come. Most of what peers wait for may wait for a turn that happens anyway: waking up costs as much as sealing fifty packets.
 
 use std::time::Duration;
@@ -44,31 +44,31 @@ pub struct Timers<K> {
 
 /// How long something may wait behind its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum Urgency {
     /// Repairs and handshakes: not at all.
     Prompt,
     /// Reports and time limits: [`SLACK`].
     Lax,
 }
 
-/// What its owner knows of the looks that are planned at a key.
+/// What its owner knows of the timers that are planned at a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looks {
-    prompt: Option<Look>,
-    lax: Option<Look>,
+pub struct PlannedTimers {
+    prompt: Option<TimerId>,
+    lax: Option<TimerId>,
 }
 
-impl Looks {
-    fn of(&mut self, patience: Patience) -> &mut Option<Look> {
-        match patience {
-            Patience::Prompt => &mut self.prompt,
-            Patience::Lax => &mut self.lax,
+impl PlannedTimers {
+    fn of(&mut self, urgency: Urgency) -> &mut Option<TimerId> {
+        match urgency {
+            Urgency::Prompt => &mut self.prompt,
+            Urgency::Lax => &mut self.lax,
         }
     }
 
-    /// A look has come. Whether it was one of these; otherwise it was planned for somebody who had this key before.
-    pub fn have(&mut self, (patience, look): (Patience, Look)) -> bool {
-        self.of(patience).take_if(|planned| *planned == look).is_some()
+    /// A timer has come. Whether it was one of these; otherwise it was planned for somebody who had this key before.
+    pub fn have(&mut self, (urgency, timer): (Urgency, TimerId)) -> bool {
+        self.of(urgency).take_if(|planned| *planned == timer).is_some()
     }
 }
 
@@ -79,14 +79,14 @@ impl<K: Copy + PartialEq> Timers<K> {
     }
 
     /// Has a key come out by `at`, see [`Wheel::arm`]. NEVER plans nothing.
-    pub fn arm(&mut self, key: K, looks: &mut Looks, patience: Patience, at: Mono) {
+    pub fn arm(&mut self, key: K, timers: &mut PlannedTimers, urgency: Urgency, at: Mono) {
         if at < Mono::NEVER {
-            let wheel = match patience {
-                Patience::Prompt => &mut self.prompt,
-                Patience::Lax => &mut self.lax,
+            let wheel = match urgency {
+                Urgency::Prompt => &mut self.prompt,
+                Urgency::Lax => &mut self.lax,
             };
-            let look = looks.of(patience);
-            *look = Some(wheel.arm(key, *look, at));
+            let timer = timers.of(urgency);
+            *timer = Some(wheel.arm(key, *timer, at));
         }
     }
 
@@ -95,14 +95,14 @@ impl<K: Copy + PartialEq> Timers<K> {
         self.prompt.next().min(self.lax.next() + SLACK)
     }
 
-    /// Moves every key that is due at `now` into `out`, with the look that has come.
-    pub fn due(&mut self, now: Mono, out: &mut Vec<(K, (Patience, Look))>) {
-        for (patience, wheel) in [(Patience::Prompt, &mut self.prompt), (Patience::Lax, &mut self.lax)] {
-            wheel.due(now, |key, look| out.push((key, (patience, look))));
+    /// Moves every key that is due at `now` into `out`, with the timer that has come.
+    pub fn due(&mut self, now: Mono, out: &mut Vec<(K, (Urgency, TimerId))>) {
+        for (urgency, wheel) in [(Urgency::Prompt, &mut self.prompt), (Urgency::Lax, &mut self.lax)] {
+            wheel.due(now, |key, timer| out.push((key, (urgency, timer))));
         }
     }
 
-    /// How many looks are planned.
+    /// How many timers are planned.
     pub fn len(&self) -> usize {
         self.prompt.waiting + self.lax.waiting
     }
@@ -113,9 +113,9 @@ impl<K: Copy + PartialEq> Timers<K> {
     }
 }
 
-/// A look that is planned at a key.
+/// A timer that is planned at a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct TimerId {
     entry: u32,
     /// When the key will come out.
     at: Mono,
@@ -139,16 +139,16 @@ impl<K: Copy + PartialEq> Wheel<K> {
         }
     }
 
-    /// Has a key come out by `at`: `planned` is the look that its owner knows of (it forgets those that have come), and the
+    /// Has a key come out by `at`: `planned` is the timer that its owner knows of (it forgets those that have come), and the
     /// answer is the one that there is then. A deadline beyond the horizon (about 4 s) is looked at early, one in the past at once.
-    fn arm(&mut self, key: K, planned: Option<Look>, at: Mono) -> Look {
-        if let Some(look) = planned {
-            if look.at <= at {
-                return look;
+    fn arm(&mut self, key: K, planned: Option<TimerId>, at: Mono) -> TimerId {
+        if let Some(timer) = planned {
+            if timer.at <= at {
+                return timer;
             }
-            if self.is_planned(key, look) {
-                self.unlink(look.entry);
-                self.release(look.entry);
+            if self.is_planned(key, timer) {
+                self.unlink(timer.entry);
+                self.release(timer.entry);
             }
         }
         // Rounded up: a key never comes out before its deadline, unless the deadline lies beyond the horizon.
@@ -162,12 +162,12 @@ impl<K: Copy + PartialEq> Wheel<K> {
         self.buckets[bucket] = entry;
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
         self.waiting += 1;
-        Look { entry, at }
+        TimerId { entry, at }
     }
 
-    /// While the keys of one instant are dealt with, the look of one of them may be another's entry already.
-    fn is_planned(&self, key: K, look: Look) -> bool {
-        self.entries.get(look.entry as usize).is_some_and(|entry| entry.key == key && entry.at == look.at)
+    /// While the keys of one instant are dealt with, the timer of one of them may be another's entry already.
+    fn is_planned(&self, key: K, timer: TimerId) -> bool {
+        self.entries.get(timer.entry as usize).is_some_and(|entry| entry.key == key && entry.at == timer.at)
     }
 
     fn entry(&mut self, entry: Entry<K>) -> u32 {
@@ -228,8 +228,8 @@ impl<K: Copy + PartialEq> Wheel<K> {
         found.map_or(Mono::NEVER, |bucket| Mono((self.cursor + ahead(bucket) as u64) * TICK_NS))
     }
 
-    /// Takes out every key that is due at `now`, with the look that has come.
-    fn due(&mut self, now: Mono, mut out: impl FnMut(K, Look)) {
+    /// Takes out every key that is due at `now`, with the timer that has come.
+    fn due(&mut self, now: Mono, mut out: impl FnMut(K, TimerId)) {
         let until = now.0 / TICK_NS;
         let steps = (until + 1).saturating_sub(self.cursor).min(BUCKETS as u64);
         for step in 0..steps {
@@ -238,7 +238,7 @@ impl<K: Copy + PartialEq> Wheel<K> {
             self.occupied[bucket / 64] &= !(1 << (bucket % 64));
             while let Some(entry) = self.entries.get(next as usize) {
                 let at = std::mem::replace(&mut next, entry.next);
-                out(entry.key, Look { entry: at, at: entry.at });
+                out(entry.key, TimerId { entry: at, at: entry.at });
                 self.release(at);
             }
         }
@@ -260,19 +260,19 @@ mod tests {
     #[test]
     fn a_key_comes_out_at_its_time_and_not_before() {
         let mut wheel = Wheel::new(Mono(0));
-        let look = wheel.arm(7, None, Mono(10_000_000));
-        assert_eq!((wheel.next(), wheel.waiting), (look.at, 1));
+        let timer = wheel.arm(7, None, Mono(10_000_000));
+        assert_eq!((wheel.next(), wheel.waiting), (timer.at, 1));
         assert!(due(&mut wheel, Mono(9_999_999)).is_empty());
-        assert_eq!(due(&mut wheel, look.at), [7]);
+        assert_eq!(due(&mut wheel, timer.at), [7]);
         assert!(wheel.waiting == 0 && wheel.next() == Mono::NEVER);
     }
 
     #[test]
     fn a_look_is_brought_forward_but_not_put_off() {
         let mut wheel = Wheel::new(Mono(0));
-        let mut look = wheel.arm(7, None, Mono(1_000_000_000));
+        let mut timer = wheel.arm(7, None, Mono(1_000_000_000));
         for (at, planned) in [(40, 40), (20, 20), (100, 20)] {
-            look = wheel.arm(7, Some(look), Mono(at * 1_000_000));
+            timer = wheel.arm(7, Some(timer), Mono(at * 1_000_000));
             assert_eq!((wheel.waiting, wheel.next()), (1, Mono(planned * 1_000_000)));
         }
         assert_eq!(due(&mut wheel, Mono(2_000_000_000)), [7]);
@@ -308,20 +308,20 @@ mod tests {
     #[test]
     fn what_has_time_comes_with_what_has_none_or_a_little_late() {
         let mut timers = Timers::new(Mono(0));
-        let mut looks = [Looks::default(); 2];
+        let mut planned = [PlannedTimers::default(); 2];
         let at = |millis: u64| Mono(millis * 1_000_000);
-        timers.arm(0, &mut looks[0], Patience::Lax, at(40));
+        timers.arm(0, &mut planned[0], Urgency::Lax, at(40));
         assert_eq!(timers.next(), at(40) + SLACK);
-        timers.arm(1, &mut looks[1], Patience::Prompt, at(48));
+        timers.arm(1, &mut planned[1], Urgency::Prompt, at(48));
         assert_eq!(timers.next(), at(48));
         let mut out = Vec::new();
         timers.due(at(36), &mut out);
         assert!(out.is_empty(), "nothing comes early");
         timers.due(at(48), &mut out);
-        for (key, look) in out {
-            assert!(looks[key].have(look) && !looks[key].have(look));
+        for (key, timer) in out {
+            assert!(planned[key].have(timer) && !planned[key].have(timer));
         }
-        assert!(timers.is_empty() && looks == [Looks::default(); 2]);
+        assert!(timers.is_empty() && planned == [PlannedTimers::default(); 2]);
     }
 
     proptest! {
@@ -331,19 +331,19 @@ mod tests {
         ) {
             let mut wheel = Wheel::new(Mono(0));
             let mut now = 0;
-            let mut planned: std::collections::BTreeMap<u64, (Look, u64)> = Default::default();
+            let mut planned: std::collections::BTreeMap<u64, (TimerId, u64)> = Default::default();
             for (key, ms, jump) in steps {
                 let at = (now + ms) * 1_000_000;
                 let before = planned.get(&key).copied();
-                let look = wheel.arm(key, before.map(|(look, _)| look), Mono(at));
-                planned.insert(key, (look, before.map_or(at, |(_, before)| before.min(at))));
+                let timer = wheel.arm(key, before.map(|(timer, _)| timer), Mono(at));
+                planned.insert(key, (timer, before.map_or(at, |(_, before)| before.min(at))));
                 prop_assert_eq!(wheel.waiting, planned.len());
                 now += jump;
                 let mut out = Vec::new();
-                wheel.due(Mono(now * 1_000_000), |key, look| out.push((key, look)));
-                for (key, look) in out {
+                wheel.due(Mono(now * 1_000_000), |key, timer| out.push((key, timer)));
+                for (key, timer) in out {
                     let (kept, at) = planned.remove(&key).expect("planned");
-                    prop_assert_eq!(kept, look);
+                    prop_assert_eq!(kept, timer);
                     if at > now * 1_000_000 {
                         planned.insert(key, (wheel.arm(key, None, Mono(at)), at));
                     }

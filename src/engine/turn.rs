@@ -16,7 +16,7 @@ use super::outgoing::Outgoing;
 use super::remote::RemotePorts;
 use super::timer::Timers;
 use super::verdict::{DropReason, Drops};
-use crate::id::{FourTuple, HandleAddress, ShardId, SignalId};
+use crate::id::{FourTuple, HandleAddress, ShardId, SignallingId};
 use crate::limits::SEGMENT_MAX;
 use crate::proto::dtls::{Fingerprint, Handshake, Role};
 use crate::room::command::{Event, Mail};
@@ -96,7 +96,7 @@ pub struct Counters {
 }
 
 /// The shard's tables, lent to one room at a time.
-pub struct Desk {
+pub struct ShardState {
     /// Which shard.
     pub shard: ShardId,
     /// Peers by path and ufrag.
@@ -146,7 +146,7 @@ pub struct Turn<'a> {
     /// The turn's clock.
     pub now: Now,
     /// The shard's tables.
-    pub desk: &'a mut Desk,
+    pub state: &'a mut ShardState,
     /// Where a full arena goes.
     pub tx: &'a mut dyn Transmit,
 }
@@ -160,10 +160,10 @@ impl Turn<'_> {
         max: usize,
         compose: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
-        if !self.desk.arena.has_room(max) {
+        if !self.state.arena.has_room(max) {
             self.flush();
         }
-        self.desk.arena.segment(to, lane, max, compose)
+        self.state.arena.segment(to, lane, max, compose)
     }
 
     /// Composes one control datagram: STUN, DTLS or RTCP.
@@ -173,32 +173,32 @@ impl Turn<'_> {
 
     /// Sends everything that waits in the arena.
     pub fn flush(&mut self) {
-        if !self.desk.arena.is_empty() {
-            self.tx.transmit(&self.desk.arena);
-            self.desk.arena.clear();
+        if !self.state.arena.is_empty() {
+            self.tx.transmit(&self.state.arena);
+            self.state.arena.clear();
         }
     }
 
     /// Sixteen and sixteen random bits: SSRCs, starting points.
     pub fn random_u32(&mut self) -> u32 {
-        self.desk.rng.next_u32()
+        self.state.rng.next_u32()
     }
 
     /// Counts a drop.
     pub fn drop(&mut self, reason: DropReason) {
-        self.desk.drops.count(reason);
+        self.state.drops.count(reason);
     }
 
     /// Tells handles: one envelope per signalling shard.
     pub fn tell(&mut self, to: &[HandleAddress], event: Event) {
-        self.desk.tell(to, event);
+        self.state.tell(to, event);
     }
 }
 
-impl Desk {
+impl ShardState {
     /// Tells handles: one envelope per signalling shard.
     pub fn tell(&mut self, to: &[HandleAddress], event: Event) {
-        let mut homes: Vec<SignalId> = to.iter().map(|address| address.home).collect();
+        let mut homes: Vec<SignallingId> = to.iter().map(|address| address.home).collect();
         homes.sort_unstable();
         homes.dedup();
         for home in homes {

@@ -47,7 +47,7 @@ enum State {
     Violated,
 }
 
-/// What was heard of the peer since [`WebSocket::feel_pulse`] was called last.
+/// What was heard of the peer since [`WebSocket::check_alive`] was called last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pulse {
     /// A frame.
@@ -184,7 +184,7 @@ impl WebSocket {
     /// To be called in even intervals. A peer of which nothing was heard in one is pinged (RFC 6455 §5.5.2); when nothing
     /// comes in the next, not even the end of a frame that trickles in, it is false: the peer is gone. So it is for one
     /// that does not answer our close.
-    pub fn feel_pulse(&mut self) -> bool {
+    pub fn check_alive(&mut self) -> bool {
         if self.state != State::Open {
             return false;
         }
@@ -340,19 +340,19 @@ mod tests {
     #[test]
     fn a_silent_peer_is_asked_once_and_gone_unless_a_whole_frame_comes() {
         let mut socket = socket();
-        assert!(socket.feel_pulse() && socket.output().is_empty());
-        assert!(socket.feel_pulse());
+        assert!(socket.check_alive() && socket.output().is_empty());
+        assert!(socket.check_alive());
         assert_eq!(std::mem::take(socket.output()), b"\x89\x00");
         socket.receive(&frame(10, true, b""));
         assert_eq!(socket.poll(), None);
-        assert!(socket.feel_pulse() && socket.feel_pulse());
+        assert!(socket.check_alive() && socket.check_alive());
         assert_eq!(std::mem::take(socket.output()), b"\x89\x00");
         // A frame that trickles in is no sign of life.
         for byte in &frame(1, true, b"{}")[..7] {
             socket.receive(&[*byte]);
             assert_eq!(socket.poll(), None);
         }
-        assert!(!socket.feel_pulse() && !socket.is_violated());
+        assert!(!socket.check_alive() && !socket.is_violated());
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use super::request::*;
 use super::spec::RoomSpec;
 pub use super::summary::*;
 use super::talking::TalkChange;
-use crate::id::{FeedId, HandleAddress, RoomId, SessionId, ShardId, SignalId, Ticket};
+use crate::id::{FeedId, HandleAddress, RoomId, SessionId, ShardId, SignallingId, Ticket};
 use crate::wire::sdp::{Description, MediaKind};
 
 /// Signalling to media.
@@ -23,7 +23,7 @@ pub struct CommandEnvelope {
     /// Where the reply goes; none for commands that have no reply.
     pub ticket: Option<Ticket>,
     /// Who asks.
-    pub from: SignalId,
+    pub from: SignallingId,
     /// What is asked.
     pub command: Command,
 }
@@ -83,7 +83,7 @@ pub enum Command {
         candidates: [(ShardId, u32); 2],
     },
     /// To the registrar: who owns the room?
-    Locate(RoomId),
+    FindOwner(RoomId),
     /// To the registrar: the owner says that the room is gone (or was never made). Idempotent.
     Release(RoomId, ShardId),
     /// To the owner: make the room.
@@ -108,7 +108,7 @@ pub enum Command {
     Exists(RoomId),
     /// To the owner: would this pin open the room? Asked for a join that is wrong in itself, because a client hears of
     /// its pin first.
-    Knock {
+    CheckPin {
         /// Which.
         room: RoomId,
         /// As given.
@@ -187,8 +187,8 @@ pub enum Reply {
         /// Whether this claim made the record.
         fresh: bool,
     },
-    /// To `Locate`.
-    Located(Option<ShardId>),
+    /// To `FindOwner`.
+    Owner(Option<ShardId>),
     /// To `Release`.
     Released,
     /// To `Create`.
@@ -230,7 +230,7 @@ pub enum Reply {
     ForwardStopped(RoomId, FeedId, u32),
     /// To `Exists`.
     Exists(RoomId, bool),
-    /// To `Knock`: it would.
+    /// To `CheckPin`: it would.
     Admitted(RoomId),
     /// To `List`: this shard's part.
     Rooms(Vec<RoomSummary>),

@@ -2,7 +2,7 @@
 //! table. The suite wants an echo; this server answers each message once, with Janus' JSON in a text, and takes messages
 //! up to 2.75 MiB. Its expectations are adapted to that: a message is worth one reply, a longer one 1009; where the suite wants the connection failed, the code of RFC 6455 is asked for.
 
-use portunus::engine::signal::{Fate, SignalConfig};
+use portunus::engine::signalling::{Fate, SignallingConfig};
 use portunus::limits::MESSAGE_JSON_MAX;
 
 use crate::client::{Frame, frame};
@@ -326,7 +326,7 @@ fn table() -> Vec<Case> {
 
 /// What is wrong with what comes of a case.
 fn finding(case: &Case) -> Option<String> {
-    let mut world = World::new(SignalConfig::new([9; 32]));
+    let mut world = World::new(SignallingConfig::new([9; 32]));
     world.upgrade('A');
     let bytes = case.frames.concat();
     let mut heard = Vec::new();

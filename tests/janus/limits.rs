@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use portunus::engine::signal::{Fate, SignalConfig};
-use portunus::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId};
+use portunus::engine::signalling::{Fate, SignallingConfig};
+use portunus::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
 use portunus::limits::MESSAGE_JSON_MAX;
 use portunus::room::command::{Event, Mail, Teardown};
 use portunus::room::spec::RoomSpec;
@@ -15,7 +15,7 @@ use crate::client::{Frame, HANDSHAKE, frame};
 use crate::world::{Lanes, World};
 
 fn world() -> World {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.page = b"<!doctype html>";
     config.rooms = vec![RoomSpec::new(RoomId::from(1))];
     World::new(config)
@@ -73,7 +73,7 @@ fn a_message_in_one_frame_in_fragments_and_byte_by_byte_is_the_same() {
 #[test]
 fn json_in_a_binary_message_is_read_like_a_text_and_answered_with_text() {
     let mut world = world();
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.admin_secret = Some("adm".into());
     let mut administered = World::new(config);
     for (world, handshake, message, said) in [
@@ -173,7 +173,7 @@ fn a_request_that_is_never_complete_is_given_up() {
 
 #[test]
 fn a_websocket_that_does_not_answer_a_ping_is_dropped_and_one_that_does_stays() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.ping_interval = Duration::from_secs(20);
     config.session_timeout = Duration::ZERO;
     config.rooms = vec![RoomSpec::new(RoomId::from(1))];
@@ -197,12 +197,12 @@ fn a_websocket_that_does_not_answer_a_ping_is_dropped_and_one_that_does_stays() 
 
 #[test]
 fn a_client_that_does_not_read_is_dropped_with_its_sessions() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.outbox_bytes = 10_000;
     config.rooms = vec![RoomSpec::new(RoomId::from(1))];
     let mut world = World::new(config);
     let (session, handle) = joined(&mut world, 'A');
-    let to = vec![HandleAddress { home: SignalId(0), session, handle }];
+    let to = vec![HandleAddress { home: SignallingId(0), session, handle }];
     // Mail without taking output: the machine is still writing.
     for _ in 0..1000 {
         let event = Event::WebrtcUp;
@@ -218,7 +218,7 @@ fn a_client_that_does_not_read_is_dropped_with_its_sessions() {
 
 #[test]
 fn one_long_answer_is_not_taken_for_a_client_that_does_not_read() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.outbox_bytes = 10_000;
     config.rooms = (1..=100).map(|id| RoomSpec::new(RoomId::from(id))).collect();
     let mut world = World::new(config);
@@ -232,7 +232,7 @@ fn one_long_answer_is_not_taken_for_a_client_that_does_not_read() {
 
 #[test]
 fn an_answer_that_the_outbox_cannot_hold_is_refused_before_it_is_rendered() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.outbox_bytes = 10_000;
     config.reply_bytes = 400_000;
     let room = |id: u64| RoomSpec { description: "d".repeat(1024).into(), ..RoomSpec::new(RoomId::from(id)) };
@@ -289,7 +289,7 @@ fn an_answer_that_the_outbox_cannot_hold_is_refused_before_it_is_rendered() {
 
 #[test]
 fn who_cannot_be_told_of_a_crowd_does_not_stay_in_it() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.reply_bytes = 20_000;
     let mut world = World::new(config);
     let ask = |world: &mut World, name: char, message: Value| {
@@ -345,7 +345,7 @@ fn pages_and_statuses_are_served_and_connections_are_reused() {
 
 #[test]
 fn health_is_that_of_every_shard_and_a_silent_one_is_named() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.shards = 2;
     let mut world = World::new(config);
     let request = "GET /healthz?x HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -353,7 +353,7 @@ fn health_is_that_of_every_shard_and_a_silent_one_is_named() {
     let body: Value = serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(body["status"], "ok");
     assert_eq!(body["shards"][1], json!({"shard":1,"gauges":{"rooms":0,"peers":0},"counters":{},"drops":{}}));
-    assert_eq!(body["signal"]["gauges"]["connections"], 1);
+    assert_eq!(body["signalling"]["gauges"]["connections"], 1);
     world.disconnect('H');
     world.set_lanes(Lanes::Silent);
     // The next request waits for the first one's answer.
@@ -389,12 +389,12 @@ fn a_handshake_for_anything_but_janus_is_refused() {
 
 #[test]
 fn configured_rooms_are_made_before_the_server_is_ready_however_full_the_lanes() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.rooms = vec![RoomSpec::new(RoomId::from(1)), RoomSpec::new(RoomId::from(2))];
     let mut world = World::new(config.clone());
     assert!(world.engine.ready());
     assert_eq!(world.shards[0].rooms.len(), 2);
-    world.engine = portunus::engine::signal::SignalEngine::new(config, world.now);
+    world.engine = portunus::engine::signalling::SignallingEngine::new(config, world.now);
     assert!(!world.engine.ready());
     world.lanes = Lanes::Full;
     world.pump();
@@ -407,7 +407,7 @@ fn configured_rooms_are_made_before_the_server_is_ready_however_full_the_lanes()
 
 #[test]
 fn connections_are_bounded_and_their_places_are_given_back() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.connections_max = 1;
     let mut world = World::new(config);
     world.connect('A');
@@ -419,7 +419,7 @@ fn connections_are_bounded_and_their_places_are_given_back() {
 
 #[test]
 fn info_tells_whether_new_sessions_are_taken() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.admin_secret = Some("adm".into());
     let mut world = World::new(config);
     for accept in [false, true] {

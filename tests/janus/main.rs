@@ -7,7 +7,7 @@ mod limits;
 mod operators;
 mod rest;
 mod shard;
-mod signals;
+mod signalling_shards;
 mod transcript;
 mod world;
 

@@ -3,20 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use portunus::engine::signal::{Order, SignalConfig};
+use portunus::engine::signalling::{MachineRequest, SignallingConfig};
 use portunus::id::RoomId;
 use portunus::room::command::Settings;
 use portunus::room::spec::RoomSpec;
 use serde_json::{Value, json};
 
 use crate::client::Frame;
-use crate::signals::{Pair, attach, create, join, message};
+use crate::signalling_shards::{Pair, attach, create, join, message};
 use crate::world::World;
 
 const SECRET: &str = "adm";
 
-fn config() -> SignalConfig {
-    SignalConfig { admin_secret: Some(SECRET.into()), ..SignalConfig::new([7; 32]) }
+fn config() -> SignallingConfig {
+    SignallingConfig { admin_secret: Some(SECRET.into()), ..SignallingConfig::new([7; 32]) }
 }
 
 fn admin(verb: &str, more: Value) -> Value {
@@ -56,13 +56,13 @@ fn operators_have_a_subprotocol_of_their_own_where_there_is_a_secret() {
     assert_eq!(refused["error"]["code"], 403);
     assert_eq!(ask(&mut world, 'A', &admin("nosuch", json!({})))["error"]["code"], 457);
     assert_eq!(ask(&mut world, 'A', &json!({"janus":"info","transaction":"t"}))["janus"], "server_info");
-    let mut world = World::new(SignalConfig::new([7; 32]));
+    let mut world = World::new(SignallingConfig::new([7; 32]));
     assert!(upgrade(&mut world, 'A').starts_with("HTTP/1.1 403 "));
 }
 
 #[test]
 fn operators_apart_are_served_on_their_own_connections_alone() {
-    let mut world = World::new(SignalConfig { admin_apart: true, ..config() });
+    let mut world = World::new(SignallingConfig { admin_apart: true, ..config() });
     assert!(upgrade(&mut world, 'A').starts_with("HTTP/1.1 403 "));
     let id = world.engine.operator_connected(world.now, [127, 0, 0, 1].into()).unwrap();
     world.connect('B');
@@ -73,7 +73,7 @@ fn operators_apart_are_served_on_their_own_connections_alone() {
 
 #[test]
 fn a_room_that_is_to_be_recorded_is_made_and_the_log_says_that_it_is_not_recorded() {
-    let mut world = World::new(SignalConfig { rooms_file: true, ..config() });
+    let mut world = World::new(SignallingConfig { rooms_file: true, ..config() });
     let ask_plugin = |world: &mut World, body: Value| {
         let plugin = "janus.plugin.videoroom";
         let answer = ask(world, 'A', &admin("message_plugin", json!({"plugin": plugin, "request": body})));
@@ -85,12 +85,15 @@ fn a_room_that_is_to_be_recorded_is_made_and_the_log_says_that_it_is_not_recorde
             json!({"videoroom":"created","room":room,"permanent":permanent,"warning":"record has no effect yet"});
         let create = json!({"request":"create","room":room,"record":true,"permanent":permanent});
         assert_eq!(ask_plugin(&mut world, create.clone()), made);
-        assert_eq!(world.engine.poll_order(), Some(Order::Warn(RoomId::from(room), "record has no effect yet")));
+        assert_eq!(
+            world.engine.poll_machine_request(),
+            Some(MachineRequest::Warn(RoomId::from(room), "record has no effect yet"))
+        );
         assert_eq!(ask_plugin(&mut world, create)["error_code"], 427);
-        assert_eq!(world.engine.poll_order(), None, "nothing was made");
+        assert_eq!(world.engine.poll_machine_request(), None, "nothing was made");
     }
     ask_plugin(&mut world, json!({"request":"create","room":9,"record":false}));
-    assert_eq!(world.engine.poll_order(), None);
+    assert_eq!(world.engine.poll_machine_request(), None);
 }
 
 #[test]
@@ -98,13 +101,13 @@ fn what_operators_want_of_the_machine_comes_out_in_order() {
     let mut world = World::new(config());
     ask(&mut world, 'A', &admin("set_log_level", json!({"level": 6})));
     ask(&mut world, 'A', &admin("custom_logline", json!({"line": "here\nand there", "level": 3})));
-    let orders = std::iter::from_fn(|| world.engine.poll_order()).collect::<Vec<_>>();
-    assert_eq!(orders, [Order::LogLevel(6), Order::LogLine(3, "here\nand there".into())]);
+    let requests = std::iter::from_fn(|| world.engine.poll_machine_request()).collect::<Vec<_>>();
+    assert_eq!(requests, [MachineRequest::LogLevel(6), MachineRequest::LogLine(3, "here\nand there".into())]);
 }
 
 #[test]
 fn media_shards_take_what_operators_set() {
-    let mut world = World::new(SignalConfig { shards: 2, slowlink_threshold: 3, ..config() });
+    let mut world = World::new(SignallingConfig { shards: 2, slowlink_threshold: 3, ..config() });
     ask(&mut world, 'A', &admin("set_no_media_timer", json!({"no_media_timer": 7})));
     let settings = Settings { slowlink_threshold: 3, no_media_timer: Duration::from_secs(7) };
     assert!(world.shards.iter().all(|shard| shard.settings == Some(settings)));
@@ -174,7 +177,7 @@ fn a_signalling_shard_that_does_not_answer_is_not_passed_over() {
 fn a_full_server_tells_all_its_sessions_and_handles() {
     const SESSIONS: u64 = 2000;
     const HANDLES: usize = 5;
-    let mut world = World::new(SignalConfig { rooms: vec![RoomSpec::new(RoomId::from(1))], ..config() });
+    let mut world = World::new(SignallingConfig { rooms: vec![RoomSpec::new(RoomId::from(1))], ..config() });
     let mut handles = Vec::new();
     for session in 1..=SESSIONS {
         assert_eq!(ask(&mut world, 'A', &create(session))["data"]["id"], session);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use portunus::engine::signal::{Fate, SignalConfig};
-use portunus::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId};
+use portunus::engine::signalling::{Fate, SignallingConfig};
+use portunus::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
 use portunus::proto::session::poll::QUEUE_BYTES_MAX;
 use portunus::room::command::{Event, Mail, Teardown};
 use portunus::room::spec::RoomSpec;
@@ -13,7 +13,7 @@ use crate::client::Response;
 use crate::world::World;
 
 fn world() -> World {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.rooms = vec![RoomSpec::new(RoomId::from(1))];
     World::new(config)
 }
@@ -163,7 +163,7 @@ fn pages_of_any_origin_may_ask_and_learn_so_beforehand() {
 
 #[test]
 fn an_allowed_origin_is_named_and_others_are_refused_when_that_is_enforced() {
-    let mut config = SignalConfig::new([3; 32]);
+    let mut config = SignallingConfig::new([3; 32]);
     config.allow_origin = Some("https://good.example".parse().unwrap());
     let request = |field: &str| format!("GET /janus/ping HTTP/1.1\r\nHost: h\r\n{field}\r\n");
     let mut lax = World::new(config.clone());
@@ -202,7 +202,7 @@ fn an_allowed_origin_is_named_and_others_are_refused_when_that_is_enforced() {
 fn a_session_whose_events_nobody_fetches_ends() {
     let mut world = world();
     let (session, handle) = joined(&mut world);
-    let to = vec![HandleAddress { home: SignalId(0), session: SessionId(session), handle: HandleId(handle) }];
+    let to = vec![HandleAddress { home: SignallingId(0), session: SessionId(session), handle: HandleId(handle) }];
     for _ in 0..QUEUE_BYTES_MAX / 40 {
         world.mail(Mail::Event { from: ShardId(0), to: to.clone(), event: Event::WebrtcUp });
     }

@@ -69,7 +69,7 @@ impl Shard {
                 let Claim { room, owner, fresh } = self.registrar.claim(room, text, candidates, &mut self.rng);
                 Reply::Claimed { room, owner, fresh }
             }
-            Command::Locate(room) => Reply::Located(self.registrar.locate(&room)),
+            Command::FindOwner(room) => Reply::Owner(self.registrar.locate(&room)),
             Command::Release(room, owner) => {
                 self.registrar.release(&room, owner);
                 Reply::Released
@@ -103,7 +103,7 @@ impl Shard {
                 let there = self.rooms.contains_key(&room);
                 Reply::Exists(room, there)
             }
-            Command::Knock { room, pin, is_signed } => {
+            Command::CheckPin { room, pin, is_signed } => {
                 match self.rooms.get(&room).map(|room| room.check_entry(is_signed, pin.as_deref())) {
                     Some(Ok(())) => Reply::Admitted(room),
                     Some(Err(error)) => Reply::Refused(error),

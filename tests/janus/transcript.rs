@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portunus::engine::signal::{Fate, Permanent, SignalConfig};
+use portunus::engine::signalling::{Fate, Permanent, SignallingConfig};
 use portunus::id::{Name, RoomId, ShardId, StreamId};
 use portunus::room::capture::{CaptureFolder, CaptureSink, Put};
 use portunus::room::command::{Event, Mail};
@@ -86,13 +86,13 @@ fn rich() -> String {
 
 struct Transcript {
     world: Option<World>,
-    config: SignalConfig,
+    config: SignallingConfig,
     known: BTreeMap<String, Value>,
 }
 
 /// Runs one; the error names the line.
 pub fn run(text: &str) -> Result<(), String> {
-    let mut transcript = Transcript { world: None, config: SignalConfig::new([7; 32]), known: BTreeMap::new() };
+    let mut transcript = Transcript { world: None, config: SignallingConfig::new([7; 32]), known: BTreeMap::new() };
     transcript.known.insert("OFFER".into(), Value::from(OFFER));
     transcript.known.insert("LEVELS".into(), Value::from(OFFER.replace("a=mid:0\r\n", LEVELS)));
     transcript.known.insert("RICH".into(), Value::from(rich()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use portunus::engine::signal::{ConnectionId, Fate, Permanent, SignalConfig, SignalEngine};
+use portunus::engine::signalling::{ConnectionId, Fate, Permanent, SignallingConfig, SignallingEngine};
 use portunus::id::ShardId;
 use portunus::room::command::{Command, CommandEnvelope, Mail};
 use portunus::time::{Mono, Now};
@@ -25,7 +25,7 @@ pub enum Lanes {
 }
 
 pub struct World {
-    pub engine: SignalEngine,
+    pub engine: SignallingEngine,
     pub shards: Vec<Shard>,
     pub lanes: Lanes,
     pub held: Vec<(ShardId, CommandEnvelope)>,
@@ -37,10 +37,10 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(config: SignalConfig) -> World {
+    pub fn new(config: SignallingConfig) -> World {
         let now = Now { mono: Mono(1_000_000_000), unix_us: 0 };
         let shards = (0..config.shards).map(|shard| Shard::new(ShardId(shard), config.shards)).collect();
-        let engine = SignalEngine::new(config, now);
+        let engine = SignallingEngine::new(config, now);
         let (lanes, held, clients) = (Lanes::Open, Vec::new(), BTreeMap::new());
         let mut world = World { engine, shards, lanes, held, clients, now, disk_works: true, written: Vec::new() };
         world.pump();

@@ -76,7 +76,7 @@ def main():
         assert process.poll() is None, "the program has ended"
         health = ask(f"{url}/healthz")
         assert health["status"] == "ok", health
-        counters = health["signal"]["counters"]
+        counters = health["signalling"]["counters"]
         print({name: counters[name] for name in ("http_requests", "requests", "core_errors", "plugin_errors")})
         assert counters["plugin_errors"] > 0, "no request got as far as a room"
     finally:

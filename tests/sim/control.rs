@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portunus::id::{FeedId, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId};
+use portunus::id::{FeedId, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
 use portunus::room::command::{
     Command, Configure, ConfigureStream, ConfigureSubscriber, Event, HangupReason, JoinPublisher, JoinSubscriber,
     MemberRequest, Reply, StreamSummary, SubscribeStream, Teardown,
@@ -36,12 +36,12 @@ impl World {
         };
         let candidates = placement::candidates(&id, shards).map(|shard| (shard, load(self, shard)));
         let claim = Command::Claim { room: Some(id.clone()), text: false, candidates };
-        let Reply::Claimed { owner, fresh: true, .. } = self.ask(registrar, SignalId(0), claim) else {
+        let Reply::Claimed { owner, fresh: true, .. } = self.ask(registrar, SignallingId(0), claim) else {
             panic!("the room is new");
         };
-        let reply = self.ask(usize::from(owner.0), SignalId(0), Command::Create(Box::new(spec)));
+        let reply = self.ask(usize::from(owner.0), SignallingId(0), Command::Create(Box::new(spec)));
         assert!(matches!(reply, Reply::Created(_)), "{reply:?}");
-        let Reply::Located(Some(located)) = self.ask(registrar, SignalId(1), Command::Locate(id.clone())) else {
+        let Reply::Owner(Some(located)) = self.ask(registrar, SignallingId(1), Command::FindOwner(id.clone())) else {
             panic!("the registrar knows");
         };
         assert_eq!(located, owner);
@@ -52,7 +52,7 @@ impl World {
     pub fn destroy_room(&mut self, room: u64) {
         let owner = self.owners.remove(&room).expect("a room that exists");
         let id = RoomId::from(room);
-        let reply = self.ask(owner, SignalId(0), Command::Destroy { room: id.clone(), secret: None });
+        let reply = self.ask(owner, SignallingId(0), Command::Destroy { room: id.clone(), secret: None });
         assert!(matches!(reply, Reply::Destroyed(_)), "{reply:?}");
         self.forget_room(room, owner);
     }
@@ -64,7 +64,7 @@ impl World {
         let shards = u8::try_from(self.shards.len()).unwrap();
         let registrar = usize::from(placement::registrar(&id, shards).0);
         let owner = ShardId(u8::try_from(owner).unwrap());
-        let reply = self.ask(registrar, SignalId(0), Command::Release(id, owner));
+        let reply = self.ask(registrar, SignallingId(0), Command::Release(id, owner));
         assert!(matches!(reply, Reply::Released));
         for (id, client) in self.clients.iter_mut().filter(|(_, client)| client.room == room) {
             assert!(!client.has_peer, "client {id} has heard of its end");
@@ -88,7 +88,7 @@ impl World {
     fn add_client(&mut self, room: u64, role: Role, browser: Box<dyn Browser>) -> u64 {
         let id = self.next_client;
         self.next_client += 1;
-        let home = SignalId((id % u64::from(SIGNALS)) as u8);
+        let home = SignallingId((id % u64::from(SIGNALS)) as u8);
         let client = Client {
             handle: HandleAddress { home, session: SessionId(id + 1_000_000), handle: HandleId(id) },
             room,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portunus::id::SignalId;
+use portunus::id::SignallingId;
 use portunus::room::command::{Command, Event, Flow, Inspection, MemberView, PeerView, Reply, Settings, Teardown};
 use portunus::wire::sdp::MediaKind;
 
@@ -25,7 +25,7 @@ fn inspect(world: &mut World, client: u64) -> Option<Inspection> {
 
 fn adjust(world: &mut World, slowlink_threshold: u32, no_media_timer: Duration) {
     let settings = Settings { slowlink_threshold, no_media_timer };
-    assert!(matches!(world.ask(0, SignalId(0), Command::Adjust(settings)), Reply::Adjusted));
+    assert!(matches!(world.ask(0, SignallingId(0), Command::Adjust(settings)), Reply::Adjusted));
 }
 
 fn peer(inspection: &Inspection) -> &PeerView {

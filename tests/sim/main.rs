@@ -19,7 +19,7 @@ mod world;
 use std::time::Duration;
 
 use portunus::engine::turn::HandshakeFactory;
-use portunus::id::{RoomId, ShardId, SignalId};
+use portunus::id::{RoomId, ShardId, SignallingId};
 use portunus::room::command::{Command, Event, Reply};
 use portunus::room::error::RoomError;
 use portunus::room::placement;
@@ -216,18 +216,18 @@ fn rooms_are_found_through_their_registrars() {
         let registrar = usize::from(placement::registrar(&id, 4).0);
         let owner = world.owner(room).expect("just made");
         let claim = Command::Claim { room: Some(id.clone()), text: false, candidates: [(ShardId(0), 0); 2] };
-        let reply = world.ask(registrar, SignalId(0), claim);
+        let reply = world.ask(registrar, SignallingId(0), claim);
         assert!(matches!(reply, Reply::Claimed { fresh: false, owner: of, .. } if usize::from(of.0) == owner));
         let spec = Box::new(RoomSpec::new(id.clone()));
-        let reply = world.ask(owner, SignalId(0), Command::Create(spec));
+        let reply = world.ask(owner, SignallingId(0), Command::Create(spec));
         assert!(matches!(reply, Reply::Refused(RoomError::RoomExists(_))));
         let elsewhere = (owner + 1) % 4;
-        let reply = world.ask(elsewhere, SignalId(1), Command::Exists(id.clone()));
+        let reply = world.ask(elsewhere, SignallingId(1), Command::Exists(id.clone()));
         assert!(matches!(reply, Reply::Exists(_, false)));
-        let reply = world.ask(elsewhere, SignalId(1), Command::Participants(id));
+        let reply = world.ask(elsewhere, SignallingId(1), Command::Participants(id));
         assert!(matches!(reply, Reply::Refused(RoomError::NoSuchRoom(_))));
     }
-    let listed = (0..4).map(|shard| match world.ask(shard, SignalId(0), Command::List { private: false }) {
+    let listed = (0..4).map(|shard| match world.ask(shard, SignallingId(0), Command::List { private: false }) {
         Reply::Rooms(rooms) => rooms.len(),
         other => panic!("{other:?}"),
     });

@@ -10,7 +10,7 @@ use portunus::engine::arena::{LANES, SendArena, Transmit};
 use portunus::engine::media::{MediaConfig, MediaEngine};
 use portunus::engine::turn::HandshakeFactory;
 use portunus::engine::verdict::Verdict;
-use portunus::id::{FourTuple, HandleAddress, ShardId, SignalId, SocketId, Ticket};
+use portunus::id::{FourTuple, HandleAddress, ShardId, SignallingId, SocketId, Ticket};
 use portunus::room::command::{Command, CommandEnvelope, Event, HangupReason, Mail, MemberRequest, Reply};
 use portunus::time::Mono;
 use portunus::wire::demux::{Protocol, classify};
@@ -149,7 +149,7 @@ impl World {
             engine: MediaEngine::new(MediaConfig {
                 shard: ShardId(id),
                 shards,
-                signals: SIGNALS,
+                signalling_shards: SIGNALS,
                 sockets: vec![shard_address(id)],
                 remote_ports: vec![],
                 advertised: vec![shard_address(id)],
@@ -391,7 +391,7 @@ impl World {
     }
 
     /// Asks a shard and takes its reply; events that come before or after it are taken too.
-    pub fn ask(&mut self, shard: usize, from: SignalId, command: Command) -> Reply {
+    pub fn ask(&mut self, shard: usize, from: SignallingId, command: Command) -> Reply {
         self.next_ticket += 1;
         let ticket = Ticket { slot: self.next_ticket, generation: 1 };
         let now = self.clock.now();
@@ -414,9 +414,9 @@ impl World {
         answer.expect("every command is answered")
     }
 
-    fn poll_mail(&mut self, shard: usize) -> Option<(SignalId, Mail)> {
+    fn poll_mail(&mut self, shard: usize) -> Option<(SignallingId, Mail)> {
         let engine = &mut self.shards[shard].engine;
-        (0..SIGNALS).map(SignalId).find_map(|to| engine.poll_mail(to).map(|mail| (to, mail)))
+        (0..SIGNALS).map(SignallingId).find_map(|to| engine.poll_mail(to).map(|mail| (to, mail)))
     }
 
     fn collect_mail(&mut self) {
@@ -432,7 +432,7 @@ impl World {
         }
     }
 
-    fn take_event(&mut self, to: SignalId, handles: &[HandleAddress], event: Event) {
+    fn take_event(&mut self, to: SignallingId, handles: &[HandleAddress], event: Event) {
         assert!(!handles.is_empty());
         let distinct: BTreeSet<_> = handles.iter().collect();
         assert_eq!(distinct.len(), handles.len(), "nobody hears a thing twice: {event:?}");

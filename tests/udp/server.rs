@@ -179,7 +179,7 @@ impl Health {
 
     /// The drops of a reason in signalling.
     pub fn refused(&self, name: &str) -> u64 {
-        self.0["signal"]["drops"][name].as_u64().unwrap_or_else(|| panic!("no drop is called {name}"))
+        self.0["signalling"]["drops"][name].as_u64().unwrap_or_else(|| panic!("no drop is called {name}"))
     }
 
     /// A gauge of each media shard.
@@ -199,7 +199,7 @@ impl Health {
 
     /// A counter of signalling.
     pub fn signalled(&self, name: &str) -> u64 {
-        self.0["signal"]["counters"][name].as_u64().unwrap_or_else(|| panic!("nothing is called {name}"))
+        self.0["signalling"]["counters"][name].as_u64().unwrap_or_else(|| panic!("nothing is called {name}"))
     }
 
     /// Every gauge, without those of rooms: rooms stay when everybody has left.
@@ -211,7 +211,7 @@ impl Health {
 
     fn all(&self, kind: &str) -> BTreeMap<String, u64> {
         let mut all = BTreeMap::new();
-        for part in self.shards().iter().chain([&self.0["signal"]]) {
+        for part in self.shards().iter().chain([&self.0["signalling"]]) {
             for (name, count) in part[kind].as_object().expect("counts by name") {
                 *all.entry(name.clone()).or_default() += count.as_u64().unwrap();
             }

@@ -104,7 +104,7 @@ impl HostedRoom {
             return;
         }
         peer.exhausted_told = Some(now);
-        turn.desk.notices.sources_exhausted(now, self.id(), of, ssrc);
+        turn.state.notices.sources_exhausted(now, self.id(), of, ssrc);
         self.observe(turn, member, Observation::SourcesExhausted { ssrc, most: SOURCES_PER_PEER });
     }
 }

@@ -61,7 +61,7 @@ impl HostedRoom {
     fn complete(&self, turn: &Turn<'_>, member: MemberId, description: &mut Description) {
         if let Some(peer) = self.peers.get(member.0) {
             let answering = description.kind == DescriptionKind::Answer;
-            description.complete(&peer.transport(answering, turn), &turn.desk.candidates);
+            description.complete(&peer.transport(answering, turn), &turn.state.candidates);
         }
     }
 
@@ -120,7 +120,7 @@ impl HostedRoom {
                     }
                     self.rearm(turn, member);
                 }
-                Effect::Observe { of, what } => turn.desk.observe(of, Observation::Room(self.id().clone(), what)),
+                Effect::Observe { of, what } => turn.state.observe(of, Observation::Room(self.id().clone(), what)),
                 Effect::Tell { to, event } => self.tell(turn, &to, event),
             }
         }
@@ -158,7 +158,7 @@ impl HostedRoom {
             if !peer.begin_association(remote, turn) {
                 return self.peer_lost(turn, member, HangupReason::DtlsError);
             }
-            turn.desk.counters.associations_replaced += 1;
+            turn.state.counters.associations_replaced += 1;
             for leg in &peer.legs {
                 if let Some(leg) = self.legs.get_mut(leg.0) {
                     let (first, timestamp) = first_numbers(turn);
@@ -188,7 +188,7 @@ impl HostedRoom {
                 let peer = self.peers.get_mut(member.0).map(|peer| &mut peer.streams);
                 let Some(streams) = peer.or(remote) else { return };
                 streams.push(id);
-                self.streams.put(id.0, Stream::new(member, media, &mut turn.desk.region));
+                self.streams.put(id.0, Stream::new(member, media, &mut turn.state.region));
                 None
             }
         };
@@ -202,7 +202,7 @@ impl HostedRoom {
     fn remove_stream(&mut self, turn: &mut Turn<'_>, id: StreamId) {
         let Some(stream) = self.streams.take(id.0) else { return };
         for layer in &stream.layers {
-            turn.desk.region.give_back(&layer.history);
+            turn.state.region.give_back(&layer.history);
         }
         let forwarders = self.forwarders.iter_mut().filter(|forwarder| forwarder.source == Some(id));
         forwarders.for_each(Forwarder::orphan);

@@ -130,11 +130,11 @@ impl Tally {
     pub(super) fn verdict(self, turn: &mut Turn<'_>) -> Verdict {
         match (self.read, self.malformed) {
             (0, 1..) => {
-                turn.desk.drops.add(DropReason::RtcpMalformed, self.malformed - 1);
+                turn.state.drops.add(DropReason::RtcpMalformed, self.malformed - 1);
                 Verdict::Drop(DropReason::RtcpMalformed)
             }
             (_, malformed) => {
-                turn.desk.drops.add(DropReason::RtcpMalformed, malformed);
+                turn.state.drops.add(DropReason::RtcpMalformed, malformed);
                 Verdict::Consumed
             }
         }

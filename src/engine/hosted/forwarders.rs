@@ -21,7 +21,7 @@ const OPENER: [u8; 12] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 impl HostedRoom {
     /// Why a request cannot be carried out from this shard's sockets, whatever the room says.
     pub(super) fn unreachable(&self, turn: &Turn<'_>, request: &Administration) -> Option<RoomError> {
-        let unreachable = |&ip: &IpAddr| socket_toward(ip, &turn.desk.sockets).is_none();
+        let unreachable = |&ip: &IpAddr| socket_toward(ip, &turn.state.sockets).is_none();
         let found = match request {
             Administration::Forward(forward) => forward.targets.iter().map(|target| target.to.ip()).find(unreachable),
             Administration::Remotize(remotize) => Some(remotize.to.ip()).filter(unreachable),
@@ -45,14 +45,14 @@ impl HostedRoom {
     }
 
     pub(super) fn add_forwarder(&mut self, turn: &mut Turn<'_>, id: ForwarderId, spec: &ForwarderSpec) {
-        let socket = socket_toward(spec.to.ip(), &turn.desk.sockets);
+        let socket = socket_toward(spec.to.ip(), &turn.state.sockets);
         let socket = socket.expect("whoever asked for it was told when it cannot be reached");
         // RFC 3711 §3.3.1: a first index below 2^15, so that a receiver that misses it still guesses the same rollover.
         let first = u64::from(turn.random_u32() & 0x7fff).max(1);
         let forwarder = Forwarder::new(spec, socket, first, turn.random_u32());
         let forwarder = forwarder.expect("a key of 30 bytes is one for the profiles of RFC 3711");
         if let Some(receiver) = forwarder.receiver {
-            turn.desk.receivers.add(receiver, ForwarderKey { room: self.slot, forwarder: id });
+            turn.state.receivers.add(receiver, ForwarderKey { room: self.slot, forwarder: id });
             for _ in 0..2 {
                 turn.send_control(receiver, |out| {
                     out[..OPENER.len()].copy_from_slice(&OPENER);
@@ -81,7 +81,7 @@ impl HostedRoom {
             stream.forwarders.retain(|&of| of != id);
         }
         if let Some(receiver) = forwarder.receiver {
-            turn.desk.receivers.remove(receiver, ForwarderKey { room: self.slot, forwarder: id });
+            turn.state.receivers.remove(receiver, ForwarderKey { room: self.slot, forwarder: id });
         }
     }
 
@@ -103,7 +103,7 @@ impl HostedRoom {
     /// RTCP of a forwarder's receiver, in the clear: of all that it may say, a wish for a keyframe is heard.
     pub fn accept_receiver(&mut self, turn: &mut Turn<'_>, id: ForwarderId, datagram: &[u8]) -> Verdict {
         let Some(forwarder) = self.forwarders.get(id.0) else { return Verdict::Drop(DropReason::UnknownSource) };
-        turn.desk.counters.rtcp_received += 1;
+        turn.state.counters.rtcp_received += 1;
         let (mut wanted, mut compound) = (false, Tally::default());
         for packet in Compound::new(datagram) {
             compound.count(packet.is_ok());
@@ -125,6 +125,6 @@ impl HostedRoom {
 }
 
 fn local_port(turn: &Turn<'_>, target: IpAddr) -> Option<u16> {
-    let socket = socket_toward(target, &turn.desk.sockets)?;
-    turn.desk.sockets.get(usize::from(socket.0)).map(std::net::SocketAddr::port)
+    let socket = socket_toward(target, &turn.state.sockets)?;
+    turn.state.sockets.get(usize::from(socket.0)).map(std::net::SocketAddr::port)
 }

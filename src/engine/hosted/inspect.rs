@@ -23,7 +23,7 @@ impl HostedRoom {
 
     fn view(&self, turn: &Turn<'_>, peer: &Peer) -> PeerView {
         let local: Vec<SocketAddr> =
-            turn.desk.candidates.iter().map(|candidate| (candidate.address, candidate.port).into()).collect();
+            turn.state.candidates.iter().map(|candidate| (candidate.address, candidate.port).into()).collect();
         // Sockets and candidates are in one order; several sockets may share the last candidate behind a NAT.
         let ends = |at: FourTuple| {
             let ours = local.get(usize::from(at.socket.0)).or(local.last())?;
@@ -54,7 +54,7 @@ impl HostedRoom {
             last_check: peer.ice.last_check(),
             is_described: peer.remote_fingerprint.is_some(),
             is_dtls_client: peer.role == Role::Active,
-            fingerprint: turn.desk.handshakes.fingerprint().to_string(),
+            fingerprint: turn.state.handshakes.fingerprint().to_string(),
             remote_fingerprint: peer.remote_fingerprint,
             connected,
             dtls_ignored: peer.dtls.ignored(),

@@ -29,7 +29,7 @@ use super::leg::Leg;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::stream::Stream;
-use super::timer::Patience;
+use super::timer::Urgency;
 use super::turn::Turn;
 
 /// A room with everything that its packets need.
@@ -193,7 +193,7 @@ impl HostedRoom {
         }
         for stream in self.streams.drain() {
             for layer in &stream.layers {
-                turn.desk.region.give_back(&layer.history);
+                turn.state.region.give_back(&layer.history);
             }
         }
     }
@@ -226,8 +226,8 @@ impl HostedRoom {
         };
         let prompt = prompt.min(peer.dtls.deadline());
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, prompt);
-        turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, lax);
+        turn.state.timers.arm(peer.key, &mut peer.planned, Urgency::Prompt, prompt);
+        turn.state.timers.arm(peer.key, &mut peer.planned, Urgency::Lax, lax);
     }
 }
 

@@ -16,9 +16,9 @@ impl HostedRoom {
     /// A peer connection begins; `is_known` says whether its description is known already.
     pub(super) fn observe_opening(&self, turn: &mut Turn<'_>, member: MemberId, is_known: bool) {
         self.observe_ice(turn, member, IceState::Gathering);
-        if turn.desk.watch.peers {
-            for index in 0..turn.desk.candidates.len() {
-                let candidate = turn.desk.candidates[index].attribute(index).into();
+        if turn.state.watch.peers {
+            for index in 0..turn.state.candidates.len() {
+                let candidate = turn.state.candidates[index].attribute(index).into();
                 self.observe(turn, member, Observation::LocalCandidate(candidate));
             }
         }
@@ -36,7 +36,7 @@ impl HostedRoom {
         if first {
             self.observe_ice(turn, member, IceState::Connected);
         }
-        if let Some(&local) = turn.desk.watch.sockets.get(usize::from(path.socket.0)) {
+        if let Some(&local) = turn.state.watch.sockets.get(usize::from(path.socket.0)) {
             self.observe(turn, member, Observation::SelectedPair { local, remote: path.remote });
         }
         if first {
@@ -65,16 +65,16 @@ impl HostedRoom {
     }
 
     pub(super) fn observe(&self, turn: &mut Turn<'_>, member: MemberId, what: Observation) {
-        if turn.desk.watch.peers
+        if turn.state.watch.peers
             && let Some(of) = self.room.address(member)
         {
-            turn.desk.observe(of, what);
+            turn.state.observe(of, what);
         }
     }
 
     /// The statistics of a peer's m-lines, when it is time for them.
     pub(super) fn observe_media(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let period = turn.desk.watch.statistics;
+        let period = turn.state.watch.statistics;
         self.observe_media_after(turn, member, period);
     }
 
@@ -84,7 +84,7 @@ impl HostedRoom {
     }
 
     fn observe_media_after(&mut self, turn: &mut Turn<'_>, member: MemberId, least: Duration) {
-        let is_watched = !turn.desk.watch.statistics.is_zero();
+        let is_watched = !turn.state.watch.statistics.is_zero();
         let Some(peer) = self.peers.get_mut(member.0).filter(|peer| is_watched && peer.is_connected()) else { return };
         let since = turn.now.mono.since(peer.statistics_at);
         let Some(of) = self.room.address(member).filter(|_| since >= least) else { return };
@@ -121,7 +121,7 @@ impl HostedRoom {
             }
         }
         if !lines.is_empty() {
-            turn.desk.observe(of, Observation::Statistics(lines));
+            turn.state.observe(of, Observation::Statistics(lines));
         }
     }
 }

@@ -7,7 +7,7 @@ use super::super::leg::LegStreams;
 use super::super::peer::{Keys, MediaState};
 use super::super::sources::Source;
 use super::super::stream::Layer;
-use super::super::timer::Patience;
+use super::super::timer::Urgency;
 use super::super::turn::Turn;
 use super::super::verdict::{DropReason, Verdict};
 use super::HostedRoom;
@@ -51,19 +51,19 @@ impl HostedRoom {
             });
         }
         let Some(change) = change else { return (verdict, None) };
-        turn.desk.counters.checks_answered += 1;
+        turn.state.counters.checks_answered += 1;
         let mut displaced = None;
         if change.validated {
-            displaced = turn.desk.index.add_tuple(at, peer.key);
+            displaced = turn.state.index.add_tuple(at, peer.key);
             if peer.role == crate::proto::dtls::Role::Active {
                 peer.dtls.start(turn.now);
             }
         }
         if let Some(evicted) = change.evicted {
-            turn.desk.index.remove_tuple(evicted, peer.key);
+            turn.state.index.remove_tuple(evicted, peer.key);
         }
         if let Some(retired) = change.retired {
-            turn.desk.index.remove_ufrag(&retired);
+            turn.state.index.remove_ufrag(&retired);
         }
         if change.selected {
             self.observe_path(turn, member, at, first);
@@ -98,7 +98,7 @@ impl HostedRoom {
         peer.dtls.handle_datagram(turn.now, datagram);
         let is_opened = peer.dtls.opened() > opened;
         let ignored = peer.dtls.ignored() > ignored;
-        turn.desk.counters.dtls_received += 1;
+        turn.state.counters.dtls_received += 1;
         if is_opened {
             self.heard(turn, member, at);
         }
@@ -116,7 +116,7 @@ impl HostedRoom {
 
     /// Media to a peer go where its own came from.
     fn follow(&self, turn: &mut Turn<'_>, member: MemberId, at: FourTuple) {
-        turn.desk.counters.paths_followed += 1;
+        turn.state.counters.paths_followed += 1;
         self.observe_path(turn, member, at, false);
     }
 
@@ -137,8 +137,8 @@ impl HostedRoom {
                 }
                 DtlsEvent::Closed(reason) => {
                     if let Some(peer) = self.peers.get(member.0).filter(|peer| !peer.is_connected()) {
-                        turn.desk.counters.handshakes_failed += 1;
-                        turn.desk.notices.handshake_failed(turn.now.mono, peer.dtls.offered());
+                        turn.state.counters.handshakes_failed += 1;
+                        turn.state.notices.handshake_failed(turn.now.mono, peer.dtls.offered());
                     }
                     let reason = match reason {
                         CloseReason::Alert => HangupReason::DtlsAlert,
@@ -153,7 +153,7 @@ impl HostedRoom {
     }
 
     fn peer_connected(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        turn.desk.counters.peers_connected += 1;
+        turn.state.counters.peers_connected += 1;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         peer.report_at = super::reports::first_report(turn.now.mono, turn.random_u32());
         if let MediaState::Connected(keys) = &mut peer.media {
@@ -207,7 +207,7 @@ impl HostedRoom {
             None => match bind(peer, &self.streams, &packet, received) {
                 Ok(source) => {
                     if let Some(before) = known {
-                        turn.desk.counters.sources_rebound += 1;
+                        turn.state.counters.sources_rebound += 1;
                         end_source(&mut self.streams, before, ssrc);
                     }
                     source
@@ -229,7 +229,7 @@ impl HostedRoom {
         if let Some(sequence) = extension(&packet, stream.media.extensions.transport_cc).and_then(transport_sequence) {
             peer.feedback.record(sequence, received);
             let at = peer.feedback.deadline();
-            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Lax, at);
+            turn.state.timers.arm(peer.key, &mut peer.planned, Urgency::Lax, at);
         }
         if has_moved {
             self.follow(turn, member, at);
@@ -338,7 +338,7 @@ impl HostedRoom {
         if at < Mono::NEVER
             && let Some(peer) = self.peers.get_mut(member.0)
         {
-            turn.desk.timers.arm(peer.key, &mut peer.looks, Patience::Prompt, at);
+            turn.state.timers.arm(peer.key, &mut peer.planned, Urgency::Prompt, at);
         }
     }
 
@@ -386,7 +386,7 @@ impl HostedRoom {
         match receipt {
             Receipt::Duplicate => return Verdict::Drop(DropReason::RtpSequence),
             Receipt::Recovered => {
-                turn.desk.counters.packets_recovered += 1;
+                turn.state.counters.packets_recovered += 1;
                 stream.layers[layer].counted.retransmissions += 1;
             }
             Receipt::InPlace | Receipt::Gap => {}
@@ -397,7 +397,7 @@ impl HostedRoom {
             stream.keyframes.arrived(received);
             losses.keyframe(number);
         }
-        turn.desk.counters.packets_abandoned += losses.take_abandoned();
+        turn.state.counters.packets_abandoned += losses.take_abandoned();
         let nack_at = if receipt == Receipt::Gap { losses.deadline() } else { Mono::NEVER };
         if !late {
             stream.clock.packet(header.timestamp, received);
@@ -434,7 +434,7 @@ impl HostedRoom {
         layer.history.push(entry, packet.payload);
         if first_of_stream {
             if self.touched_streams.is_empty() {
-                turn.desk.touched_rooms.push(self.slot);
+                turn.state.touched_rooms.push(self.slot);
             }
             self.touched_streams.push(id);
         }
@@ -448,7 +448,7 @@ impl HostedRoom {
             self.room.talking_changed(id, change, &mut effects);
             self.apply(turn, effects);
         }
-        turn.desk.counters.packets_received += 1;
+        turn.state.counters.packets_received += 1;
         Verdict::Accepted
     }
 
@@ -457,7 +457,7 @@ impl HostedRoom {
         let Some(stream) = self.streams.get(id.0) else { return };
         let (member, mid, kind) = (stream.member, stream.media.mid, stream.media.kind);
         let mut effects = Vec::new();
-        let silence = turn.desk.no_media_timer.as_secs();
+        let silence = turn.state.no_media_timer.as_secs();
         let seconds = (!receiving && silence > 1).then_some(silence);
         self.room.media_changed(member, mid, kind, receiving, seconds, &mut effects);
         self.apply(turn, effects);
@@ -483,7 +483,7 @@ impl HostedRoom {
                 return Verdict::Drop(unopened(error));
             }
         };
-        turn.desk.counters.rtcp_received += 1;
+        turn.state.counters.rtcp_received += 1;
         if keys.capture.is_some() {
             capture::record(&mut keys.capture, turn, peer.ice.selected(), Direction::In, &[&datagram[..len]]);
         }

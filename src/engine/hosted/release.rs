@@ -98,7 +98,7 @@ fn send_range(
     let transport_sequence = peer.transport_sequence;
     peer.ice.note_sent(turn.now.mono);
     let (Some((keys, path)), Some(streams)) = (peer.sender(), leg.outbound) else {
-        turn.desk.drops.add(DropReason::NoPath, range.end - range.start);
+        turn.state.drops.add(DropReason::NoPath, range.end - range.start);
         return false;
     };
     let layer = &stream.layers[0];
@@ -196,7 +196,7 @@ impl Release<'_> {
         }
         leg.sent.packets = leg.sent.packets.wrapping_add(1);
         leg.sent.octets = leg.sent.octets.wrapping_add(payload.len() as u32);
-        turn.desk.counters.packets_sent += 1;
+        turn.state.counters.packets_sent += 1;
     }
 }
 

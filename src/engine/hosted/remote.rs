@@ -25,14 +25,14 @@ impl HostedRoom {
     pub(super) fn find_port(turn: &Turn<'_>, request: &mut Administration) -> Result<(), RoomError> {
         if let Administration::AddRemote(add) = request {
             let wish = Some(add.port).filter(|port| *port > 0);
-            add.port = turn.desk.remote_ports.free(wish).ok_or(RoomError::Exhausted("remote_ports"))?;
+            add.port = turn.state.remote_ports.free(wish).ok_or(RoomError::Exhausted("remote_ports"))?;
         }
         Ok(())
     }
 
     pub(super) fn open_remote(&mut self, turn: &mut Turn<'_>, member: MemberId, port: u16, srtp: Option<&SrtpKey>) {
         let key = self.key(member);
-        turn.desk.remote_ports.claim(port, key);
+        turn.state.remote_ports.claim(port, key);
         let remote = Remote::new(key, srtp).expect("a key of 30 bytes is one for the profiles of RFC 3711");
         self.remotes.put(member.0, remote);
     }
@@ -40,7 +40,7 @@ impl HostedRoom {
     /// Its port is free again.
     pub(super) fn close_remote(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if let Some(remote) = self.remotes.take(member.0) {
-            turn.desk.remote_ports.release(remote.key);
+            turn.state.remote_ports.release(remote.key);
         }
     }
 
@@ -104,7 +104,7 @@ impl HostedRoom {
         if stream.media.kind == MediaKind::Video && stream.keyframes.take(turn.now.mono) {
             let pli = Pli { sender_ssrc: 1, media_ssrc };
             if turn.send_control(to, |out| pli.write(out).ok()).is_some() {
-                turn.desk.counters.keyframe_requests_sent += 1;
+                turn.state.counters.keyframe_requests_sent += 1;
             }
         }
         true

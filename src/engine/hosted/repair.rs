@@ -42,7 +42,7 @@ impl HostedRoom {
         // RFC 4588 §5.3: RTX that nothing pairs with one of several sources is of the one that was asked for the packet.
         let must_be_asked = of.is_none() && selection.is_contested(received);
         let mut probe = || {
-            turn.desk.counters.probes_received += 1;
+            turn.state.counters.probes_received += 1;
             Verdict::Drop(DropReason::RtxProbe)
         };
         if packet.payload.is_empty() {
@@ -76,7 +76,7 @@ impl HostedRoom {
                 let Some(media_ssrc) = layer.ssrc() else { continue };
                 let (mut room, mut asked) = ([[0; 4]; VIDEO_MISSING_MAX], 0);
                 let entries = nack::pack(layer.losses.take_due(now).inspect(|_| asked += 1), &mut room);
-                turn.desk.counters.packets_abandoned += layer.losses.take_abandoned();
+                turn.state.counters.packets_abandoned += layer.losses.take_abandoned();
                 let sent = !entries.is_empty()
                     && peer.send_rtcp(turn, |out| {
                         let report = ReceiverReport { ssrc: sender_ssrc, blocks: &[] };
@@ -84,7 +84,7 @@ impl HostedRoom {
                         Some(len + Nack { sender_ssrc, media_ssrc, entries }.write(&mut out[len..]).ok()?)
                     });
                 let asked = if sent { asked } else { 0 };
-                turn.desk.counters.nacks_sent += asked;
+                turn.state.counters.nacks_sent += asked;
                 layer.counted.nacks += asked;
             }
         }
@@ -93,8 +93,8 @@ impl HostedRoom {
     /// A subscriber names what it has not got. What we ourselves are still missing goes to it anyway when it comes.
     pub(super) fn serve_nack(&mut self, turn: &mut Turn<'_>, member: MemberId, nack: &Nack<'_>) {
         let asked = nack.lost().count() as u64;
-        turn.desk.counters.nacks_received += asked;
-        turn.desk.counters.nack_unserved += asked.saturating_sub(NACKED_MAX as u64);
+        turn.state.counters.nacks_received += asked;
+        turn.state.counters.nack_unserved += asked.saturating_sub(NACKED_MAX as u64);
         let lost = nack.lost().take(NACKED_MAX);
         let unserved = asked.min(NACKED_MAX as u64);
 
@@ -105,20 +105,20 @@ impl HostedRoom {
         let stream = leg.as_ref().and_then(|leg| leg.source).and_then(|id| self.streams.get(id.0));
         let (mut transport_sequence, spacing) = (peer.transport_sequence, peer.round_trip.max(RESEND_INTERVAL));
         let (Some(leg), Some(stream), Some((keys, path))) = (leg, stream, peer.sender()) else {
-            turn.desk.counters.nack_unserved += unserved;
+            turn.state.counters.nack_unserved += unserved;
             return;
         };
         let history = &stream.layers[0].history;
-        let resent_before = turn.desk.counters.packets_resent;
+        let resent_before = turn.state.counters.packets_resent;
         let mut resend = Resend { leg, keys, path, history, spacing, transport_sequence: &mut transport_sequence };
         for sequence in lost {
             match resend.send(turn, sequence) {
-                Ok(()) => turn.desk.counters.packets_resent += 1,
-                Err(Unserved::Gone) => turn.desk.counters.nack_unserved += 1,
-                Err(Unserved::Throttled) => turn.desk.counters.nack_throttled += 1,
+                Ok(()) => turn.state.counters.packets_resent += 1,
+                Err(Unserved::Gone) => turn.state.counters.nack_unserved += 1,
+                Err(Unserved::Throttled) => turn.state.counters.nack_throttled += 1,
             }
         }
-        resend.leg.count_resends(asked, turn.desk.counters.packets_resent - resent_before);
+        resend.leg.count_resends(asked, turn.state.counters.packets_resent - resent_before);
         peer.transport_sequence = transport_sequence;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::leg::Leg;
 use super::super::stream::Stream;
-use super::super::timer::{Look, Patience};
+use super::super::timer::{TimerId, Urgency};
 use super::super::turn::Turn;
 use super::HostedRoom;
 use crate::id::{MemberId, StreamId};
@@ -39,15 +39,15 @@ fn slot_before(at: Mono) -> Mono {
 
 impl HostedRoom {
     /// A look at a peer has come.
-    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId, look: (Patience, Look)) {
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>, member: MemberId, timer: (Urgency, TimerId)) {
         let now = turn.now.mono;
         let Some(peer) = self.peers.get_mut(member.0) else { return };
-        if !peer.looks.have(look) {
+        if !peer.planned.have(timer) {
             return;
         }
         let unanswered = !peer.is_connected() && peer.connect_by <= now;
         let owes = !peer.streams.is_empty();
-        if unanswered || peer.is_connected() && peer.ice.is_gone(now, turn.desk.peer_timeout, owes) {
+        if unanswered || peer.is_connected() && peer.ice.is_gone(now, turn.state.peer_timeout, owes) {
             return self.peer_lost(turn, member, HangupReason::IceFailed);
         }
         if peer.dtls.deadline() <= now {
@@ -98,7 +98,7 @@ impl HostedRoom {
 
     /// Notices m-lines from which nothing comes any more.
     fn watch_media(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let patience = turn.desk.no_media_timer;
+        let patience = turn.state.no_media_timer;
         if patience.is_zero() {
             return;
         }
@@ -135,7 +135,7 @@ impl HostedRoom {
     /// Tells of m-lines that lost too much since the last report: what we miss of a publisher's, and what a subscriber
     /// says that it misses of ours. RTX does not mend that: the link is as slow with it.
     fn watch_links(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let threshold = turn.desk.slowlink_threshold;
+        let threshold = turn.state.slowlink_threshold;
         let Some(peer) = self.peers.get(member.0).filter(|_| threshold > 0) else { return };
         let mut slow = Vec::new();
         for id in &peer.streams {
@@ -255,7 +255,7 @@ impl HostedRoom {
         }
         let sender_ssrc = peer.report_ssrc;
         if peer.send_rtcp(turn, |out| Pli { sender_ssrc, media_ssrc }.write(out).ok()) {
-            turn.desk.counters.keyframe_requests_sent += 1;
+            turn.state.counters.keyframe_requests_sent += 1;
         }
     }
 

@@ -23,7 +23,9 @@ use super::arena::{SendArena, Transmit};
 use super::media::{MediaConfig, MediaEngine};
 use super::turn::HandshakeFactory;
 use super::verdict::Verdict;
-use crate::id::{FeedId, FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignalId, SocketId, Ticket};
+use crate::id::{
+    FeedId, FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId, SocketId, Ticket,
+};
 use crate::proto::dtls::{DtlsEvent, Fingerprint, Handshake, KeyingMaterial, Role};
 use crate::proto::srtp::{Inbound, MasterKey, Outbound, Profile};
 use crate::room::command::{
@@ -93,7 +95,7 @@ impl World {
         let engine = MediaEngine::new(MediaConfig {
             shard: ShardId(0),
             shards: 1,
-            signals: 1,
+            signalling_shards: 1,
             sockets: vec![([127, 0, 0, 1], 20_000).into()],
             remote_ports: vec![21_000],
             advertised: vec![([127, 0, 0, 1], 20_000).into()],
@@ -191,7 +193,7 @@ impl World {
     fn ask(&mut self, command: Command) -> Reply {
         let ticket = Some(Ticket { slot: 0, generation: 0 });
         let mut taken = Taken::default();
-        self.engine.handle_command(self.now, CommandEnvelope { ticket, from: SignalId(0), command }, &mut taken);
+        self.engine.handle_command(self.now, CommandEnvelope { ticket, from: SignallingId(0), command }, &mut taken);
         self.engine.release(self.now, &mut taken);
         self.look_at(taken);
         self.mail().expect("a command with a ticket is answered at once")
@@ -228,7 +230,7 @@ impl World {
 
     fn mail(&mut self) -> Option<Reply> {
         let mut reply = None;
-        while let Some(mail) = self.engine.poll_mail(SignalId(0)) {
+        while let Some(mail) = self.engine.poll_mail(SignallingId(0)) {
             match mail {
                 Mail::Reply { reply: said, .. } => reply = Some(said),
                 Mail::Event { to, event, .. } => {
@@ -300,7 +302,7 @@ fn without_rtx(answer: &mut Description) {
 
 fn handle(member: u16) -> HandleAddress {
     let id = u64::from(member) + 1;
-    HandleAddress { home: SignalId(0), session: SessionId(id), handle: HandleId(id) }
+    HandleAddress { home: SignallingId(0), session: SessionId(id), handle: HandleId(id) }
 }
 
 fn path(member: u16) -> FourTuple {

@@ -137,12 +137,12 @@ impl Handle {
 mod tests {
     use super::super::{ConnectionId, Place};
     use super::*;
-    use crate::id::SignalId;
+    use crate::id::SignallingId;
     use crate::wire::sdp::{DescriptionKind, Fingerprint, parse};
 
     fn waiting(transaction: &str) -> Waiting {
         let connection = ConnectionId { slot: 0, generation: 0 };
-        let asker = Asker { place: Place { signal: SignalId(0), connection }, request: 0 };
+        let asker = Asker { place: Place { signalling: SignallingId(0), connection }, request: 0 };
         Waiting {
             request: Request::Leave,
             asker,

@@ -16,7 +16,7 @@ use deadline::Deadlines;
 use handle::Handle;
 use poll::{Answer, LongPoll, Shape};
 
-use crate::id::{HandleId, SessionId, SignalId};
+use crate::id::{HandleId, SessionId, SignallingId};
 use crate::time::Mono;
 
 /// One client's connection: a slot of the connection table with a generation, so that a stale name finds nothing.
@@ -32,7 +32,7 @@ pub struct ConnectionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The shard.
-    pub signal: SignalId,
+    pub signalling: SignallingId,
     /// Its connection.
     pub connection: ConnectionId,
 }
@@ -79,13 +79,13 @@ pub struct Session {
     /// Its handles.
     pub handles: BTreeMap<HandleId, Handle>,
     /// How long it may be idle, when that is not as for all; zero is for ever.
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     last_activity: Mono,
 }
 
 /// How long a session lives without a sign of its client; zero is for ever, or not at all.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct SessionTimeouts {
     /// Without a request. Zero: for ever.
     pub idle: Duration,
     /// After its WebSocket was lost. Zero: it ends with it.
@@ -110,8 +110,8 @@ pub struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     handles: usize,
     deadlines: Deadlines<SessionId>,
-    patience: Patience,
-    home: SignalId,
+    timeouts: SessionTimeouts,
+    home: SignallingId,
     homes: u8,
 }
 
@@ -120,14 +120,14 @@ const ID_MAX: u64 = (1 << 53) - 1;
 
 impl Sessions {
     /// None yet.
-    pub fn new(home: SignalId, homes: u8, patience: Patience) -> Sessions {
+    pub fn new(home: SignallingId, homes: u8, timeouts: SessionTimeouts) -> Sessions {
         assert!(home.0 < homes, "a signalling shard is one of them");
-        Sessions { sessions: BTreeMap::new(), handles: 0, deadlines: Deadlines::default(), patience, home, homes }
+        Sessions { sessions: BTreeMap::new(), handles: 0, deadlines: Deadlines::default(), timeouts, home, homes }
     }
 
     /// Where a session with this id would live.
-    pub fn home(&self, id: SessionId) -> SignalId {
-        SignalId(u8::try_from(id.0 % u64::from(self.homes)).expect("less than the number of homes"))
+    pub fn home(&self, id: SessionId) -> SignallingId {
+        SignallingId(u8::try_from(id.0 % u64::from(self.homes)).expect("less than the number of homes"))
     }
 
     /// Makes a session with the wished id, or with a random one. None when the wished id is in use.
@@ -143,7 +143,7 @@ impl Sessions {
             Some(id) => id,
             None => self.mint(rng),
         };
-        let session = Session { outlet, handles: BTreeMap::new(), patience: None, last_activity: now };
+        let session = Session { outlet, handles: BTreeMap::new(), timeout: None, last_activity: now };
         self.sessions.insert(id, session);
         self.schedule(id);
         Some(id)
@@ -157,7 +157,7 @@ impl Sessions {
             Outlet::Poll(polls) => polls.deadline(),
             Outlet::Lost(until) => *until,
         };
-        self.deadlines.set(id, session.idle_at(self.patience).min(other));
+        self.deadlines.set(id, session.idle_at(self.timeouts).min(other));
     }
 
     fn mint(&self, rng: &mut impl Rng) -> SessionId {
@@ -216,9 +216,9 @@ impl Sessions {
 
     /// The WebSocket of a session is gone. False when the session must end with it.
     pub fn lose(&mut self, now: Mono, id: SessionId) -> bool {
-        let claimable = !self.patience.lost.is_zero();
+        let claimable = !self.timeouts.lost.is_zero();
         if claimable {
-            self.claim(id, Outlet::Lost(now + self.patience.lost));
+            self.claim(id, Outlet::Lost(now + self.timeouts.lost));
         }
         claimable
     }
@@ -256,7 +256,7 @@ impl Sessions {
     pub fn due(&mut self, now: Mono) -> Option<Due> {
         while let Some(id) = self.deadlines.due(now) {
             let Some(session) = self.sessions.get_mut(&id) else { continue };
-            if session.idle_at(self.patience) <= now {
+            if session.idle_at(self.timeouts) <= now {
                 return Some(Due::Idle(id));
             }
             let answer = match &mut session.outlet {
@@ -279,22 +279,22 @@ impl Sessions {
     }
 
     /// How long sessions may be idle; zero is for ever.
-    pub fn patience(&self) -> Duration {
-        self.patience.idle
+    pub fn idle_timeout(&self) -> Duration {
+        self.timeouts.idle
     }
 
     /// Gives all sessions another time to be idle, but those that have one of their own.
-    pub fn set_patience(&mut self, idle: Duration) {
-        self.patience.idle = idle;
+    pub fn set_idle_timeout(&mut self, idle: Duration) {
+        self.timeouts.idle = idle;
         for id in self.ids() {
             self.schedule(id);
         }
     }
 
     /// Gives one session a time of its own, or takes it away.
-    pub fn set_patience_of(&mut self, id: SessionId, idle: Option<Duration>) {
+    pub fn set_timeout_of(&mut self, id: SessionId, idle: Option<Duration>) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.patience = idle;
+            session.timeout = idle;
             self.schedule(id);
         }
     }
@@ -327,7 +327,7 @@ pub struct NotPolled;
 impl Session {
     /// How long it may be idle where `all` is everybody's time; zero is for ever.
     pub fn timeout(&self, all: Duration) -> Duration {
-        self.patience.unwrap_or(all)
+        self.timeout.unwrap_or(all)
     }
 
     /// When its client asked for something last.
@@ -335,8 +335,8 @@ impl Session {
         self.last_activity
     }
 
-    fn idle_at(&self, patience: Patience) -> Mono {
-        let idle = self.timeout(patience.idle);
+    fn idle_at(&self, timeouts: SessionTimeouts) -> Mono {
+        let idle = self.timeout(timeouts.idle);
         if idle.is_zero() { Mono::NEVER } else { self.last_activity + idle }
     }
 }
@@ -348,16 +348,16 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     const CONNECTION: ConnectionId = ConnectionId { slot: 0, generation: 0 };
-    const PLACE: Place = Place { signal: SignalId(0), connection: CONNECTION };
+    const PLACE: Place = Place { signalling: SignallingId(0), connection: CONNECTION };
     const OUTLET: Outlet = Outlet::Socket(PLACE);
     const MINUTE: Duration = Duration::from_secs(60);
-    const PATIENCE: Patience = Patience { idle: MINUTE, lost: Duration::ZERO };
+    const PATIENCE: SessionTimeouts = SessionTimeouts { idle: MINUTE, lost: Duration::ZERO };
 
     #[test]
     fn minted_ids_are_at_home_and_exact_in_json() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         for home in 0..3 {
-            let mut sessions = Sessions::new(SignalId(home), 3, PATIENCE);
+            let mut sessions = Sessions::new(SignallingId(home), 3, PATIENCE);
             for _ in 0..100 {
                 let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
                 assert_eq!(id.0 % 3, u64::from(home));
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn a_wished_id_is_given_once() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let mut sessions = Sessions::new(SignallingId(0), 1, PATIENCE);
         assert_eq!(sessions.create(Mono(0), Some(SessionId(5)), OUTLET, &mut rng), Some(SessionId(5)));
         assert_eq!(sessions.create(Mono(0), Some(SessionId(5)), OUTLET, &mut rng), None);
     }
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn activity_postpones_the_timeout() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let mut sessions = Sessions::new(SignallingId(0), 1, PATIENCE);
         let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         let half = Mono(0) + MINUTE / 2;
         sessions.touch(half, id);
@@ -393,26 +393,26 @@ mod tests {
     #[test]
     fn a_new_timeout_holds_at_once_and_a_sessions_own_beats_it() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let mut sessions = Sessions::new(SignallingId(0), 1, PATIENCE);
         let ids = [1, 2].map(|_| sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap());
-        sessions.set_patience_of(ids[0], Some(Duration::ZERO));
-        sessions.set_patience(MINUTE / 2);
+        sessions.set_timeout_of(ids[0], Some(Duration::ZERO));
+        sessions.set_idle_timeout(MINUTE / 2);
         assert_eq!(sessions.deadline(), Mono(0) + MINUTE / 2);
         assert_eq!(sessions.due(Mono(0) + MINUTE / 2), Some(Due::Idle(ids[1])));
         sessions.remove(ids[1]);
         assert_eq!(sessions.deadline(), Mono::NEVER);
-        sessions.set_patience_of(ids[0], None);
+        sessions.set_timeout_of(ids[0], None);
         assert_eq!(sessions.deadline(), Mono(0) + MINUTE / 2);
     }
 
     #[test]
     fn a_lost_session_can_be_claimed_for_a_while() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let mut sessions = Sessions::new(SignallingId(0), 1, PATIENCE);
         let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         assert!(!sessions.lose(Mono(0), id));
         let lost = Duration::from_secs(5);
-        let mut sessions = Sessions::new(SignalId(0), 1, Patience { lost, ..PATIENCE });
+        let mut sessions = Sessions::new(SignallingId(0), 1, SessionTimeouts { lost, ..PATIENCE });
         let ids = [1, 2].map(|_| sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap());
         assert!(ids.iter().all(|id| sessions.lose(Mono(0), *id)));
         assert_eq!(sessions.due(Mono(1)), None);
@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn polls_of_a_session_are_answered_in_their_time_and_do_not_keep_it_alive() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, PATIENCE);
+        let mut sessions = Sessions::new(SignallingId(0), 1, PATIENCE);
         let socket = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         let polled = sessions.create(Mono(0), None, Outlet::Poll(LongPoll::default()), &mut rng).unwrap();
         let asker = |request| Asker { place: PLACE, request };
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn handles_are_counted_over_all_sessions() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut sessions = Sessions::new(SignalId(0), 1, Patience { idle: Duration::ZERO, ..PATIENCE });
+        let mut sessions = Sessions::new(SignallingId(0), 1, SessionTimeouts { idle: Duration::ZERO, ..PATIENCE });
         let id = sessions.create(Mono(0), None, OUTLET, &mut rng).unwrap();
         let first = sessions.attach(id, &mut rng).unwrap();
         sessions.attach(id, &mut rng).unwrap();

@@ -137,11 +137,11 @@ impl LongPoll {
 mod tests {
     use super::super::ConnectionId;
     use super::*;
-    use crate::id::SignalId;
+    use crate::id::SignallingId;
 
     fn asker(slot: u32) -> Asker {
         let connection = ConnectionId { slot, generation: 0 };
-        Asker { place: Place { signal: SignalId(0), connection }, request: 1 }
+        Asker { place: Place { signalling: SignallingId(0), connection }, request: 1 }
     }
 
     #[test]

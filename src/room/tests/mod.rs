@@ -23,7 +23,7 @@ use super::error::RoomError;
 use super::room::Room;
 use super::spec::RoomSpec;
 use super::talking::TalkRule;
-use crate::id::{FeedId, HandleAddress, HandleId, MemberId, RoomId, SessionId, SignalId};
+use crate::id::{FeedId, HandleAddress, HandleId, MemberId, RoomId, SessionId, SignallingId};
 use crate::wire::sdp::{
     Description, DescriptionKind, Direction, ExtensionMap, Fingerprint, MediaKind, MediaSection, Mid, Payload, Setup,
     Transport,
@@ -134,7 +134,7 @@ impl Scene {
 }
 
 fn address(handle: u64) -> HandleAddress {
-    HandleAddress { home: SignalId(0), session: SessionId(7), handle: HandleId(handle) }
+    HandleAddress { home: SignallingId(0), session: SessionId(7), handle: HandleId(handle) }
 }
 
 fn mid(text: &str) -> Mid {

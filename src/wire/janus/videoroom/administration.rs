@@ -22,12 +22,12 @@ pub struct Administration<'v> {
     /// Needed when the room has one.
     pub secret: Option<&'v str>,
     /// What to do.
-    pub deed: Deed<'v>,
+    pub deed: Action<'v>,
 }
 
 /// What to do with a room.
 #[derive(Debug)]
-pub enum Deed<'v> {
+pub enum Action<'v> {
     /// `edit`
     Edit(Edit<'v>),
     /// `allowed`
@@ -69,23 +69,23 @@ impl<'v> Administration<'v> {
     /// Reads one of the requests that [`Request::is_administration`] names, of which [`check`] has found nothing wrong.
     pub fn parse(request: Request, fields: Fields<'v>) -> Result<Administration<'v>, RequestError> {
         let deed = match request {
-            Request::Edit => Deed::Edit(Edit::parse(fields)?),
-            Request::Allowed => Deed::Allow(Allow::parse(fields)?),
-            Request::Kick => Deed::Kick(required_feed(fields, "id")?),
+            Request::Edit => Action::Edit(Edit::parse(fields)?),
+            Request::Allowed => Action::Allow(Allow::parse(fields)?),
+            Request::Kick => Action::Kick(required_feed(fields, "id")?),
             Request::Moderate => parse_moderate(fields)?,
-            Request::EnableRecording => Deed::Record(fields.flag("record").ok_or(FieldError::Missing("record"))?),
-            Request::ListForwarders => Deed::ListForwarders,
-            Request::RtpForward => Deed::Forward(Forward::parse(fields)?),
-            Request::StopRtpForward => Deed::StopForward(StopForward::parse(fields)?),
-            Request::PublishRemotely => Deed::Remotize(PublishRemotely::parse(fields)?),
+            Request::EnableRecording => Action::Record(fields.flag("record").ok_or(FieldError::Missing("record"))?),
+            Request::ListForwarders => Action::ListForwarders,
+            Request::RtpForward => Action::Forward(Forward::parse(fields)?),
+            Request::StopRtpForward => Action::StopForward(StopForward::parse(fields)?),
+            Request::PublishRemotely => Action::Remotize(PublishRemotely::parse(fields)?),
             Request::UnpublishRemotely => {
                 let (feed, remote_id) = remote::parse_unpublish(fields)?;
-                Deed::Unremotize(feed, remote_id)
+                Action::Unremotize(feed, remote_id)
             }
-            Request::AddRemotePublisher => Deed::AddRemote(RemotePublisher::parse(fields)?),
-            Request::UpdateRemotePublisher => Deed::UpdateRemote(RemotePublisher::parse_update(fields)?),
-            Request::RemoveRemotePublisher => Deed::RemoveRemote(required_feed(fields, "id")?),
-            Request::ListRemotes => Deed::ListRemotes(required_feed(fields, "publisher_id")?),
+            Request::AddRemotePublisher => Action::AddRemote(RemotePublisher::parse(fields)?),
+            Request::UpdateRemotePublisher => Action::UpdateRemote(RemotePublisher::parse_update(fields)?),
+            Request::RemoveRemotePublisher => Action::RemoveRemote(required_feed(fields, "id")?),
+            Request::ListRemotes => Action::ListRemotes(required_feed(fields, "publisher_id")?),
             other => return Err(RequestError::Unknown(other.name().into())),
         };
         Ok(Administration { room: required_room(fields)?, secret: secret(fields), deed })
@@ -211,10 +211,10 @@ const MODERATE: &[Field] = &[
     Field::required("room", Kind::Id),
 ];
 
-fn parse_moderate<'v>(fields: Fields<'v>) -> Result<Deed<'v>, RequestError> {
+fn parse_moderate<'v>(fields: Fields<'v>) -> Result<Action<'v>, RequestError> {
     let mid = parse_mid(fields, "mid")?.ok_or(FieldError::Missing("mid"))?;
     let mute = fields.flag("mute").ok_or(FieldError::Missing("mute"))?;
-    Ok(Deed::Moderate { feed: required_feed(fields, "id")?, mid, mute })
+    Ok(Action::Moderate { feed: required_feed(fields, "id")?, mid, mute })
 }
 
 const RECORD: &[Field] = &[Field::required("record", Kind::Flag), Field::required("room", Kind::Id)];

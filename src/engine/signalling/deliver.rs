@@ -1,20 +1,20 @@
 //! What media shards tell unasked: rendered once, then addressed to each handle.
 
-use super::{SignalEngine, message};
+use super::{SignallingEngine, render};
 use crate::id::{HandleAddress, ShardId};
 use crate::proto::session::handle::Role;
 use crate::room::command::{Event, HangupReason};
 use crate::time::Now;
 
-impl SignalEngine {
+impl SignallingEngine {
     pub(super) fn handle_event(&mut self, now: Now, from: ShardId, to: &[HandleAddress], event: &Event) {
         if let Event::RoomFailed(room) = event {
             self.room_failed(now, room, from);
         }
-        let notice = message::event(event);
+        let notice = render::event(event);
         // The shard that failed cannot say it itself: the peer connections are gone too.
         let hangup =
-            matches!(event, Event::RoomFailed(_)).then(|| message::event(&Event::Hangup(HangupReason::ClosePc)));
+            matches!(event, Event::RoomFailed(_)).then(|| render::event(&Event::Hangup(HangupReason::ClosePc)));
         for address in to {
             if matches!(event, Event::Detached) && self.detached(*address) {
                 continue;

@@ -1,7 +1,7 @@
 //! Answers whose length grows with the number of rooms or participants: how long one will be is estimated before it is
 //! rendered, and what the outbox of whoever asked cannot hold is refused.
 
-use super::SignalEngine;
+use super::SignallingEngine;
 use super::error::PluginError;
 use super::plugin::Exchange;
 use crate::id::Name;
@@ -66,7 +66,7 @@ fn subscription(line: &SubscriptionSummary) -> usize {
     ENTRY_BYTES + LINE_BYTES + description + source.map_or(0, |source| identity(&source.feed))
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// How much whoever waits for an answer can still take. Of a connection of another shard that is not known.
     fn space(&self, exchange: &Exchange) -> usize {
         if exchange.synchronous {
@@ -80,7 +80,8 @@ impl SignalEngine {
     }
 
     fn space_at(&self, asker: Asker) -> usize {
-        let connection = self.connections.get(asker.place.connection).filter(|_| asker.place.signal == self.config.id);
+        let connection =
+            self.connections.get(asker.place.connection).filter(|_| asker.place.signalling == self.config.id);
         self.config.reply_bytes.saturating_sub(connection.map_or(0, |connection| connection.waiting()))
     }
 

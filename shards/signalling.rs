@@ -1,5 +1,5 @@
 //! A signalling shard: one pinned thread with a glommio executor around one engine. Tasks bring bytes, mail and time to
-//! the engine through the [`Desk`]; after every call the desk carries away what the engine wants done. The engine is
+//! the engine through the [`Driver`]; after every call the driver carries away what the engine wants done. The engine is
 //! never borrowed across an await.
 
 use crate::affinity;
@@ -7,15 +7,15 @@ use crate::clock::Clock;
 use crate::events::Post;
 use crate::fault::{StartError, fatal};
 use crate::log::Log;
-use crate::mailbox::{RelayPost, SignalEnd, SignalPost};
+use crate::mailbox::{RelayPost, SignallingEnd, SignallingPost};
 use crate::rooms_file::Clerk;
 use crate::tcp::{Connection, Listener, Step, Wake};
 use futures_lite::FutureExt;
 use futures_lite::future::or;
 use glommio::timer::{Timer, sleep};
 use glommio::{LocalExecutorBuilder, Placement, spawn_local, yield_if_needed};
-use portunus::engine::signal::{ConnectionId, Fate, SignalConfig, SignalEngine};
-use portunus::id::SignalId;
+use portunus::engine::signalling::{ConnectionId, Fate, SignallingConfig, SignallingEngine};
+use portunus::id::SignallingId;
 use portunus::limits::LANE_DEPTH;
 use portunus::time::{Mono, Now};
 use socket2::Socket;
@@ -47,13 +47,13 @@ const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a shard is made from.
-pub struct SignalParts {
+pub struct SignallingParts {
     /// Where it runs.
     pub cpu: usize,
     /// The shared clock.
     pub clock: Clock,
     /// Its engine's configuration.
-    pub config: SignalConfig,
+    pub config: SignallingConfig,
     /// Bound sockets, to listen on when the engine is ready.
     pub bound: Vec<Socket>,
     /// The same for operators.
@@ -61,7 +61,7 @@ pub struct SignalParts {
     /// What is logged.
     pub log: Log,
     /// Its lanes and its bell.
-    pub end: SignalEnd,
+    pub end: SignallingEnd,
     /// Awaited before it listens: the shard that makes the configured rooms goes first.
     pub turn: Option<async_channel::Receiver<()>>,
     /// Told when it listens.
@@ -78,11 +78,11 @@ pub struct SignalParts {
 
 /// Starts the thread, which ends when it has drained or could not start; `ended` is told then whether all went well.
 pub fn spawn(
-    parts: SignalParts,
+    parts: SignallingParts,
     ended: impl FnOnce(bool) + Send + 'static,
 ) -> std::io::Result<JoinHandle<Result<(), StartError>>> {
     let number = parts.config.id.0;
-    thread::Builder::new().name(format!("signal-{number}")).spawn(move || {
+    thread::Builder::new().name(format!("signalling-{number}")).spawn(move || {
         let cpu = parts.cpu;
         if !affinity::pin(cpu) {
             warn!("signalling shard {number} cannot be pinned to CPU {cpu} and runs anywhere");
@@ -99,8 +99,8 @@ pub fn spawn(
 }
 
 /// The life of a shard: rooms are made, clients come, then a drain.
-async fn run(parts: SignalParts) -> Result<(), StartError> {
-    let SignalParts {
+async fn run(parts: SignallingParts) -> Result<(), StartError> {
+    let SignallingParts {
         clock,
         config,
         bound,
@@ -115,16 +115,16 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
         events,
         ..
     } = parts;
-    let SignalEnd { post, relays, heard } = end;
-    let is_first = config.id == SignalId(0);
-    let desk = Rc::new(Desk::new(config, post, relays, clock, log, clerk, events));
-    spawn_local(carry_mail(desk.clone(), heard)).detach();
-    spawn_local(keep_time(desk.clone())).detach();
-    spawn_local(hear_of_rooms(desk.clone())).detach();
+    let SignallingEnd { post, relays, heard } = end;
+    let is_first = config.id == SignallingId(0);
+    let driver = Rc::new(Driver::new(config, post, relays, clock, log, clerk, events));
+    spawn_local(carry_mail(driver.clone(), heard)).detach();
+    spawn_local(keep_time(driver.clone())).detach();
+    spawn_local(hear_of_rooms(driver.clone())).detach();
 
     let serving = async {
         let ready = async {
-            desk.until(|desk| desk.engine.borrow().ready()).await;
+            driver.until(|driver| driver.engine.borrow().ready()).await;
             true
         };
         let late = async {
@@ -146,7 +146,7 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
             let at = socket.local_addr().ok().and_then(|at| at.as_socket());
             let at = at.unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
             let listener = Listener::new(socket).map_err(|error| StartError::Listen(at, error))?;
-            listening.push(spawn_local(accept(desk.clone(), listener, is_operators)));
+            listening.push(spawn_local(accept(driver.clone(), listener, is_operators)));
         }
         if let Some(banner) = banner {
             crate::say(&banner);
@@ -163,23 +163,23 @@ async fn run(parts: SignalParts) -> Result<(), StartError> {
     };
     let signal = or(serving, asked).await?;
 
-    desk.with(|engine, now| engine.drain(now));
-    let empty = desk.until(|desk| desk.engine.borrow().drained() && desk.writers.borrow().is_empty());
+    driver.with(|engine, now| engine.drain(now));
+    let empty = driver.until(|driver| driver.engine.borrow().drained() && driver.writers.borrow().is_empty());
     or(empty, async {
         sleep(DRAIN_WITHIN).await;
         warn!("not everything has drained in {DRAIN_WITHIN:?}");
     })
     .await;
     if is_first {
-        desk.with(|engine, now| engine.announce_end(now, signal));
+        driver.with(|engine, now| engine.announce_end(now, signal));
     }
     Ok(())
 }
 
 /// The engine, and the way in and out of it.
-struct Desk {
-    engine: RefCell<SignalEngine>,
-    post: RefCell<SignalPost>,
+struct Driver {
+    engine: RefCell<SignallingEngine>,
+    post: RefCell<SignallingPost>,
     relays: RefCell<RelayPost>,
     events: Option<Post>,
     /// When the engine is to hear next how events fare.
@@ -196,20 +196,20 @@ struct Desk {
     called: Wake,
 }
 
-impl Desk {
+impl Driver {
     fn new(
-        config: SignalConfig,
-        post: SignalPost,
+        config: SignallingConfig,
+        post: SignallingPost,
         relays: RelayPost,
         clock: Clock,
         log: Log,
         clerk: Option<Clerk>,
         events: Option<Post>,
-    ) -> Desk {
+    ) -> Driver {
         // They are the whole server's: one shard tells of them.
-        let events_at = if config.id == SignalId(0) && events.is_some() { Mono(0) } else { Mono::NEVER };
-        let desk = Desk {
-            engine: RefCell::new(SignalEngine::new(config, clock.read().now)),
+        let events_at = if config.id == SignallingId(0) && events.is_some() { Mono(0) } else { Mono::NEVER };
+        let driver = Driver {
+            engine: RefCell::new(SignallingEngine::new(config, clock.read().now)),
             post: RefCell::new(post),
             relays: RefCell::new(relays),
             events,
@@ -222,12 +222,12 @@ impl Desk {
             timer: Wake::default(),
             called: Wake::default(),
         };
-        desk.with(|_, _| {}); // what the engine wants done from the beginning
-        desk
+        driver.with(|_, _| {}); // what the engine wants done from the beginning
+        driver
     }
 
     /// One call into the engine, and what follows from it.
-    fn with<R>(&self, call: impl FnOnce(&mut SignalEngine, Now) -> R) -> R {
+    fn with<R>(&self, call: impl FnOnce(&mut SignallingEngine, Now) -> R) -> R {
         let now = self.clock.read().now;
         let mut engine = self.engine.borrow_mut();
         if let Some(events) = self.events.as_ref().filter(|_| self.events_at.get() <= now.mono) {
@@ -257,7 +257,7 @@ impl Desk {
             }
         }
         relays.ring();
-        while let Some(order) = engine.poll_order() {
+        while let Some(order) = engine.poll_machine_request() {
             self.log.obey(order);
         }
         let writers = self.writers.borrow();
@@ -279,13 +279,13 @@ impl Desk {
     }
 
     /// The same behind an unwind boundary: a fault of ours in one call is logged and the shard goes on.
-    fn guarded<R>(&self, what: &str, call: impl FnOnce(&mut SignalEngine, Now) -> R) -> Option<R> {
+    fn guarded<R>(&self, what: &str, call: impl FnOnce(&mut SignallingEngine, Now) -> R) -> Option<R> {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.with(call)));
         outcome.inspect_err(|_| error!("the signalling engine panicked at {what}; it goes on")).ok()
     }
 
     /// Waits until a condition holds after some call. Only the shard's own task waits so.
-    async fn until(&self, condition: impl Fn(&Desk) -> bool) {
+    async fn until(&self, condition: impl Fn(&Driver) -> bool) {
         while !condition(self) {
             self.called.wait().await;
         }
@@ -317,10 +317,10 @@ async fn farewell() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn accept(desk: Rc<Desk>, listener: Listener, is_operators: bool) {
+async fn accept(driver: Rc<Driver>, listener: Listener, is_operators: bool) {
     loop {
         match listener.accept().await {
-            Ok((connection, peer)) => spawn_local(attend(desk.clone(), connection, peer, is_operators)).detach(),
+            Ok((connection, peer)) => spawn_local(attend(driver.clone(), connection, peer, is_operators)).detach(),
             Err(error) => {
                 debug!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -332,70 +332,70 @@ async fn accept(desk: Rc<Desk>, listener: Listener, is_operators: bool) {
 }
 
 /// One connection from beginning to end; a panic in between ends only this.
-async fn attend(desk: Rc<Desk>, connection: Connection, peer: IpAddr, is_operators: bool) {
-    let connected = desk.guarded("a new connection", |engine, now| {
+async fn attend(driver: Rc<Driver>, connection: Connection, peer: IpAddr, is_operators: bool) {
+    let connected = driver.guarded("a new connection", |engine, now| {
         if is_operators { engine.operator_connected(now, peer) } else { engine.connected(now, peer) }
     });
     let Some(Some(id)) = connected else { return };
     let wake = Rc::new(Wake::default());
-    desk.writers.borrow_mut().insert(id, wake.clone());
-    match AssertUnwindSafe(desk.converse(id, connection, &wake)).catch_unwind().await {
+    driver.writers.borrow_mut().insert(id, wake.clone());
+    match AssertUnwindSafe(driver.converse(id, connection, &wake)).catch_unwind().await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!("a connection of {peer} broke: {error}"),
         Err(_) => error!("the signalling engine panicked at a message of {peer}; the connection is closed"),
     }
-    desk.writers.borrow_mut().remove(&id);
-    desk.guarded("a closed connection", |engine, now| engine.closed(now, id));
+    driver.writers.borrow_mut().remove(&id);
+    driver.guarded("a closed connection", |engine, now| engine.closed(now, id));
 }
 
-async fn carry_mail(desk: Rc<Desk>, heard: async_channel::Receiver<()>) {
-    let door = desk.post.borrow().door().clone();
+async fn carry_mail(driver: Rc<Driver>, heard: async_channel::Receiver<()>) {
+    let door = driver.post.borrow().door().clone();
     loop {
         for _ in 0..MAIL_BATCH {
-            let mail = desk.post.borrow_mut().take();
-            let relay = desk.relays.borrow_mut().take();
+            let mail = driver.post.borrow_mut().take();
+            let relay = driver.relays.borrow_mut().take();
             if mail.is_none() && relay.is_none() {
                 break;
             }
             if let Some(mail) = mail {
-                desk.guarded("a reply or an event", |engine, now| engine.handle_mail(now, mail));
+                driver.guarded("a reply or an event", |engine, now| engine.handle_mail(now, mail));
             }
             if let Some(relay) = relay {
-                desk.guarded("a word of another shard", |engine, now| engine.handle_relay(now, relay));
+                driver.guarded("a word of another shard", |engine, now| engine.handle_relay(now, relay));
             }
         }
-        door.doze();
-        if desk.post.borrow().is_empty() && desk.relays.borrow().is_empty() {
+        door.prepare_sleep();
+        if driver.post.borrow().is_empty() && driver.relays.borrow().is_empty() {
             let _ = heard.recv().await; // the bell is at our own door, so that its channel never closes
         }
-        door.rise();
+        door.woken();
         yield_if_needed().await;
     }
 }
 
 /// What came of rooms that were to be written down.
-async fn hear_of_rooms(desk: Rc<Desk>) {
-    let Some(outcomes) = desk.clerk.as_ref().map(|clerk| clerk.outcomes.clone()) else { return };
+async fn hear_of_rooms(driver: Rc<Driver>) {
+    let Some(outcomes) = driver.clerk.as_ref().map(|clerk| clerk.outcomes.clone()) else { return };
     while let Ok((ticket, is_written)) = outcomes.recv().await {
-        desk.guarded("a permanent room", |engine, now| engine.handle_permanent(now, ticket, is_written));
+        driver.guarded("a permanent room", |engine, now| engine.handle_permanent(now, ticket, is_written));
     }
 }
 
-async fn keep_time(desk: Rc<Desk>) {
+async fn keep_time(driver: Rc<Driver>) {
     loop {
-        let deadline = desk.engine.borrow().deadline();
-        desk.timer_at.set(deadline);
-        match desk.clock.until(deadline) {
-            None => desk.timer.wait().await,
+        let deadline = driver.engine.borrow().deadline();
+        driver.timer_at.set(deadline);
+        match driver.clock.until(deadline) {
+            None => driver.timer.wait().await,
             Some(Duration::ZERO) => {
-                desk.guarded("a deadline", |engine, now| engine.handle_timeout(now));
+                driver.guarded("a deadline", |engine, now| engine.handle_timeout(now));
                 sleep(TIMER_MIN).await;
             }
             Some(wait) => {
                 let due = async {
                     Timer::new(wait).await;
                 };
-                or(due, desk.timer.wait()).await;
+                or(due, driver.timer.wait()).await;
             }
         }
     }

@@ -195,7 +195,7 @@ pub(super) fn answer(name: &'static str, reply: &Reply, warning: Option<&'static
         Reply::Started(room) => confirmed(room, Confirmation::Started("ok")),
         Reply::Paused(room) => confirmed(room, Confirmation::Paused("ok")),
         Reply::Claimed { .. }
-        | Reply::Located(_)
+        | Reply::Owner(_)
         | Reply::Released
         | Reply::Postponed
         | Reply::Admitted(_)

@@ -6,14 +6,15 @@ use std::time::Duration;
 use serde_json::json;
 use simd_json::borrowed::Value;
 
-use super::core::{CANDIDATES_TIMEOUT, is_equal, millis};
+use super::core::{CANDIDATES_TIMEOUT, millis};
 use super::council::{About, Change, FIRST, Question, Transport};
-use super::{ConnectionId, SignalEngine};
-use crate::id::{HandleId, RoomId, SessionId, SignalId};
+use super::{ConnectionId, SignallingEngine};
+use crate::id::{HandleId, RoomId, SessionId, SignallingId};
 use crate::limits::HISTORY_AGE;
 use crate::proto::session::Asker;
 use crate::proto::session::token::{TokenError, Tokens};
 use crate::room::command::{Command, Teardown};
+use crate::secret::is_same;
 use crate::time::Now;
 use crate::wire::janus::admin::request::{self, Token};
 use crate::wire::janus::admin::{self, AdminVerb, Scope, Setting};
@@ -27,7 +28,7 @@ const PLUGINS: [&str; 1] = [PACKAGE];
 
 /// Whose requests come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Access {
     /// Clients' alone.
     Clients,
     /// Clients', and operators' that bring an `admin_secret`.
@@ -38,7 +39,7 @@ pub enum Door {
 
 /// What an operator wants of the machine around the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum MachineRequest {
     /// Log from now on what is of this importance: 0 is nothing, 2 errors, 4 what is ordinary, 7 everything.
     LogLevel(u8),
     /// Log this with such an importance.
@@ -49,18 +50,18 @@ pub enum Order {
     Warn(RoomId, &'static str),
 }
 
-impl Door {
+impl Access {
     /// Whether a request that comes in here is an operator's.
     pub(super) fn is_administration(self, request: &Request<'_>) -> bool {
         match (self, request.verb) {
-            (Door::Operators, Verb::Admin(_) | Verb::Unknown) => true,
-            (Door::Shared, Verb::Admin(_)) => request::has_secret(request.fields),
+            (Access::Operators, Verb::Admin(_) | Verb::Unknown) => true,
+            (Access::Shared, Verb::Admin(_)) => request::has_secret(request.fields),
             _ => false,
         }
     }
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Whether a connection may be used by operators.
     pub(super) fn may_administer(&self, id: ConnectionId) -> bool {
         self.config.admin_secret.is_some() && self.is_operators_place(id) && self.is_from_operators(id)
@@ -79,12 +80,12 @@ impl SignalEngine {
     }
 
     /// Who comes in where clients do.
-    pub(super) fn clients_door(&self, id: ConnectionId) -> Door {
-        if self.may_administer(id) { Door::Shared } else { Door::Clients }
+    pub(super) fn clients_door(&self, id: ConnectionId) -> Access {
+        if self.may_administer(id) { Access::Shared } else { Access::Clients }
     }
 
     /// Who executes an operator's request: the home of its session, or where changes start.
-    pub(super) fn home_of_administration(&self, request: &Request<'_>) -> SignalId {
+    pub(super) fn home_of_administration(&self, request: &Request<'_>) -> SignallingId {
         match request.session.filter(|session| session.0 != 0) {
             Some(session) => self.sessions.home(session),
             None => FIRST,
@@ -94,7 +95,7 @@ impl SignalEngine {
     /// An operator's request.
     pub(super) fn administer(&mut self, now: Now, asker: Asker, request: &Request<'_>) -> Result<(), CoreError> {
         match (&self.config.admin_secret, request::secret(request.fields)) {
-            (Some(secret), Some(given)) if is_equal(secret, given) => {}
+            (Some(secret), Some(given)) if is_same(secret, given) => {}
             _ => return Err(CoreError::Unauthorized),
         }
         let session = request.session.filter(|session| session.0 != 0);
@@ -160,12 +161,12 @@ impl SignalEngine {
             AdminVerb::SetLogLevel => {
                 let level = request::level(fields)?;
                 self.config.log_level = level;
-                self.orders.push_back(Order::LogLevel(level));
+                self.machine_requests.push_back(MachineRequest::LogLevel(level));
                 self.say(asker, admin::success(None, transaction, &json!({ "level": level })));
             }
             AdminVerb::CustomLogLine => {
                 let (line, level) = request::log_line(fields)?;
-                self.orders.push_back(Order::LogLine(level, line.into()));
+                self.machine_requests.push_back(MachineRequest::LogLine(level, line.into()));
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
             AdminVerb::CustomEvent => {
@@ -239,7 +240,7 @@ impl SignalEngine {
     fn note_without_effect(&mut self, verb: &'static str, why: &'static str) {
         if !self.without_effect.contains(&verb) {
             self.without_effect.push(verb);
-            self.orders.push_back(Order::WithoutEffect(verb, why));
+            self.machine_requests.push_back(MachineRequest::WithoutEffect(verb, why));
         }
     }
 
@@ -247,7 +248,7 @@ impl SignalEngine {
     fn status(&self) -> serde_json::Value {
         json!({
             "token_auth": !matches!(self.tokens, Tokens::Off),
-            "session_timeout": self.sessions.patience().as_secs(),
+            "session_timeout": self.sessions.idle_timeout().as_secs(),
             "reclaim_session_timeout": self.config.reclaim_session_timeout.as_secs(),
             "candidates_timeout": CANDIDATES_TIMEOUT.as_secs(),
             "log_level": self.config.log_level,
@@ -404,7 +405,7 @@ impl SignalEngine {
             }
             AdminVerb::SetSessionTimeout => {
                 let timeout = request::session_timeout(request.fields)?;
-                self.sessions.set_patience_of(session, timeout.map(Duration::from_secs));
+                self.sessions.set_timeout_of(session, timeout.map(Duration::from_secs));
                 let shown = timeout.map_or(json!(-1), serde_json::Value::from);
                 json!({ "timeout": shown })
             }

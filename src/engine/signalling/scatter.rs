@@ -7,8 +7,8 @@ use super::error::PluginError;
 use super::http::HealthCheck;
 use super::plugin::Exchange;
 use super::relay::Relay;
-use super::{SignalEngine, SignalReport, Waiting, message, size};
-use crate::id::{ShardId, SignalId, Ticket};
+use super::{SignallingEngine, SignallingReport, Waiting, render, size};
+use crate::id::{ShardId, SignallingId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::room::command::{Command, Reply, RoomSummary, ShardReport};
 use crate::time::Now;
@@ -42,9 +42,9 @@ pub(super) struct Gathered {
     /// Media shards that have not answered.
     pub missing: Vec<ShardId>,
     /// Of signalling shards.
-    pub signals: Vec<SignalReport>,
+    pub signalling_shards: Vec<SignallingReport>,
     /// Signalling shards that have not answered.
-    pub missing_signals: Vec<SignalId>,
+    pub missing_signalling_shards: Vec<SignallingId>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ enum Purpose {
     Update,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Asks every shard for its rooms.
     pub(super) fn scatter_list(&mut self, now: Now, exchange: Exchange, private: bool) {
         self.scatter(now, TICKET_DEADLINE, Purpose::List(exchange), || Command::List { private });
@@ -76,13 +76,13 @@ impl SignalEngine {
         let id = self.scatter(now, SURVEY_DEADLINE, purpose, || Command::Survey);
         let own = self.report();
         if let Some(scatter) = self.scatters.get_mut(&id) {
-            scatter.gathered.signals.push(own);
-            scatter.waiting += usize::from(self.config.signals) - 1;
+            scatter.gathered.signalling_shards.push(own);
+            scatter.waiting += usize::from(self.config.signalling_shards) - 1;
         }
-        let (me, signals) = (self.config.id, self.config.signals);
-        for signal in (0..signals).map(SignalId).filter(|signal| *signal != me) {
-            let ticket = self.tickets.reserve(now.mono + SURVEY_DEADLINE, Waiting::Report(id, signal));
-            self.relay(signal, Relay::Survey(me, ticket));
+        let (me, signalling_shards) = (self.config.id, self.config.signalling_shards);
+        for signalling in (0..signalling_shards).map(SignallingId).filter(|signalling| *signalling != me) {
+            let ticket = self.tickets.reserve(now.mono + SURVEY_DEADLINE, Waiting::Report(id, signalling));
+            self.relay(signalling, Relay::Survey(me, ticket));
         }
     }
 
@@ -113,21 +113,21 @@ impl SignalEngine {
     }
 
     /// Another signalling shard has answered.
-    pub(super) fn gather_report(&mut self, now: Now, ticket: Ticket, report: SignalReport) {
+    pub(super) fn gather_report(&mut self, now: Now, ticket: Ticket, report: SignallingReport) {
         let Some(Waiting::Report(id, _)) = self.tickets.take(ticket) else {
             self.drops.reply_late += 1;
             return;
         };
         if let Some(scatter) = self.scatters.get_mut(&id) {
-            scatter.gathered.signals.push(report);
+            scatter.gathered.signalling_shards.push(report);
             self.conclude(now, id);
         }
     }
 
     /// Another signalling shard does not answer.
-    pub(super) fn miss_report(&mut self, now: Now, id: ScatterId, signal: SignalId) {
+    pub(super) fn miss_report(&mut self, now: Now, id: ScatterId, signalling: SignallingId) {
         if let Some(scatter) = self.scatters.get_mut(&id) {
-            scatter.gathered.missing_signals.push(signal);
+            scatter.gathered.missing_signalling_shards.push(signalling);
             self.conclude(now, id);
         }
     }
@@ -147,13 +147,13 @@ impl SignalEngine {
                 let fits = error.map_or(Ok(()), Err).and_then(|()| self.check_size(&exchange, size::of_list(&rooms)));
                 let answer = fits.map(|()| {
                     rooms.sort_by(|one, other| one.spec.room.cmp(&other.spec.room));
-                    message::list(exchange.name(), &rooms)
+                    render::list(exchange.name(), &rooms)
                 });
                 self.finish(now, exchange, answer);
             }
             Purpose::Health(check) => {
                 gathered.reports.sort_by_key(|report| report.shard);
-                gathered.signals.sort_by_key(|report| report.signal);
+                gathered.signalling_shards.sort_by_key(|report| report.signalling);
                 self.answer_health(&check, &gathered);
             }
             Purpose::Update => self.emit_update(now, &gathered),

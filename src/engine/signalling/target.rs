@@ -33,7 +33,7 @@ pub enum TargetError {
 }
 
 impl TargetRule {
-    /// The address of a host that may be sent to. Addresses of IPv4 in the clothes of IPv6 are taken as what they are.
+    /// The address of a host that may be sent to. IPv4-mapped IPv6 addresses are unwrapped.
     pub fn address(&self, host: Host<'_>) -> Result<IpAddr, TargetError> {
         let address = match host.name.parse::<IpAddr>() {
             Ok(address) => address.to_canonical(),

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use portunus::engine::signal::SignalConfig;
-use portunus::id::{RoomId, SignalId};
+use portunus::engine::signalling::SignallingConfig;
+use portunus::id::{RoomId, SignallingId};
 use portunus::room::command::Teardown;
 use portunus::room::spec::RoomSpec;
 use portunus::wire::janus::events::Mask;
@@ -20,10 +20,10 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub fn new(adjust: impl Fn(&mut SignalConfig)) -> Pair {
+    pub fn new(adjust: impl Fn(&mut SignallingConfig)) -> Pair {
         let world = |id: u8| {
-            let mut config = SignalConfig::new([id; 32]);
-            (config.id, config.signals) = (SignalId(id), 2);
+            let mut config = SignallingConfig::new([id; 32]);
+            (config.id, config.signalling_shards) = (SignallingId(id), 2);
             config.rooms = vec![RoomSpec::new(RoomId::from(1))];
             adjust(&mut config);
             World::new(config)
@@ -264,14 +264,20 @@ fn health_is_that_of_both_and_a_silent_one_is_named() {
     pair.ask(0, 'A', create(7));
     pair.request(0, 'H', "GET /healthz");
     let (status, health) = pair.response(0, 'H').unwrap();
-    assert_eq!((status, &health["signal"]["gauges"]["sessions"]), (200, &json!(1)));
-    assert_eq!(health["signals"][0]["gauges"]["connections"], 2);
-    assert_eq!((&health["signals"][1]["signal"], &health["signals"][1]["gauges"]["sessions"]), (&json!(1), &json!(1)));
+    assert_eq!((status, &health["signalling"]["gauges"]["sessions"]), (200, &json!(1)));
+    assert_eq!(health["signalling_shards"][0]["gauges"]["connections"], 2);
+    assert_eq!(
+        (&health["signalling_shards"][1]["shard"], &health["signalling_shards"][1]["gauges"]["sessions"]),
+        (&json!(1), &json!(1))
+    );
     pair.is_full = true;
     pair.request(0, 'H', "GET /healthz");
     pair.wait(Duration::from_secs(3));
     let (status, health) = pair.response(0, 'H').unwrap();
-    assert_eq!((status, &health["status"], &health["missing_signals"]), (503, &json!("degraded"), &json!([1])));
+    assert_eq!(
+        (status, &health["status"], &health["missing_signalling_shards"]),
+        (503, &json!("degraded"), &json!([1]))
+    );
 }
 
 #[test]

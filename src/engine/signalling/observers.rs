@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use super::plugin::Exchange;
 use super::scatter::{Gathered, UPDATE_INTERVAL};
-use super::{ConnectionId, SignalEngine, council, message};
-use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignalId};
+use super::{ConnectionId, SignallingEngine, council, render};
+use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignallingId};
 use crate::proto::session::Asker;
 use crate::room::command::{Event, HangupReason, Reply};
 use crate::room::observation::{LineStatistics, Observation, RoomObservation};
@@ -53,7 +53,7 @@ pub(super) struct Emitter {
     pub delivery: Delivery,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// The next event for handlers.
     pub fn poll_handler_event(&mut self) -> Option<HandlerEvent> {
         self.emitter.waiting.pop_front()
@@ -75,7 +75,7 @@ impl SignalEngine {
     }
 
     pub(super) fn emit_start(&mut self, now: Now) {
-        if self.config.id != SignalId(0) || !self.wants(Kind::Core) {
+        if self.config.id != SignallingId(0) || !self.wants(Kind::Core) {
             return;
         }
         let mut info: serde_json::Value = serde_json::from_str(&self.server_info("")).unwrap_or_default();
@@ -87,18 +87,19 @@ impl SignalEngine {
 
     /// How much there is in all shards. Half of it would be taken for the whole.
     pub(super) fn emit_update(&mut self, now: Now, gathered: &Gathered) {
-        let Gathered { reports, missing, signals, missing_signals } = gathered;
-        if !missing.is_empty() || !missing_signals.is_empty() {
+        let Gathered { reports, missing, signalling_shards, missing_signalling_shards } = gathered;
+        if !missing.is_empty() || !missing_signalling_shards.is_empty() {
             self.drops.update_incomplete += 1;
             return;
         }
         let sum = |gauges: &mut dyn Iterator<Item = &(&'static str, u64)>, wanted: &str| {
             gauges.filter(|(name, _)| *name == wanted).map(|(_, count)| count).sum()
         };
-        let of_signals = |wanted| sum(&mut signals.iter().flat_map(|report| &report.gauges), wanted);
+        let of_signalling_shards =
+            |wanted| sum(&mut signalling_shards.iter().flat_map(|report| &report.gauges), wanted);
         let info = Census {
-            sessions: of_signals("sessions"),
-            handles: of_signals("handles"),
+            sessions: of_signalling_shards("sessions"),
+            handles: of_signalling_shards("handles"),
             peerconnections: sum(&mut reports.iter().flat_map(|report| &report.gauges), "peers"),
             stats_period: self.config.stats_period.as_secs(),
         };
@@ -110,7 +111,7 @@ impl SignalEngine {
             return;
         }
         let transport = if asker.is_socket() { WEBSOCKETS } else { HTTP };
-        let id = origin_id(asker.place.signal, asker.place.connection);
+        let id = origin_id(asker.place.signalling, asker.place.connection);
         let transport = Origin { transport, id: &id };
         self.emit(now, Some(session), None, || Session::Created { transport });
     }
@@ -159,7 +160,7 @@ impl SignalEngine {
     pub(super) fn emit_remote(&mut self, now: Now, session: SessionId, handle: HandleId, jsep: RemoteJsep<'_>) {
         self.emit(now, Some(session), Some(handle), || Description {
             owner: "remote",
-            jsep: Jsep { kind: message::jsep_kind(jsep.kind), sdp: jsep.sdp, e2ee: false },
+            jsep: Jsep { kind: render::jsep_kind(jsep.kind), sdp: jsep.sdp, e2ee: false },
         });
         if self.wants(Kind::WebRtc) {
             for candidate in jsep.sdp.lines().filter_map(|line| line.strip_prefix("a=candidate:")) {
@@ -184,7 +185,7 @@ impl SignalEngine {
 
     /// What a reply says: our description, and what has become of a room. Members' own doings are observed by their room.
     pub(super) fn emit_reply(&mut self, now: Now, exchange: &Exchange, reply: &Reply) {
-        if let Some(description) = message::description(reply) {
+        if let Some(description) = render::description(reply) {
             self.emit_local(now, exchange.session, exchange.handle, description);
         }
         match reply {
@@ -194,8 +195,8 @@ impl SignalEngine {
             Reply::Forwarding(new) => {
                 let (room, publisher_id) = (Id(&new.room.0), Id(&new.feed.0));
                 for of in &new.forwarders {
-                    let (media, codec) = (message::kind_name(of.kind), of.codec.map(|codec| codec.janus()));
-                    let forwarder = message::forwarder(of);
+                    let (media, codec) = (render::kind_name(of.kind), of.codec.map(|codec| codec.janus()));
+                    let forwarder = render::forwarder(of);
                     let video_substream = forwarder.substream;
                     let event = RoomEvent::Forwarded { room, publisher_id, media, codec, video_substream, forwarder };
                     self.emit_deed(now, exchange, event);
@@ -221,7 +222,7 @@ impl SignalEngine {
             let text = sdp::compose(description);
             self.emit(now, Some(session), Some(handle), || Description {
                 owner: "local",
-                jsep: Jsep { kind: message::jsep_kind(description.kind), sdp: &text, e2ee: false },
+                jsep: Jsep { kind: render::jsep_kind(description.kind), sdp: &text, e2ee: false },
             });
         }
     }
@@ -242,11 +243,11 @@ impl SignalEngine {
                 self.emit(now, session, handle, || WebRtc::Connection { connection, reason });
             }
             Event::Media { mid, kind, receiving, .. } => {
-                let (media, receiving) = (message::kind_name(*kind), *receiving);
+                let (media, receiving) = (render::kind_name(*kind), *receiving);
                 self.emit(now, session, handle, || Media::Receiving { media, mid, receiving });
             }
             Event::SlowLink { mid, kind, uplink, lost } => {
-                let (media, slow_link) = (message::kind_name(*kind), if *uplink { "uplink" } else { "downlink" });
+                let (media, slow_link) = (render::kind_name(*kind), if *uplink { "uplink" } else { "downlink" });
                 let lost_lastsec = *lost;
                 self.emit(now, session, handle, || Media::SlowLink { media, mid, slow_link, lost_lastsec });
             }
@@ -299,7 +300,7 @@ impl SignalEngine {
             }
             RoomObservation::Joined { who, private_id, token, talk } => RoomEvent::Joined {
                 room,
-                who: message::identity(who),
+                who: render::identity(who),
                 private_id: *private_id,
                 token: token.as_deref(),
                 audio_active_packets: talk.packets.filter(|packets| *packets > 0),
@@ -307,27 +308,27 @@ impl SignalEngine {
             },
             RoomObservation::Published(publisher) => RoomEvent::Published {
                 room,
-                who: message::identity(&publisher.who),
-                streams: message::streams_of(&publisher.streams).streams,
+                who: render::identity(&publisher.who),
+                streams: render::streams_of(&publisher.streams).streams,
             },
             RoomObservation::Republished(publisher) => RoomEvent::Republished {
                 room,
-                who: message::identity(&publisher.who),
-                streams: message::streams_of(&publisher.streams).streams,
+                who: render::identity(&publisher.who),
+                streams: render::streams_of(&publisher.streams).streams,
             },
             RoomObservation::Configured { feed, bitrate } => {
                 RoomEvent::Configured { room, id: Id(&feed.0), bitrate: *bitrate }
             }
-            RoomObservation::Unpublished(who) => RoomEvent::Unpublished { room, who: message::identity(who) },
-            RoomObservation::Leaving(who) => RoomEvent::Leaving { room, who: message::identity(who) },
-            RoomObservation::Kicked(who) => RoomEvent::Kicked { room, who: message::identity(who) },
+            RoomObservation::Unpublished(who) => RoomEvent::Unpublished { room, who: render::identity(who) },
+            RoomObservation::Leaving(who) => RoomEvent::Leaving { room, who: render::identity(who) },
+            RoomObservation::Kicked(who) => RoomEvent::Kicked { room, who: render::identity(who) },
             RoomObservation::Subscribing { private_id, streams } => {
-                let streams = streams.iter().map(message::subscription).collect();
+                let streams = streams.iter().map(render::subscription).collect();
                 RoomEvent::Subscribing { room, private_id: *private_id, streams }
             }
             RoomObservation::Subscribed => RoomEvent::Subscribed { room },
             RoomObservation::Resubscribed { private_id, streams } => {
-                let streams = streams.iter().map(message::subscription).collect();
+                let streams = streams.iter().map(render::subscription).collect();
                 RoomEvent::Resubscribed { room, private_id: *private_id, streams }
             }
             RoomObservation::Unsubscribed { feed, mid } => RoomEvent::Unsubscribed { room, feed: Id(&feed.0), mid },
@@ -377,8 +378,8 @@ impl SignalEngine {
 
 /// A connection's name in the whole server: the decimal digits of a 64-bit number, as Janus' are. There are fewer slots
 /// than 2^24.
-fn origin_id(signal: SignalId, connection: ConnectionId) -> String {
-    let place = u64::from(signal.0) << 24 | u64::from(connection.slot & 0xff_ffff);
+fn origin_id(signalling: SignallingId, connection: ConnectionId) -> String {
+    let place = u64::from(signalling.0) << 24 | u64::from(connection.slot & 0xff_ffff);
     (place << 32 | u64::from(connection.generation)).to_string()
 }
 
@@ -388,7 +389,7 @@ fn statistics(line: &LineStatistics) -> Statistics<'_> {
     Statistics {
         mid: &line.mid,
         mindex: line.mindex,
-        media: message::kind_name(line.kind),
+        media: render::kind_name(line.kind),
         codec: line.codec.map(|codec| codec.janus()),
         base: line.clock_rate,
         rtt: u64::try_from(line.round_trip.as_millis()).unwrap_or(u64::MAX),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::connection::{Fate, Pending, Protocol, Purpose};
 use super::rest::Route;
 use super::scatter::Gathered;
-use super::{ConnectionId, SignalEngine, SignalReport};
+use super::{ConnectionId, SignallingEngine, SignallingReport};
 use crate::proto::http::{Method, Request, Response, Status, Upgrade};
 use crate::proto::session::{Asker, Place};
 use crate::proto::websocket::{self, Subprotocol, WebSocket};
@@ -30,7 +30,7 @@ const PAGE_FIELDS: &[(&str, &str)] = &[
     ("Referrer-Policy", "no-referrer"),
 ];
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Answers the complete requests of a connection, in order and one at a time.
     pub(super) fn read_http(&mut self, now: Now, id: ConnectionId) {
         while let Some(connection) = self.connections.get_mut(id) {
@@ -157,7 +157,7 @@ impl SignalEngine {
         match &mut connection.protocol {
             Protocol::WebSocket(socket) => {
                 let was_open = socket.is_open();
-                if socket.feel_pulse() {
+                if socket.check_alive() {
                     self.connection_deadlines.set(id, next_pulse);
                     self.connections.touch(id);
                 } else {
@@ -166,7 +166,8 @@ impl SignalEngine {
                 }
             }
             Protocol::Http(http) if http.pending.is_some() => {
-                let asker = Asker { place: Place { signal: self.config.id, connection: id }, request: http.requests };
+                let asker =
+                    Asker { place: Place { signalling: self.config.id, connection: id }, request: http.requests };
                 if let Some(Purpose::Answer(session, transaction)) =
                     http.pending.as_mut().map(|pending| &mut pending.purpose)
                 {
@@ -189,23 +190,23 @@ impl SignalEngine {
 
     /// All media shards have reported, or the deadline has passed.
     pub(super) fn answer_health(&mut self, check: &HealthCheck, gathered: &Gathered) {
-        let Gathered { reports, missing, signals, missing_signals } = gathered;
-        let status = match (missing.is_empty() && missing_signals.is_empty(), &self.drain) {
+        let Gathered { reports, missing, signalling_shards, missing_signalling_shards } = gathered;
+        let status = match (missing.is_empty() && missing_signalling_shards.is_empty(), &self.drain) {
             (true, None) => "ok",
             (true, Some(_)) => "draining",
             _ => "degraded",
         };
-        let signal = |report: &SignalReport| {
+        let shard = |report: &SignallingReport| {
             json!({
-                "signal": report.signal.0,
+                "shard": report.signalling.0,
                 "gauges": object(&report.gauges),
                 "counters": object(&report.counters),
                 "drops": object(&report.drops),
             })
         };
-        let sum = |part: fn(&SignalReport) -> &[(&'static str, u64)]| {
+        let sum = |part: fn(&SignallingReport) -> &[(&'static str, u64)]| {
             let mut sum: Vec<(&'static str, u64)> = Vec::new();
-            for (name, count) in signals.iter().flat_map(part) {
+            for (name, count) in signalling_shards.iter().flat_map(part) {
                 match sum.iter_mut().find(|(known, _)| known == name) {
                     Some((_, total)) => *total += count,
                     None => sum.push((name, *count)),
@@ -216,12 +217,12 @@ impl SignalEngine {
         let mut body = json!({
             "status": status,
             "version": env!("CARGO_PKG_VERSION"),
-            "signal": {
+            "signalling": {
                 "gauges": sum(|report| &report.gauges),
                 "counters": sum(|report| &report.counters),
                 "drops": sum(|report| &report.drops),
             },
-            "signals": signals.iter().map(signal).collect::<Vec<_>>(),
+            "signalling_shards": signalling_shards.iter().map(shard).collect::<Vec<_>>(),
             "shards": reports.iter().map(|report| json!({
                 "shard": report.shard,
                 "gauges": object(&report.gauges),
@@ -232,8 +233,9 @@ impl SignalEngine {
         if !missing.is_empty() {
             body["missing"] = missing.iter().map(|shard| Value::from(shard.0)).collect();
         }
-        if !missing_signals.is_empty() {
-            body["missing_signals"] = missing_signals.iter().map(|signal| Value::from(signal.0)).collect();
+        if !missing_signalling_shards.is_empty() {
+            body["missing_signalling_shards"] =
+                missing_signalling_shards.iter().map(|shard| Value::from(shard.0)).collect();
         }
         let content = body.to_string();
         let response = Response {

@@ -15,7 +15,7 @@ use crate::room::remote::{AddRemote, RemoteStream, UpdateRemote};
 use crate::room::remotization::Remotize;
 use crate::room::spec::{DummyStream, RoomSpec, raised};
 use crate::wire::janus::field::{FieldError, Fields};
-use crate::wire::janus::videoroom::administration::{self, Administration, Deed};
+use crate::wire::janus::videoroom::administration::{self, Action, Administration};
 use crate::wire::janus::videoroom::error::RequestError;
 use crate::wire::janus::videoroom::forward::{self as wire, Forward, StopForward};
 use crate::wire::janus::videoroom::publisher::{self, ParticipantType};
@@ -192,7 +192,7 @@ pub(super) fn administration(
     let Administration { room, secret, deed } = Administration::parse(request, fields)?;
     let boxed = |tokens: Vec<&str>| tokens.into_iter().map(Box::from).collect();
     let administration = match deed {
-        Deed::Edit(edit) => command::Administration::Edit(command::Edit {
+        Action::Edit(edit) => command::Administration::Edit(command::Edit {
             description: edit.description.map(Box::from),
             secret: edit.secret.map(Box::from),
             pin: edit.pin.map(Box::from),
@@ -203,22 +203,26 @@ pub(super) fn administration(
             publishers: edit.publishers,
             permanent: edit.permanent,
         }),
-        Deed::Allow(allow) => command::Administration::Allow(match allow {
+        Action::Allow(allow) => command::Administration::Allow(match allow {
             administration::Allow::Enable => command::Allow::Enable,
             administration::Allow::Disable => command::Allow::Disable,
             administration::Allow::Add(tokens) => command::Allow::Add(boxed(tokens)),
             administration::Allow::Remove(tokens) => command::Allow::Remove(boxed(tokens)),
             administration::Allow::Unreadable => command::Allow::Unreadable,
         }),
-        Deed::Kick(feed) => command::Administration::Kick(feed),
-        Deed::Moderate { feed, mid, mute } => command::Administration::Moderate { feed, mid, mute },
-        Deed::Record(record) => command::Administration::Record(record),
-        Deed::ListForwarders => command::Administration::ListForwarders,
-        Deed::Forward(wish) => command::Administration::Forward(forward(wish, targets)?),
-        Deed::StopForward(StopForward { feed, stream_id }) => command::Administration::StopForward { feed, stream_id },
-        Deed::Remotize(wish) => command::Administration::Remotize(remotize(&wish, targets)?),
-        Deed::Unremotize(feed, remote_id) => command::Administration::Unremotize { feed, remote_id: remote_id.into() },
-        Deed::AddRemote(wish) => command::Administration::AddRemote(Box::new(AddRemote {
+        Action::Kick(feed) => command::Administration::Kick(feed),
+        Action::Moderate { feed, mid, mute } => command::Administration::Moderate { feed, mid, mute },
+        Action::Record(record) => command::Administration::Record(record),
+        Action::ListForwarders => command::Administration::ListForwarders,
+        Action::Forward(wish) => command::Administration::Forward(forward(wish, targets)?),
+        Action::StopForward(StopForward { feed, stream_id }) => {
+            command::Administration::StopForward { feed, stream_id }
+        }
+        Action::Remotize(wish) => command::Administration::Remotize(remotize(&wish, targets)?),
+        Action::Unremotize(feed, remote_id) => {
+            command::Administration::Unremotize { feed, remote_id: remote_id.into() }
+        }
+        Action::AddRemote(wish) => command::Administration::AddRemote(Box::new(AddRemote {
             streams: wish.streams.iter().map(remote_stream).collect::<Result<_, _>>()?,
             id: wish.id,
             display: wish.display.map(Box::from),
@@ -226,14 +230,14 @@ pub(super) fn administration(
             port: wish.port.unwrap_or_default(),
             srtp: wish.srtp.as_ref().map(srtp_key),
         })),
-        Deed::UpdateRemote(wish) => command::Administration::UpdateRemote(Box::new(UpdateRemote {
+        Action::UpdateRemote(wish) => command::Administration::UpdateRemote(Box::new(UpdateRemote {
             streams: wish.streams.iter().map(remote_stream).collect::<Result<_, _>>()?,
             id: wish.id.ok_or(FieldError::Missing("id"))?,
             display: wish.display.map(Box::from),
             metadata: wish.metadata.map(metadata),
         })),
-        Deed::RemoveRemote(feed) => command::Administration::RemoveRemote(feed),
-        Deed::ListRemotes(feed) => command::Administration::ListRemotes(feed),
+        Action::RemoveRemote(feed) => command::Administration::RemoveRemote(feed),
+        Action::ListRemotes(feed) => command::Administration::ListRemotes(feed),
     };
     Ok((room, secret.map(Box::from), administration))
 }

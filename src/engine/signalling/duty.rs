@@ -1,10 +1,10 @@
-//! What must reach a media shard whatever the lanes are like: teardowns, releases, and the configured rooms. Each is
+//! DutyKind must reach a media shard whatever the lanes are like: teardowns, releases, and the configured rooms. Each is
 //! sent again until it is acknowledged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{SignalEngine, Waiting, message};
+use super::{SignallingEngine, Waiting, render};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, Ticket};
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::handle::{Handle, Origin, Seat};
@@ -22,7 +22,7 @@ pub(super) struct DutyId(u64);
 
 /// One duty.
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum DutyKind {
     /// A handle hangs up or is gone. `announce`: `detached` is still to be said. What the client of a handle that is gone
     /// called it is kept for event handlers.
     Teardown {
@@ -44,7 +44,7 @@ pub(super) enum What {
 /// All duties.
 #[derive(Debug, Default)]
 pub(super) struct Duties {
-    table: BTreeMap<DutyId, (What, Ticket)>,
+    table: BTreeMap<DutyId, (DutyKind, Ticket)>,
     by_handle: BTreeMap<HandleAddress, DutyId>,
     deadlines: Deadlines<DutyId>,
     made: u64,
@@ -66,28 +66,28 @@ impl Duties {
     /// What the client of a handle that is being torn down called it.
     pub fn opaque_id(&self, handle: &HandleAddress) -> Option<&str> {
         match self.table.get(self.by_handle.get(handle)?)? {
-            (What::Teardown { opaque_id, .. }, _) => opaque_id.as_deref(),
+            (DutyKind::Teardown { opaque_id, .. }, _) => opaque_id.as_deref(),
             _ => None,
         }
     }
 
-    fn remove(&mut self, id: DutyId) -> Option<(What, Ticket)> {
+    fn remove(&mut self, id: DutyId) -> Option<(DutyKind, Ticket)> {
         let (what, ticket) = self.table.remove(&id)?;
         self.deadlines.clear(id);
-        if let What::Teardown { handle, .. } = &what {
+        if let DutyKind::Teardown { handle, .. } = &what {
             self.by_handle.remove(handle);
         }
         Some((what, ticket))
     }
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Takes on a duty and does it for the first time.
-    pub(super) fn take_on(&mut self, now: Mono, what: What) {
+    pub(super) fn take_on(&mut self, now: Mono, what: DutyKind) {
         self.duties.made += 1;
         let id = DutyId(self.duties.made);
         let ticket = self.tickets.reserve(Mono::NEVER, Waiting::Duty(id));
-        if let What::Teardown { handle, .. } = &what {
+        if let DutyKind::Teardown { handle, .. } = &what {
             self.duties.by_handle.insert(*handle, id);
         }
         self.duties.table.insert(id, (what, ticket));
@@ -99,12 +99,12 @@ impl SignalEngine {
         let ticket = Some(*ticket);
         let shards = self.config.shards;
         let (to, command) = match what {
-            What::Teardown { handle, room, owner, kind, .. } => {
+            DutyKind::Teardown { handle, room, owner, kind, .. } => {
                 (*owner, Command::Teardown { room: room.clone(), handle: *handle, kind: *kind })
             }
-            What::Release { room, owner } => (registrar(room, shards), Command::Release(room.clone(), *owner)),
-            What::Create(spec, owner) => (*owner, Command::Create(Box::new(spec.clone()))),
-            What::Claim(spec) => {
+            DutyKind::Release { room, owner } => (registrar(room, shards), Command::Release(room.clone(), *owner)),
+            DutyKind::Create(spec, owner) => (*owner, Command::Create(Box::new(spec.clone()))),
+            DutyKind::Claim(spec) => {
                 let room = spec.room.clone();
                 self.claim_command(Some(room))
             }
@@ -124,32 +124,32 @@ impl SignalEngine {
 
     /// A configured room.
     pub(super) fn claim_configured(&mut self, now: Mono, room: RoomSpec) {
-        self.take_on(now, What::Claim(room));
+        self.take_on(now, DutyKind::Claim(room));
     }
 
     /// The acknowledgement has come; its ticket is spent.
     pub(super) fn duty_done(&mut self, now: Now, id: DutyId, reply: Reply) {
         let Some((what, _)) = self.duties.remove(id) else { return };
         match (what, reply) {
-            (What::Teardown { handle, kind: Teardown::Detach, announce, opaque_id, .. }, _) => {
+            (DutyKind::Teardown { handle, kind: Teardown::Detach, announce, opaque_id, .. }, _) => {
                 // The last that is heard of it, as in Janus.
                 self.emit_detached(now, handle.session, handle.handle, opaque_id.as_deref());
                 if announce {
                     self.say_detached(handle);
                 }
             }
-            (What::Teardown { .. } | What::Release { .. }, _) => {}
-            (What::Claim(spec), Reply::Claimed { owner, fresh: true, .. }) => {
-                self.take_on(now.mono, What::Create(spec, owner));
+            (DutyKind::Teardown { .. } | DutyKind::Release { .. }, _) => {}
+            (DutyKind::Claim(spec), Reply::Claimed { owner, fresh: true, .. }) => {
+                self.take_on(now.mono, DutyKind::Create(spec, owner));
             }
-            (What::Create(..), Reply::Created(_)) => self.rooms_to_make -= 1,
-            (What::Create(spec, owner), _) => {
+            (DutyKind::Create(..), Reply::Created(_)) => self.rooms_to_make -= 1,
+            (DutyKind::Create(spec, owner), _) => {
                 self.drops.static_room_refused += 1;
                 self.rooms_to_make -= 1;
-                self.take_on(now.mono, What::Release { room: spec.room, owner });
+                self.take_on(now.mono, DutyKind::Release { room: spec.room, owner });
             }
             // Somebody else has made it.
-            (What::Claim(_), _) => self.rooms_to_make -= 1,
+            (DutyKind::Claim(_), _) => self.rooms_to_make -= 1,
         }
     }
 
@@ -166,7 +166,7 @@ impl SignalEngine {
         match seat {
             Some(Seat { room, owner, .. }) => {
                 let kind = Teardown::Detach;
-                self.take_on(now.mono, What::Teardown { handle, room, owner, kind, announce, opaque_id });
+                self.take_on(now.mono, DutyKind::Teardown { handle, room, owner, kind, announce, opaque_id });
             }
             None => {
                 self.emit_detached(now, handle.session, handle.handle, opaque_id.as_deref());
@@ -184,7 +184,10 @@ impl SignalEngine {
         if let Some(Seat { room, owner, .. }) = seat
             && !self.duties.by_handle.contains_key(&address)
         {
-            self.take_on(now, What::Teardown { handle: address, room, owner, kind, announce: false, opaque_id: None });
+            self.take_on(
+                now,
+                DutyKind::Teardown { handle: address, room, owner, kind, announce: false, opaque_id: None },
+            );
         }
     }
 
@@ -192,7 +195,7 @@ impl SignalEngine {
     pub(super) fn detached(&mut self, handle: HandleAddress) -> bool {
         let Some(id) = self.duties.by_handle.get(&handle) else { return false };
         match self.duties.table.get_mut(id) {
-            Some((What::Teardown { kind: Teardown::Detach, announce, .. }, _)) => {
+            Some((DutyKind::Teardown { kind: Teardown::Detach, announce, .. }, _)) => {
                 if std::mem::take(announce) {
                     self.say_detached(handle);
                 }
@@ -203,7 +206,7 @@ impl SignalEngine {
     }
 
     fn say_detached(&mut self, handle: HandleAddress) {
-        let text = message::event(&Event::Detached).address(handle.session, handle.handle, None);
+        let text = render::event(&Event::Detached).address(handle.session, handle.handle, None);
         self.tell(handle.session, text);
     }
 

@@ -1,11 +1,11 @@
 //! A media shard's reply: the next step of the request that waits for it, or its answer.
 
-use super::admin::Order;
-use super::duty::What;
+use super::admin::MachineRequest;
+use super::duty::DutyKind;
 use super::error::PluginError;
 use super::permanent::Permanent;
-use super::plugin::{Exchange, Located, Step};
-use super::{SignalEngine, Waiting, message, request, size};
+use super::plugin::{Exchange, ForOwner, Step};
+use super::{SignallingEngine, Waiting, render, size, translate};
 use crate::id::{RoomId, ShardId, Ticket};
 use crate::proto::session::handle::{Role, Seat};
 use crate::room::command::{Administration, Command, MemberRequest, Reply};
@@ -13,7 +13,7 @@ use crate::room::error::RoomError;
 use crate::time::Now;
 use crate::wire::janus::envelope::Notice;
 
-impl SignalEngine {
+impl SignallingEngine {
     pub(super) fn handle_reply(&mut self, now: Now, ticket: Ticket, from: ShardId, reply: Reply) {
         match self.tickets.take(ticket) {
             None => self.handle_late_reply(now, from, reply),
@@ -39,24 +39,24 @@ impl SignalEngine {
     }
 
     pub(super) fn release(&mut self, now: Now, room: RoomId, owner: ShardId) {
-        self.take_on(now.mono, What::Release { room, owner });
+        self.take_on(now.mono, DutyKind::Release { room, owner });
     }
 
     fn advance(&mut self, now: Now, from: ShardId, exchange: Exchange, step: Step, reply: Reply) {
         if let (Step::Create { .. }, Reply::Created(room), Some(warning)) = (&step, &reply, exchange.warning) {
-            self.orders.push_back(Order::Warn(room.clone(), warning));
+            self.machine_requests.push_back(MachineRequest::Warn(room.clone(), warning));
         }
         match (step, reply) {
             (Step::Claim(..), Reply::Claimed { room, fresh: false, .. }) => {
                 self.finish(now, exchange, Err(RoomError::RoomExists(room).into()));
             }
             (Step::Claim(mut spec, permanent), Reply::Claimed { room, owner, fresh: true }) => {
-                request::name_room(&mut spec, room.clone());
+                translate::name_room(&mut spec, room.clone());
                 let step = Step::Create { room, owner, keep: permanent.then(|| spec.clone()) };
                 self.ask(now.mono, owner, Command::Create(spec), Waiting::Plugin(exchange, step));
             }
-            (Step::Locate(located), Reply::Located(owner)) => self.located(now, exchange, *located, owner),
-            (Step::Knock(error), Reply::Admitted(_)) => self.finish(now, exchange, Err(error)),
+            (Step::FindOwner(request), Reply::Owner(owner)) => self.owner_found(now, exchange, *request, owner),
+            (Step::CheckPin(error), Reply::Admitted(_)) => self.finish(now, exchange, Err(error)),
             (step, Reply::Refused(error)) => self.abandon(now, exchange, step, error.into()),
             (Step::Destroy { permanent }, Reply::Destroyed(room)) => {
                 self.release(now, room.clone(), from);
@@ -127,44 +127,44 @@ impl SignalEngine {
                 _ => self.finish(now, exchange, Err(error)),
             };
         }
-        if let Some(notice) = message::preface(exchange.name(), reply) {
+        if let Some(notice) = render::preface(exchange.name(), reply) {
             self.answer(&exchange, Ok(notice));
         }
         self.emit_reply(now, &exchange, reply);
-        let answer: Option<Notice> = message::answer(exchange.name(), reply, exchange.warning);
+        let answer: Option<Notice> = render::answer(exchange.name(), reply, exchange.warning);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
     }
 
     /// The registrar has said who owns the room.
-    fn located(&mut self, now: Now, exchange: Exchange, located: Located, owner: Option<ShardId>) {
+    fn owner_found(&mut self, now: Now, exchange: Exchange, request: ForOwner, owner: Option<ShardId>) {
         let Some(owner) = owner else {
-            let result = match located {
-                Located::Exists(room) => Ok(message::exists(exchange.name(), &room, false)),
-                located => Err(RoomError::NoSuchRoom(located.room().clone()).into()),
+            let result = match request {
+                ForOwner::Exists(room) => Ok(render::exists(exchange.name(), &room, false)),
+                request => Err(RoomError::NoSuchRoom(request.room().clone()).into()),
             };
             return self.finish(now, exchange, result);
         };
-        let (command, step) = match located {
-            Located::Destroy(room, secret, permanent) => {
+        let (command, step) = match request {
+            ForOwner::Destroy(room, secret, permanent) => {
                 (Command::Destroy { room, secret }, Step::Destroy { permanent })
             }
-            Located::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
-            Located::Exists(room) => (Command::Exists(room), Step::Ask),
-            Located::Participants(room) => (Command::Participants(room), Step::Ask),
-            Located::WrongJoin(room, pin, is_signed, error) => {
-                (Command::Knock { room, pin, is_signed }, Step::Knock(error))
+            ForOwner::Administer(room, secret, request) => (Command::Administer { room, secret, request }, Step::Ask),
+            ForOwner::Exists(room) => (Command::Exists(room), Step::Ask),
+            ForOwner::Participants(room) => (Command::Participants(room), Step::Ask),
+            ForOwner::WrongJoin(room, pin, is_signed, error) => {
+                (Command::CheckPin { room, pin, is_signed }, Step::CheckPin(error))
             }
-            Located::WrongAdministration(room, secret, named, error) => {
+            ForOwner::WrongAdministration(room, secret, named, error) => {
                 let request = Box::new(Administration::Vet(named));
-                (Command::Administer { room, secret, request }, Step::Knock(error))
+                (Command::Administer { room, secret, request }, Step::CheckPin(error))
             }
-            Located::Join(room, join) => return self.sit_down(now, exchange, room, owner, join),
+            ForOwner::Join(room, join) => return self.join(now, exchange, room, owner, join),
         };
         self.ask(now.mono, owner, command, Waiting::Plugin(exchange, step));
     }
 
     /// The seat is noted before the room answers: whatever happens now, the room will hear of the handle's end.
-    fn sit_down(&mut self, now: Now, exchange: Exchange, room: RoomId, owner: ShardId, join: Box<MemberRequest>) {
+    fn join(&mut self, now: Now, exchange: Exchange, room: RoomId, owner: ShardId, join: Box<MemberRequest>) {
         let Some(handle) = self.sessions.handle_mut(exchange.session, exchange.handle) else { return };
         handle.seat = Some(Seat { room: room.clone(), owner, role: Role::Joining });
         let command = self.member_command(&exchange, room, join);

@@ -4,13 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use simd_json::borrowed::Value;
 
-use super::admin::Door;
+use super::admin::Access;
 use super::connection::{Fate, Protocol};
-use super::{ConnectionId, SignalEngine};
-use crate::id::{HandleId, SessionId, SignalId};
+use super::{ConnectionId, SignallingEngine};
+use crate::id::{HandleId, SessionId, SignallingId};
 use crate::limits::{HISTORY_AGE, TWCC_INTERVAL};
 use crate::proto::dtls;
 use crate::proto::session::handle::{Origin, Role};
@@ -18,6 +17,7 @@ use crate::proto::session::token::Tokens;
 use crate::proto::session::{Asker, Outlet};
 use crate::proto::tls;
 use crate::room::command::Teardown;
+use crate::secret::is_same;
 use crate::time::Now;
 use crate::wire::janus::document;
 use crate::wire::janus::envelope::{self, Request, ServerInfo, Verb};
@@ -26,7 +26,7 @@ use crate::wire::janus::message::{Attach, Message, check_trickle};
 use crate::wire::janus::videoroom::PACKAGE;
 use crate::wire::sdp::{self, Description, DescriptionKind, SdpError};
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Reads what has arrived on a WebSocket.
     pub(super) fn read_websocket(&mut self, now: Now, id: ConnectionId) {
         while let Some(connection) = self.connections.get_mut(id) {
@@ -36,7 +36,7 @@ impl SignalEngine {
             }
             match socket.poll() {
                 Some(message) => {
-                    let door = if connection.is_administration { Door::Operators } else { self.clients_door(id) };
+                    let door = if connection.is_administration { Access::Operators } else { self.clients_door(id) };
                     self.handle_text(now, Asker { place: self.place(id), request: 0 }, door, &message);
                 }
                 None => {
@@ -55,7 +55,7 @@ impl SignalEngine {
         }
     }
 
-    fn handle_text(&mut self, now: Now, asker: Asker, door: Door, text: &[u8]) {
+    fn handle_text(&mut self, now: Now, asker: Asker, door: Access, text: &[u8]) {
         self.counters.messages_received += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -81,7 +81,7 @@ impl SignalEngine {
         &mut self,
         now: Now,
         asker: Asker,
-        door: Door,
+        door: Access,
         (session, handle): (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {
@@ -105,7 +105,7 @@ impl SignalEngine {
                     self.execute(now, asker, &request)
                 };
                 if let Err(error) = done {
-                    // The session that was wished for stands for the one that there is not.
+                    // On a duplicate id, report the requested session.
                     let session = if error == CoreError::SessionTaken { request.id } else { request.session };
                     self.refuse(asker, session, Some(request.transaction), &error);
                 }
@@ -114,7 +114,7 @@ impl SignalEngine {
     }
 
     /// Who executes a request: the home of its session, or of the one that it wishes for, or whoever reads it.
-    fn home_of(&self, request: &Request<'_>) -> SignalId {
+    fn home_of(&self, request: &Request<'_>) -> SignallingId {
         let wished = request.id.filter(|_| request.verb == Verb::Create);
         let session = request.session.filter(|session| session.0 != 0).or(wished);
         session.map_or(self.config.id, |session| self.sessions.home(session))
@@ -161,7 +161,7 @@ impl SignalEngine {
     /// Whoever is asked for a secret or a token may bring either.
     pub(super) fn authorise(&self, now: Now, secret: Option<&str>, token: Option<&str>) -> Result<(), CoreError> {
         let is_open = self.config.api_secret.is_none() && matches!(self.tokens, Tokens::Off);
-        let knows = |wanted: &String| secret.is_some_and(|given| is_equal(wanted, given));
+        let knows = |wanted: &String| secret.is_some_and(|given| is_same(wanted, given));
         let has_token = || token.is_some_and(|token| self.tokens.open_api(unix_seconds(now), token));
         if is_open || self.config.api_secret.as_ref().is_some_and(knows) || has_token() {
             Ok(())
@@ -203,7 +203,7 @@ impl SignalEngine {
             dtls_mtu: dtls::MTU,
             crypto: tls::library(),
             handlers: &self.config.handlers,
-            session_timeout: self.sessions.patience().as_secs(),
+            session_timeout: self.sessions.idle_timeout().as_secs(),
             reclaim_session_timeout: self.config.reclaim_session_timeout.as_secs(),
             server_name: &self.config.server_name,
             accepting_new_sessions: self.drain.is_none() && self.is_accepting,
@@ -365,9 +365,4 @@ pub(super) fn millis(time: Duration) -> u64 {
 /// Seconds since 1970.
 pub(super) fn unix_seconds(now: Now) -> u64 {
     now.unix_us / 1_000_000
-}
-
-/// Secrets are compared without telling how much of them was right.
-pub(super) fn is_equal(secret: &str, given: &str) -> bool {
-    verify_slices_are_equal(secret.as_bytes(), given.as_bytes()).is_ok()
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::error::PluginError;
-use super::message;
-use super::{SignalEngine, Waiting};
+use super::render;
+use super::{SignallingEngine, Waiting};
 use crate::id::{HandleId, SessionId};
 use crate::proto::session::handle::Role;
 use crate::proto::session::{Asker, Outlet};
@@ -34,7 +34,7 @@ pub(super) struct Inquiry {
     plugin_only: bool,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// `handle_info`
     pub(super) fn inspect(
         &mut self,
@@ -75,7 +75,7 @@ impl SignalEngine {
         let mut info = json!({
             "session_id": session.0,
             "session_last_activity": micros(of.last_activity(), self.started),
-            "session_timeout": of.timeout(self.sessions.patience()).as_secs(),
+            "session_timeout": of.timeout(self.sessions.idle_timeout()).as_secs(),
             "session_transport": match of.outlet {
                 Outlet::Socket(_) | Outlet::Lost(_) => "janus.transport.websockets",
                 Outlet::Poll(_) => "janus.transport.http",
@@ -131,7 +131,7 @@ fn plugin_specific(inspection: Option<&Inspection>, role: Option<Role>) -> Value
         Some(MemberView::Finished(room)) => json!({ "type": "none", "room": Id(&room.0) }),
         Some(MemberView::Publisher { room, who, private_id, bitrate, streams }) => {
             let stream = |(summary, receivers): &(_, usize)| {
-                let mut shown = message::stream_json(summary);
+                let mut shown = render::stream_json(summary);
                 put(&mut shown, "subscribers", Some(*receivers));
                 shown
             };
@@ -153,7 +153,7 @@ fn plugin_specific(inspection: Option<&Inspection>, role: Option<Role>) -> Value
             let mut shown = json!({
                 "type": "subscriber",
                 "room": Id(&room.0),
-                "streams": streams.iter().map(message::subscription_json).collect::<Vec<_>>(),
+                "streams": streams.iter().map(render::subscription_json).collect::<Vec<_>>(),
                 "answered": state.answered,
                 "pending_offer": state.pending_offer,
                 "pending_restart": state.pending_restart,
@@ -279,7 +279,7 @@ fn medium(line: &LineView, round_trip: Duration) -> Value {
     put(&mut codecs, "rtx-pt", line.rtx_pt);
     put(&mut codecs, "codec", line.codec.map(Codec::janus));
     json!({
-        "type": message::kind_name(line.kind),
+        "type": render::kind_name(line.kind),
         "mindex": line.mindex,
         "mid": line.mid.to_string(),
         "do_nacks": line.nack,

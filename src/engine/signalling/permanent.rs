@@ -3,7 +3,7 @@
 
 use super::error::PluginError;
 use super::plugin::{Exchange, Step};
-use super::{SignalEngine, Waiting, message};
+use super::{SignallingEngine, Waiting, render};
 use crate::id::{RoomId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::room::command::Reply;
@@ -19,8 +19,8 @@ pub enum Permanent {
     Forget(RoomId),
 }
 
-impl SignalEngine {
-    /// Something to write down. The machine says with [`SignalEngine::handle_permanent`] what came of it.
+impl SignallingEngine {
+    /// Something to write down. The machine says with [`SignallingEngine::handle_permanent`] what came of it.
     pub fn poll_permanent(&mut self) -> Option<(Ticket, Permanent)> {
         self.permanents.pop_front()
     }
@@ -48,7 +48,7 @@ impl SignalEngine {
             self.drops.room_not_written += 1;
         }
         self.emit_reply(now, &exchange, reply);
-        let notice = message::made(exchange.name(), reply, is_written, exchange.warning);
+        let notice = render::made(exchange.name(), reply, is_written, exchange.warning);
         self.finish(now, exchange, notice.ok_or(PluginError::Unexpected));
     }
 

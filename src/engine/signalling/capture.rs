@@ -5,7 +5,7 @@ use rand_chacha::rand_core::Rng;
 use serde_json::json;
 
 use super::error::PluginError;
-use super::{SignalEngine, Waiting};
+use super::{SignallingEngine, Waiting};
 use crate::id::{HandleId, SessionId};
 use crate::proto::session::Asker;
 use crate::room::capture::{CaptureError, CaptureOrder};
@@ -25,7 +25,7 @@ pub(super) struct CaptureRequest {
     session: SessionId,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// `start_pcap` and `start_text2pcap`.
     pub(super) fn start_capture(
         &mut self,

@@ -1,12 +1,12 @@
 //! Connections behind TLS: what arrives is opened before it is read, and a client that does not speak TLS is told so.
 
 use super::connection::Fate;
-use super::{ConnectionId, SignalEngine};
+use super::{ConnectionId, SignallingEngine};
 use crate::proto::http::{Method, Response, Status};
 use crate::proto::tls::Standing;
 use crate::time::Now;
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Bytes of a connection that began, or should begin, with TLS.
     pub(super) fn read_tls(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(id) else { return };

@@ -3,7 +3,7 @@
 
 use super::connection::{Fate, Pending, Protocol};
 use super::relay::Relay;
-use super::{ConnectionId, SignalEngine};
+use super::{ConnectionId, SignallingEngine};
 use crate::id::SessionId;
 use crate::proto::http::{Method, Response, Status};
 use crate::proto::session::poll::{LongPoll, Overflow, Shape};
@@ -12,11 +12,11 @@ use crate::time::Now;
 use crate::wire::janus::envelope;
 use crate::wire::janus::events::payload as events;
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Answers a request.
     pub(super) fn say(&mut self, asker: Asker, text: String) {
-        if asker.place.signal != self.config.id {
-            self.relay(asker.place.signal, Relay::Answer(asker, text));
+        if asker.place.signalling != self.config.id {
+            self.relay(asker.place.signalling, Relay::Answer(asker, text));
         } else if asker.is_socket() {
             self.send(asker.place.connection, text);
         } else {
@@ -30,10 +30,10 @@ impl SignalEngine {
         match &mut session.outlet {
             Outlet::Socket(place) => {
                 let place = *place;
-                if place.signal == self.config.id {
+                if place.signalling == self.config.id {
                     self.send(place.connection, text);
                 } else {
-                    self.relay(place.signal, Relay::Event(place, id, text));
+                    self.relay(place.signalling, Relay::Event(place, id, text));
                 }
             }
             Outlet::Poll(polls) => match polls.push(text) {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use simd_json::borrowed::Value;
 
-use super::admin::Door;
+use super::admin::Access;
 use super::connection::Fate;
 use super::council::{Question, Told};
-use super::emit::Delivery;
-use super::{ConnectionId, SignalEngine};
-use crate::id::{HandleId, SessionId, SignalId, Ticket};
+use super::observers::Delivery;
+use super::{ConnectionId, SignallingEngine};
+use crate::id::{HandleId, SessionId, SignallingId, Ticket};
 use crate::proto::http::Status;
 use crate::proto::session::poll::Shape;
 use crate::proto::session::{Asker, NotPolled, Outlet, Place};
@@ -33,7 +33,7 @@ pub enum Relay {
         /// Who waits for the answer.
         asker: Asker,
         /// Where it came in.
-        door: Door,
+        door: Access,
         /// Session and handle of the path.
         path: (Option<SessionId>, Option<HandleId>),
         /// The request.
@@ -56,20 +56,20 @@ pub enum Relay {
     /// From the home: it is not any more.
     Disowned(Place, SessionId),
     /// Asks how the shard is.
-    Survey(SignalId, Ticket),
+    Survey(SignallingId, Ticket),
     /// The answer.
-    Report(Ticket, SignalReport),
+    Report(Ticket, SignallingReport),
     /// Asks in an operator's name.
-    Question(SignalId, Ticket, Question),
+    Question(SignallingId, Ticket, Question),
     /// The answer.
     Told(Ticket, Told),
 }
 
 /// How a signalling shard is.
 #[derive(Clone, Debug)]
-pub struct SignalReport {
+pub struct SignallingReport {
     /// Which one.
-    pub signal: SignalId,
+    pub signalling: SignallingId,
     /// What it holds.
     pub gauges: Vec<(&'static str, u64)>,
     /// What it has done.
@@ -85,14 +85,14 @@ pub(super) struct Lane {
     is_full: bool,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// A word of another signalling shard.
     pub fn handle_relay(&mut self, now: Now, relay: Relay) {
         match relay {
             Relay::Request { asker, door, path, document } => self.handle_document(now, asker, door, path, &document),
             Relay::Poll(asker, session, shape) => {
                 if self.poll_session(now, session, asker, shape) == Err(NotPolled) {
-                    self.relay(asker.place.signal, Relay::NotPolled(asker));
+                    self.relay(asker.place.signalling, Relay::NotPolled(asker));
                 }
             }
             Relay::Withdraw(place, session) => self.withdraw(place, session),
@@ -114,17 +114,17 @@ impl SignalEngine {
     }
 
     /// A word for another signalling shard.
-    pub fn poll_relay(&mut self) -> Option<(SignalId, Relay)> {
-        self.lanes.iter_mut().zip(0..).find_map(|(lane, signal)| {
+    pub fn poll_relay(&mut self) -> Option<(SignallingId, Relay)> {
+        self.lanes.iter_mut().zip(0..).find_map(|(lane, signalling)| {
             if lane.is_full {
                 return None;
             }
-            Some((SignalId(signal), lane.waiting.pop_front()?))
+            Some((SignallingId(signalling), lane.waiting.pop_front()?))
         })
     }
 
     /// The lane is full: what was polled waits, and so does what comes after it.
-    pub fn relay_refused(&mut self, now: Now, to: SignalId, relay: Relay) {
+    pub fn relay_refused(&mut self, now: Now, to: SignallingId, relay: Relay) {
         let lane = &mut self.lanes[usize::from(to.0)];
         lane.waiting.push_front(relay);
         lane.is_full = true;
@@ -142,7 +142,7 @@ impl SignalEngine {
     }
 
     /// Puts a word on its way. Only what a client can ask again, or what its session pays for, is ever lost.
-    pub(super) fn relay(&mut self, to: SignalId, relay: Relay) {
+    pub(super) fn relay(&mut self, to: SignallingId, relay: Relay) {
         let lane = &mut self.lanes[usize::from(to.0)];
         let is_crowded = lane.waiting.len() >= WAITING_MAX;
         match relay {
@@ -174,13 +174,13 @@ impl SignalEngine {
     }
 
     pub(super) fn place(&self, connection: ConnectionId) -> Place {
-        Place { signal: self.config.id, connection }
+        Place { signalling: self.config.id, connection }
     }
 
     /// A session is heard on a WebSocket from now on.
     pub(super) fn own(&mut self, place: Place, session: SessionId) {
-        if place.signal != self.config.id {
-            return self.relay(place.signal, Relay::Owned(place, session));
+        if place.signalling != self.config.id {
+            return self.relay(place.signalling, Relay::Owned(place, session));
         }
         match self.connections.get_mut(place.connection).filter(|connection| connection.fate == Fate::Open) {
             Some(connection) => drop(connection.sessions.insert(session)),
@@ -191,8 +191,8 @@ impl SignalEngine {
 
     /// It is not any more.
     pub(super) fn disown(&mut self, place: Place, session: SessionId) {
-        if place.signal != self.config.id {
-            return self.relay(place.signal, Relay::Disowned(place, session));
+        if place.signalling != self.config.id {
+            return self.relay(place.signalling, Relay::Disowned(place, session));
         }
         if let Some(connection) = self.connections.get_mut(place.connection) {
             connection.sessions.remove(&session);
@@ -226,10 +226,10 @@ impl SignalEngine {
     }
 
     /// How this shard is.
-    pub(super) fn report(&self) -> SignalReport {
+    pub(super) fn report(&self) -> SignallingReport {
         let Delivery { counters, drops } = &self.emitter.delivery;
-        SignalReport {
-            signal: self.config.id,
+        SignallingReport {
+            signalling: self.config.id,
             gauges: self.gauges(),
             counters: [&self.counters.named()[..], counters].concat(),
             drops: [&self.drops.named()[..], drops].concat(),
@@ -239,9 +239,9 @@ impl SignalEngine {
     /// A request of a client of ours for a session of elsewhere.
     pub(super) fn forward(
         &mut self,
-        home: SignalId,
+        home: SignallingId,
         asker: Asker,
-        door: Door,
+        door: Access,
         path: (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {

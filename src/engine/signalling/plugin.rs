@@ -3,9 +3,9 @@
 
 use simd_json::borrowed::Value;
 
-use super::core::{is_equal, unix_seconds};
+use super::core::unix_seconds;
 use super::error::PluginError;
-use super::{SignalEngine, Waiting, message, request};
+use super::{SignallingEngine, Waiting, render, translate};
 use crate::id::{FeedId, HandleAddress, HandleId, RoomId, SessionId, ShardId};
 use crate::proto::session::Asker;
 use crate::proto::session::handle::{self, Role, Seat};
@@ -14,6 +14,7 @@ use crate::room::command::{Administration, Command, MemberRequest, Named, Reply}
 use crate::room::error::RoomError;
 use crate::room::placement::{candidates, registrar};
 use crate::room::spec::RoomSpec;
+use crate::secret::is_same;
 use crate::time::Now;
 use crate::wire::janus::admin;
 use crate::wire::janus::envelope::{self, Notice};
@@ -50,7 +51,7 @@ pub(super) enum Step {
     /// The owner to make it; what is to be kept then.
     Create { room: RoomId, owner: ShardId, keep: Option<Box<RoomSpec>> },
     /// The owner's name, to go on with.
-    Locate(Box<Located>),
+    FindOwner(Box<ForOwner>),
     /// The owner to end it, for ever or not.
     Destroy { permanent: bool },
     /// The machine to write it down; the reply is answered then.
@@ -58,7 +59,7 @@ pub(super) enum Step {
     /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin or secret, before the client hears what else is wrong.
-    Knock(PluginError),
+    CheckPin(PluginError),
     /// A seat.
     Join,
     /// The room's answer to a member.
@@ -67,7 +68,7 @@ pub(super) enum Step {
 
 /// What to do once a room's owner is known.
 #[derive(Debug)]
-pub(super) enum Located {
+pub(super) enum ForOwner {
     Destroy(RoomId, Option<Box<str>>, bool),
     Administer(RoomId, Option<Box<str>>, Box<Administration>),
     Exists(RoomId),
@@ -79,16 +80,16 @@ pub(super) enum Located {
     WrongAdministration(RoomId, Option<Box<str>>, Named, PluginError),
 }
 
-impl Located {
+impl ForOwner {
     pub fn room(&self) -> &RoomId {
         match self {
-            Located::Destroy(room, ..)
-            | Located::Administer(room, ..)
-            | Located::Exists(room)
-            | Located::Participants(room)
-            | Located::Join(room, _)
-            | Located::WrongJoin(room, ..)
-            | Located::WrongAdministration(room, ..) => room,
+            ForOwner::Destroy(room, ..)
+            | ForOwner::Administer(room, ..)
+            | ForOwner::Exists(room)
+            | ForOwner::Participants(room)
+            | ForOwner::Join(room, _)
+            | ForOwner::WrongJoin(room, ..)
+            | ForOwner::WrongAdministration(room, ..) => room,
         }
     }
 }
@@ -99,7 +100,7 @@ enum Start {
     List { private: bool },
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// A `message` whose envelope is in order.
     pub(super) fn handle_plugin_message(
         &mut self,
@@ -198,7 +199,7 @@ impl SignalEngine {
     pub(super) fn answer(&mut self, exchange: &Exchange, result: Result<Notice, PluginError>) {
         let notice = result.unwrap_or_else(|error| {
             self.counters.plugin_errors += 1;
-            message::error(exchange.name(), &error)
+            render::error(exchange.name(), &error)
         });
         if exchange.is_administration {
             return self.say(exchange.asker, admin::response(&exchange.transaction, notice.data()));
@@ -224,17 +225,17 @@ impl SignalEngine {
             Request::Destroy => {
                 let room::Destroy { room, secret, permanent } = room::Destroy::parse(body)?;
                 let secret = secret.map(Box::from);
-                Ok(self.locate(match self.check_permanent(permanent, "destroy room permanently") {
-                    Ok(()) => Located::Destroy(room, secret, permanent),
-                    Err(error) => Located::WrongAdministration(room, secret, Named::Room, error),
+                Ok(self.find_owner(match self.check_permanent(permanent, "destroy room permanently") {
+                    Ok(()) => ForOwner::Destroy(room, secret, permanent),
+                    Err(error) => ForOwner::WrongAdministration(room, secret, Named::Room, error),
                 }))
             }
             request if request.is_administration() => self.translate_administration(request, body),
-            Request::Exists => Ok(self.locate(Located::Exists(room::parse_room(body)?))),
-            Request::ListParticipants => Ok(self.locate(Located::Participants(room::parse_room(body)?))),
+            Request::Exists => Ok(self.find_owner(ForOwner::Exists(room::parse_room(body)?))),
+            Request::ListParticipants => Ok(self.find_owner(ForOwner::Participants(room::parse_room(body)?))),
             Request::List => {
                 let private = match (&self.config.admin_key, room::parse_list(body)) {
-                    (Some(key), Some(given)) if is_equal(key, given) => true,
+                    (Some(key), Some(given)) if is_same(key, given) => true,
                     (Some(_), Some(_)) => return Err(RoomError::Unauthorized("admin_key").into()),
                     _ => false,
                 };
@@ -253,13 +254,13 @@ impl SignalEngine {
             self.check_admin_key(body.text("admin_key"))?;
         }
         let asked = checked.and_then(|fields| {
-            let asked = request::administration(request, fields, &self.config.targets)?;
+            let asked = translate::administration(request, fields, &self.config.targets)?;
             self.check_permanent(asked.2.is_permanent(), "edit room permanently")?;
             Ok(asked)
         });
         match (asked, room::required_room(body)) {
             (Ok((room, secret, administration)), _) => {
-                Ok(self.locate(Located::Administer(room, secret, Box::new(administration))))
+                Ok(self.find_owner(ForOwner::Administer(room, secret, Box::new(administration))))
             }
             (Err(error), Ok(room)) if error.is_told_late() => {
                 let feed = |name| body.id(name).map(FeedId);
@@ -269,7 +270,7 @@ impl SignalEngine {
                     _ => None,
                 };
                 let secret = administration::secret(body).map(Box::from);
-                Ok(self.locate(Located::WrongAdministration(room, secret, named.unwrap_or(Named::Room), error)))
+                Ok(self.find_owner(ForOwner::WrongAdministration(room, secret, named.unwrap_or(Named::Room), error)))
             }
             (Err(error), _) => Err(error),
         }
@@ -284,7 +285,7 @@ impl SignalEngine {
             return Err(RequestError::Unsupported("signed_tokens").into());
         }
         exchange.warning = create.record.then_some("record has no effect yet");
-        let spec = request::room_spec(&create)?;
+        let spec = translate::room_spec(&create)?;
         self.check_permanent(create.permanent, "create permanent room")?;
         let (to, command) = self.claim_command(create.room);
         Ok(Start::Command(to, command, Step::Claim(Box::new(spec), create.permanent)))
@@ -294,7 +295,7 @@ impl SignalEngine {
         match (&self.config.admin_key, given) {
             (None, _) => Ok(()),
             (Some(_), None) => Err(RoomError::Missing("admin_key")),
-            (Some(key), Some(given)) if is_equal(key, given) => Ok(()),
+            (Some(key), Some(given)) if is_same(key, given) => Ok(()),
             (Some(_), Some(_)) => Err(RoomError::Unauthorized("admin_key")),
         }
     }
@@ -315,10 +316,10 @@ impl SignalEngine {
         (to, Command::Claim { room, text: self.config.string_ids, candidates })
     }
 
-    fn locate(&self, located: Located) -> Start {
-        let room = located.room().clone();
+    fn find_owner(&self, request: ForOwner) -> Start {
+        let room = request.room().clone();
         let to = registrar(&room, self.config.shards);
-        Start::Command(to, Command::Locate(room), Step::Locate(Box::new(located)))
+        Start::Command(to, Command::FindOwner(room), Step::FindOwner(Box::new(request)))
     }
 
     /// Whether a token opens a room that asks for one.
@@ -344,9 +345,9 @@ impl SignalEngine {
         }
         let room = room::parse_join(body)?;
         let is_signed = body.text("token").is_some_and(|token| self.is_signed_for(now, &room, token));
-        Ok(self.locate(match request::join(request, body, description, is_signed) {
-            Ok(join) => Located::Join(room, Box::new(join)),
-            Err(error) => Located::WrongJoin(room, body.text("pin").map(Box::from), is_signed, error),
+        Ok(self.find_owner(match translate::join(request, body, description, is_signed) {
+            Ok(join) => ForOwner::Join(room, Box::new(join)),
+            Err(error) => ForOwner::WrongJoin(room, body.text("pin").map(Box::from), is_signed, error),
         }))
     }
 
@@ -366,7 +367,7 @@ impl SignalEngine {
             (Role::Joining | Role::Finished, _) => return Err(RoomError::NoSuchRoom(room).into()),
             (Role::Publisher, Request::Publish | Request::Configure) => {
                 let publish = request == Request::Publish;
-                MemberRequest::Configure(request::configure(publish, body, description.take())?)
+                MemberRequest::Configure(translate::configure(publish, body, description.take())?)
             }
             (Role::Publisher, Request::Unpublish) => MemberRequest::Unpublish,
             (_, Request::Leave) => MemberRequest::Leave,
@@ -376,12 +377,12 @@ impl SignalEngine {
             (Role::Subscriber, Request::Start) => MemberRequest::Start(description.take()),
             (Role::Subscriber, Request::Pause) => MemberRequest::Pause,
             (Role::Subscriber, Request::Configure) => {
-                MemberRequest::ConfigureSubscriber(request::configure_subscriber(body)?)
+                MemberRequest::ConfigureSubscriber(translate::configure_subscriber(body)?)
             }
             (Role::Subscriber, Request::Subscribe | Request::Unsubscribe | Request::Update) => {
-                MemberRequest::Update(request::update(request, body)?)
+                MemberRequest::Update(translate::update(request, body)?)
             }
-            (Role::Subscriber, Request::Switch) => MemberRequest::Switch(request::switch(body)?),
+            (Role::Subscriber, Request::Switch) => MemberRequest::Switch(translate::switch(body)?),
             _ => return Err(unknown()),
         };
         // The answer to our offer may ride on any request.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rand_chacha::rand_core::Rng;
 use simd_json::borrowed::Value;
 
-use super::admin::Door;
+use super::admin::Access;
 use super::connection::{Fate, Pending, Protocol, Purpose};
 use super::origin::Origin;
 use super::relay::Relay;
-use super::{ConnectionId, SignalEngine};
+use super::{ConnectionId, SignallingEngine};
 use crate::id::{HandleId, SessionId};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::{Method, Request, Response, Status};
@@ -80,7 +80,7 @@ impl Route {
     }
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// One request under the base.
     pub(super) fn answer_rest(&mut self, now: Now, id: ConnectionId, (base, route): (Base, Route), request: Request) {
         let Request { method, keep_alive, .. } = request;
@@ -116,7 +116,7 @@ impl SignalEngine {
             (Route::Api(session, handle), Method::Post) => {
                 let asker =
                     self.begin(now.mono + REQUEST_DEADLINE, id, method, keep_alive, Purpose::Answer(session, None));
-                let door = if base == Base::Admin { Door::Operators } else { self.clients_door(id) };
+                let door = if base == Base::Admin { Access::Operators } else { self.clients_door(id) };
                 self.handle_content(now, asker, door, (session, handle), &request.content);
             }
             (Route::Api(..), Method::Get) if base == Base::Admin => {
@@ -241,7 +241,7 @@ impl SignalEngine {
         &mut self,
         now: Now,
         asker: Asker,
-        door: Door,
+        door: Access,
         path: (Option<SessionId>, Option<HandleId>),
         content: &[u8],
     ) {
@@ -269,7 +269,7 @@ impl SignalEngine {
         &mut self,
         now: Now,
         asker: Asker,
-        door: Door,
+        door: Access,
         (session, handle): (Option<SessionId>, Option<HandleId>),
         document: &Value<'_>,
     ) {

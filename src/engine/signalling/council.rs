@@ -8,8 +8,8 @@ use serde_json::json;
 use super::connection::{Connection, Protocol};
 use super::error::PluginError;
 use super::relay::Relay;
-use super::{SignalEngine, Waiting};
-use crate::id::{SessionId, ShardId, SignalId, Ticket};
+use super::{SignallingEngine, Waiting};
+use crate::id::{SessionId, ShardId, SignallingId, Ticket};
 use crate::proto::session::Asker;
 use crate::proto::session::token::Tokens;
 use crate::room::command::{Command, Reply, Settings};
@@ -21,7 +21,7 @@ use crate::wire::janus::error::CoreError;
 const COUNCIL_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where changes start.
-pub(super) const FIRST: SignalId = SignalId(0);
+pub(super) const FIRST: SignallingId = SignallingId(0);
 
 /// What all signalling shards must know alike.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub enum Transport {
     WebSockets,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Has every signalling shard take note of a change.
     pub(super) fn change(
         &mut self,
@@ -126,11 +126,11 @@ impl SignalEngine {
 
     /// Asks every signalling shard, this one first.
     pub(super) fn hold(&mut self, now: Now, asker: Asker, transaction: &str, about: About, question: &Question) {
-        let id = self.convene(asker, transaction, about, usize::from(self.config.signals));
-        let (me, signals) = (self.config.id, self.config.signals);
-        for signal in (0..signals).map(SignalId).filter(|signal| *signal != me) {
+        let id = self.convene(asker, transaction, about, usize::from(self.config.signalling_shards));
+        let (me, signalling_shards) = (self.config.id, self.config.signalling_shards);
+        for signalling in (0..signalling_shards).map(SignallingId).filter(|signalling| *signalling != me) {
             let ticket = self.tickets.reserve(now.mono + COUNCIL_DEADLINE, Waiting::Council(id));
-            self.relay(signal, Relay::Question(me, ticket, question.clone()));
+            self.relay(signalling, Relay::Question(me, ticket, question.clone()));
         }
         let own = self.answer_question(question.clone());
         self.take_part(id, own);
@@ -186,7 +186,7 @@ impl SignalEngine {
 
     fn take_note(&mut self, change: Change) {
         match (change, &mut self.tokens) {
-            (Change::SessionTimeout(idle), _) => self.sessions.set_patience(idle),
+            (Change::SessionTimeout(idle), _) => self.sessions.set_idle_timeout(idle),
             (Change::Accepting(accepting), _) => self.is_accepting = accepting,
             (Change::TransportEvents(transport, wanted), _) => match wanted {
                 true => self.mute_transports.retain(|mute| *mute != transport),

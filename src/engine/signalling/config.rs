@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::network::Network;
 use super::origin::Origin;
 use super::target::TargetRule;
-use crate::id::SignalId;
+use crate::id::SignallingId;
 use crate::limits::REPLY_BYTES_MAX;
 use crate::proto::tls::Context;
 use crate::room::capture::CaptureFolder;
@@ -16,11 +16,11 @@ use crate::wire::janus::events::Mask;
 
 /// Settings of one signalling shard.
 #[derive(Clone, Debug)]
-pub struct SignalConfig {
+pub struct SignallingConfig {
     /// Which signalling shard.
-    pub id: SignalId,
+    pub id: SignallingId,
     /// How many there are.
-    pub signals: u8,
+    pub signalling_shards: u8,
     /// How many media shards there are, at least 1.
     pub shards: u8,
     /// Every connection begins with TLS when this is given.
@@ -95,12 +95,12 @@ pub struct SignalConfig {
     pub seed: [u8; 32],
 }
 
-impl SignalConfig {
+impl SignallingConfig {
     /// One signalling and one media shard with Janus' defaults.
-    pub fn new(seed: [u8; 32]) -> SignalConfig {
-        SignalConfig {
-            id: SignalId(0),
-            signals: 1,
+    pub fn new(seed: [u8; 32]) -> SignallingConfig {
+        SignallingConfig {
+            id: SignallingId(0),
+            signalling_shards: 1,
             shards: 1,
             tls: None,
             session_timeout: Duration::from_secs(60),

@@ -1,8 +1,8 @@
 //! The mind of a signalling shard: clients' bytes to Janus requests to commands, and replies and events back to bytes.
 //! Protocols, sessions and rooms are composed here, without I/O; rules of rooms are the media shards'.
 //!
-//! The machine feeds bytes, mail and instants, and after each of those takes commands ([`SignalEngine::poll_command`])
-//! and output ([`SignalEngine::poll_touched`], [`SignalEngine::take_output`]). It takes a connection's output only when
+//! The machine feeds bytes, mail and instants, and after each of those takes commands ([`SignallingEngine::poll_command`])
+//! and output ([`SignallingEngine::poll_touched`], [`SignallingEngine::take_output`]). It takes a connection's output only when
 //! what it took before is written: what stays here is counted against `outbox_bytes`.
 
 mod admin;
@@ -12,26 +12,26 @@ mod connection;
 mod core;
 mod council;
 mod counters;
+mod deliver;
 mod duty;
-mod emit;
 mod error;
-mod event;
 mod http;
 mod inspection;
-mod message;
 mod network;
+mod observers;
 mod origin;
 mod outlet;
 mod permanent;
 mod plugin;
 mod relay;
+mod render;
 mod reply;
-mod request;
 mod rest;
 mod scatter;
-mod secure;
 mod size;
 pub mod target;
+mod tls_in;
+mod translate;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -41,16 +41,16 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use simd_json::Buffers;
 
-pub use admin::{Door, Order};
-pub use config::SignalConfig;
+pub use admin::{Access, MachineRequest};
+pub use config::SignallingConfig;
 pub use connection::Fate;
 pub use council::{Change, Connected, Question, Told, Transport};
 pub use counters::{Counters, drops};
-pub use emit::{Delivery, HandlerEvent};
 pub use network::{Network, NotANetwork};
+pub use observers::{Delivery, HandlerEvent};
 pub use origin::{NotAnOrigin, Origin};
 pub use permanent::Permanent;
-pub use relay::{Relay, SignalReport};
+pub use relay::{Relay, SignallingReport};
 
 pub use crate::proto::session::ConnectionId;
 
@@ -58,19 +58,19 @@ use capture::CaptureRequest;
 use connection::{Connections, Protocol, Purpose};
 use council::{Council, CouncilId};
 use duty::{Duties, DutyId};
-use emit::Emitter;
 use inspection::Inquiry;
+use observers::Emitter;
 use plugin::{Exchange, Step};
 use relay::Lane;
 use scatter::{Scatter, ScatterId};
 
-use crate::id::{SessionId, ShardId, SignalId, Ticket};
+use crate::id::{SessionId, ShardId, SignallingId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::ticket::Tickets;
 use crate::proto::session::token::{SigningKey, StoredTokens, Tokens};
-use crate::proto::session::{Due, Patience, Place, Sessions};
+use crate::proto::session::{Due, Place, SessionTimeouts, Sessions};
 use crate::proto::tls::Tls;
 use crate::proto::websocket::CloseReason;
 use crate::room::command::{Command, CommandEnvelope, Mail, Settings};
@@ -85,8 +85,8 @@ const LONG_ANSWER_BYTES: usize = 64 * 1024;
 const DRAIN_DEADLINE: Duration = TICKET_DEADLINE;
 
 /// One signalling shard.
-pub struct SignalEngine {
-    config: SignalConfig,
+pub struct SignallingEngine {
+    config: SignallingConfig,
     started: Mono,
     ids: Ids,
     rng: ChaCha20Rng,
@@ -116,7 +116,7 @@ pub struct SignalEngine {
     /// What media shards have been told last; known where changes start.
     media_settings: Settings,
     /// What operators want of the machine.
-    orders: VecDeque<Order>,
+    machine_requests: VecDeque<MachineRequest>,
     /// Verbs of theirs of which the log has said that they have no effect.
     without_effect: Vec<&'static str>,
     /// Transports of whose connections event handlers do not hear.
@@ -146,7 +146,7 @@ enum Waiting {
     /// One shard's part of an answer.
     Scatter(ScatterId, ShardId),
     /// A signalling shard's.
-    Report(ScatterId, SignalId),
+    Report(ScatterId, SignallingId),
     /// One shard's part in an operator's question.
     Council(CouncilId),
     /// What an operator wants to know of a handle.
@@ -164,9 +164,9 @@ struct Drain {
     closing: bool,
 }
 
-impl SignalEngine {
+impl SignallingEngine {
     /// Starts without connections, and asks for the configured rooms to be made.
-    pub fn new(config: SignalConfig, now: Now) -> SignalEngine {
+    pub fn new(config: SignallingConfig, now: Now) -> SignallingEngine {
         assert!(config.shards > 0, "rooms need a media shard");
         let mut rng = ChaCha20Rng::from_seed(config.seed);
         let tokens = match (&config.token_auth_secret, config.token_auth) {
@@ -178,7 +178,7 @@ impl SignalEngine {
                 Tokens::Stored(StoredTokens::new(&secret))
             }
         };
-        let mut engine = SignalEngine {
+        let mut engine = SignallingEngine {
             started: now.mono,
             ids: if config.string_ids { Ids::Texts } else { Ids::Numbers },
             rng,
@@ -188,12 +188,12 @@ impl SignalEngine {
             answered: Vec::new(),
             overflowed: Vec::new(),
             left: Vec::new(),
-            lanes: (0..config.signals).map(|_| Lane::default()).collect(),
+            lanes: (0..config.signalling_shards).map(|_| Lane::default()).collect(),
             lanes_at: Mono::NEVER,
             sessions: Sessions::new(
                 config.id,
-                config.signals,
-                Patience { idle: config.session_timeout, lost: config.reclaim_session_timeout },
+                config.signalling_shards,
+                SessionTimeouts { idle: config.session_timeout, lost: config.reclaim_session_timeout },
             ),
             tickets: Tickets::default(),
             scatters: BTreeMap::new(),
@@ -203,7 +203,7 @@ impl SignalEngine {
             tokens,
             is_accepting: true,
             media_settings: council::media_settings(config.slowlink_threshold),
-            orders: VecDeque::new(),
+            machine_requests: VecDeque::new(),
             without_effect: Vec::new(),
             mute_transports: Vec::new(),
             update_at: Mono::NEVER,
@@ -357,7 +357,7 @@ impl SignalEngine {
         self.settle(now);
     }
 
-    /// When [`SignalEngine::handle_timeout`] is worth a call.
+    /// When [`SignallingEngine::handle_timeout`] is worth a call.
     pub fn deadline(&self) -> Mono {
         let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
         [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
@@ -387,8 +387,8 @@ impl SignalEngine {
     }
 
     /// What an operator wants of the machine.
-    pub fn poll_order(&mut self) -> Option<Order> {
-        self.orders.pop_front()
+    pub fn poll_machine_request(&mut self) -> Option<MachineRequest> {
+        self.machine_requests.pop_front()
     }
 
     /// A command for a media shard.
@@ -466,7 +466,7 @@ impl SignalEngine {
         }
     }
 
-    /// Seals a connection's fate; [`SignalEngine::settle`] ends its sessions.
+    /// Seals a connection's fate; [`SignallingEngine::settle`] ends its sessions.
     fn end(&mut self, id: ConnectionId, fate: Fate) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if let Protocol::Http(http) = &mut connection.protocol
@@ -554,7 +554,7 @@ impl SignalEngine {
         match waiting {
             Waiting::Plugin(exchange, step) => self.abandon(now, exchange, step, error),
             Waiting::Scatter(id, shard) => self.gather(now, id, shard, Err(error)),
-            Waiting::Report(id, signal) => self.miss_report(now, id, signal),
+            Waiting::Report(id, signalling) => self.miss_report(now, id, signalling),
             Waiting::Council(id) => self.hear_media(id, None, Err(error)),
             Waiting::Inquiry(inquiry) => self.conclude_inquiry(now, *inquiry, Err(error)),
             Waiting::Capture(request) => self.conclude_capture(&request, Err(error)),
