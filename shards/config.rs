@@ -38,11 +38,9 @@ const COALESCE_MAX: u64 = 5000;
 
 /// Where the certificate of HTTPS comes from.
 pub enum Tls {
-    /// PEM files.
     Files {
         /// The chain, ours first.
         certificate: PathBuf,
-        /// Our key.
         key: PathBuf,
     },
     /// Made at start.
@@ -77,7 +75,6 @@ pub struct Config {
     pub admin_listen: Vec<SocketAddr>,
     /// Where they may come from; none is anywhere.
     pub admin_allow: Vec<Network>,
-    /// Log filter.
     pub log: String,
     /// Session timeout; zero is never.
     pub session_timeout: Duration,
@@ -131,7 +128,6 @@ pub struct Config {
 
 /// What the program is asked to do.
 pub enum Task {
-    /// Serve.
     Serve(Box<Config>),
     /// Show the settings, and what a STUN server says.
     Check(Box<Config>, Option<String>),

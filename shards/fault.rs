@@ -10,7 +10,6 @@ use std::{fmt, io};
 /// What stands in the way at start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The configuration.
     Config(ConfigError),
     /// The kernel's io_uring.
     Ring(RingError),

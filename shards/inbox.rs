@@ -29,7 +29,6 @@ pub struct Datagram<'a> {
     pub at: FourTuple,
     /// When the kernel got it.
     pub received: Mono,
-    /// The payload.
     pub bytes: &'a mut [u8],
 }
 

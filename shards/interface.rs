@@ -13,7 +13,6 @@ const CONTAINER_BRIDGES: [&str; 8] = ["docker", "br-", "veth", "virbr", "cni", "
 pub struct InterfaceAddress {
     /// The interface's name.
     pub name: String,
-    /// The address.
     pub ip: IpAddr,
 }
 

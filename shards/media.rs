@@ -40,7 +40,6 @@ pub struct MediaParts {
     pub config: MediaConfig,
     /// Its sockets, in the order of the configuration's.
     pub sockets: MediaSockets,
-    /// Its lanes.
     pub post: MediaPost,
 }
 

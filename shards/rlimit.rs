@@ -20,7 +20,6 @@ const CONNECTIONS_MIN: usize = 256;
 /// How a limit of open descriptors is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
-    /// The limit.
     pub limit: u64,
     /// What the least number of connections needs together with everything else.
     pub needed: usize,

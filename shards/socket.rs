@@ -27,7 +27,6 @@ pub struct MediaSockets {
 /// One media address: an explicit one must be bound, a found one may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaAddress {
-    /// The address.
     pub ip: IpAddr,
     /// Named in the configuration.
     pub explicit: bool,

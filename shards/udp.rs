@@ -26,7 +26,6 @@ pub struct Udp {
     pub ring: Ring,
     /// What happened so far; the engine is given a copy each turn.
     pub machine: MachineCounters,
-    /// By socket.
     headroom: Vec<Headroom>,
     slots: Box<[Slot]>,
     used: usize,

@@ -103,7 +103,6 @@ pub struct SocketId(pub u8);
 /// One path to a peer: our socket (address and port) and the peer's address and port. RFC 8445 calls it a candidate pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FourTuple {
-    /// Our side.
     pub socket: SocketId,
     /// The peer's side as the kernel saw it.
     pub remote: SocketAddr,

@@ -16,7 +16,7 @@
 //! - [`room`]: who hears whom; no bytes, no keys, no sockets.
 //! - [`engine`]: one shard's mind, the above composed.
 #![deny(unsafe_code)]
-#![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 pub mod engine;
 pub mod id;

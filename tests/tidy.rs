@@ -193,6 +193,26 @@ fn every_file_says_what_it_holds_and_stays_readable() {
     report(findings);
 }
 
+/// Fields and variants need no line of their own where the name says it all.
+#[test]
+fn what_a_file_offers_is_documented() {
+    let mut findings = Vec::new();
+    let kinds = ["fn ", "const fn ", "struct ", "enum ", "trait "];
+    for source in sources("src") {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (number, line) in code(&source) {
+            let offered = line.strip_prefix("pub ");
+            let item = offered.is_some_and(|item| kinds.iter().any(|kind| item.starts_with(kind)));
+            let above = lines[..number - 1].iter().rev().map(|line| line.trim());
+            let text = above.skip_while(|line| line.starts_with("#[") || line.ends_with(")]")).next();
+            if item && !text.is_some_and(|text| text.starts_with("///")) {
+                findings.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    report(findings);
+}
+
 #[test]
 fn the_map_in_the_readme_has_a_line_for_every_folder() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();

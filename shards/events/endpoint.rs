@@ -10,7 +10,6 @@ pub struct Endpoint {
     pub tls: bool,
     /// Name or address, without brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
     /// Path and query.
     pub target: String,

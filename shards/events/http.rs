@@ -11,7 +11,6 @@ const FIELDS_MAX: usize = 64;
 
 /// The head of a response.
 pub struct Head {
-    /// The status.
     pub status: u16,
     /// Names in lower case, and values.
     pub fields: Vec<(String, String)>,

@@ -35,7 +35,6 @@ pub struct Block<'a> {
     pub name: &'a [u8],
     /// `cmsghdr`s and their data.
     pub control: &'a [u8],
-    /// The datagram.
     pub payload: &'a mut [u8],
     /// Whether the datagram was longer than the buffer.
     pub truncated: bool,

@@ -33,7 +33,6 @@ pub enum Token {
     Send {
         /// Which flush: an error read too late names no message of this one.
         flush: u32,
-        /// Which slot.
         slot: u16,
     },
 }
@@ -41,7 +40,6 @@ pub enum Token {
 /// What the kernel says of a submission.
 #[derive(Clone, Copy, Debug)]
 pub struct Completion {
-    /// Of which.
     pub token: Token,
     /// A count, or the error.
     pub result: Result<u32, i32>,

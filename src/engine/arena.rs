@@ -10,11 +10,8 @@ use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_SEGMENTS_MAX, SEND_ARENA_BYTES, S
 pub enum Lane {
     /// STUN, DTLS and RTCP.
     Control,
-    /// New audio.
     Audio,
-    /// Resent packets.
     Retransmission,
-    /// New video.
     Video,
 }
 
@@ -34,7 +31,6 @@ pub struct Message {
     pub segment: usize,
     /// How many datagrams.
     pub segments: usize,
-    /// Its lane.
     pub lane: Lane,
 }
 

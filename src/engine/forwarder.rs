@@ -32,7 +32,6 @@ pub struct Forwarder {
     pub source: Option<StreamId>,
     /// Where its receiver's RTCP comes from.
     pub receiver: Option<FourTuple>,
-    /// Which encoding.
     pub layer: usize,
     path: FourTuple,
     strict: bool,

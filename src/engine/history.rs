@@ -13,7 +13,6 @@ pub struct Entry {
     pub sequence: u64,
     /// RTP timestamp as received.
     pub timestamp: u32,
-    /// Marker bit.
     pub marker: bool,
     /// Whether it begins a keyframe.
     pub keyframe: bool,

@@ -65,7 +65,6 @@ pub struct Leg {
 /// The SRTP streams of a leg.
 #[derive(Clone, Copy, Debug)]
 pub struct LegStreams {
-    /// Its packets.
     pub media: OutboundStream,
     /// Its RTX (RFC 4588), when the m-line was offered with it.
     pub rtx: Option<OutboundStream>,
@@ -116,7 +115,6 @@ impl ReportedLoss {
 /// A sender's counts for its reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Packets.
     pub packets: u32,
     /// Payload octets, without headers and padding.
     pub octets: u32,

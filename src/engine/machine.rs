@@ -10,7 +10,6 @@ pub struct MachineCounters {
     pub doorbells: u64,
     /// Datagrams handed to the engine.
     pub datagrams_in: u64,
-    /// Their bytes.
     pub bytes_in: u64,
     /// Flushes of the send arena.
     pub flushes: u64,

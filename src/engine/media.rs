@@ -38,7 +38,6 @@ use crate::wire::stun::{Class, Message};
 
 /// What a shard is made with.
 pub struct MediaConfig {
-    /// Which shard.
     pub shard: ShardId,
     /// How many media shards there are.
     pub shards: u8,

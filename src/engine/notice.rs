@@ -16,7 +16,6 @@ pub enum Notice {
     SourcesExhausted {
         /// In which room.
         room: RoomId,
-        /// Who.
         of: HandleAddress,
         /// The SSRC that found no room.
         ssrc: u32,

@@ -49,7 +49,6 @@ pub struct Peer {
     pub feedback: FeedbackRecorder,
     /// The time to it and back, as its reports tell (RFC 3550 §6.4.1); zero before one has.
     pub round_trip: Duration,
-    /// REMB.
     pub cap: BitrateCap,
     /// Our SSRC in reports of a peer that receives nothing from us.
     pub report_ssrc: u32,

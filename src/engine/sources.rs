@@ -17,9 +17,7 @@ pub enum Source {
     Media(StreamId, usize),
     /// RTX of a stream's layer (RFC 4588).
     Repair {
-        /// The stream.
         stream: StreamId,
-        /// Its layer.
         layer: usize,
         /// The media SSRC that an FID group pairs it with, where one does (RFC 5576 §4.2).
         of: Option<u32>,

@@ -22,7 +22,6 @@ use crate::wire::sdp::MediaKind;
 pub struct Stream {
     /// Who publishes it.
     pub member: MemberId,
-    /// As agreed.
     pub media: PublishedMedia,
     /// One for now; simulcast encodings later.
     pub layers: ArrayVec<Layer, LAYERS_MAX>,
@@ -60,7 +59,6 @@ pub struct Layer {
     pub numbers: Renumber,
     /// What of it is missing.
     pub losses: Losses,
-    /// Its packets.
     pub history: History,
     /// Where in the history the source began (again): numbers from before it are not to be compared with those behind it.
     pub began: u64,

@@ -83,7 +83,6 @@ pub struct Counters {
     pub paths_followed: u64,
     /// Handshakes that failed: no common version, suite or SRTP profile, a wrong certificate, no answer in time.
     pub handshakes_failed: u64,
-    /// Handshakes finished.
     pub peers_connected: u64,
     /// RTP packets sent by forwarders.
     pub packets_forwarded: u64,
@@ -97,7 +96,6 @@ pub struct Counters {
 
 /// The shard's tables, lent to one room at a time.
 pub struct ShardState {
-    /// Which shard.
     pub shard: ShardId,
     /// Peers by path and ufrag.
     pub index: PeerIndex,
@@ -123,13 +121,11 @@ pub struct ShardState {
     pub notices: Notices,
     /// The only randomness.
     pub rng: ChaCha20Rng,
-    /// Packet memory.
     pub region: HistoryRegion,
     /// Candidates for descriptions.
     pub candidates: Vec<Candidate>,
     /// An m-line from which nothing came for this long is not receiving; zero is never.
     pub no_media_timer: Duration,
-    /// DTLS endpoints.
     pub handshakes: Box<dyn HandshakeFactory>,
     /// A peer without an authenticated check for so long is gone.
     pub peer_timeout: Duration,

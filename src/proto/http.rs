@@ -34,7 +34,6 @@ pub struct Http {
 /// One request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method.
     pub method: Method,
     /// The path without its query.
     pub path: Box<str>,
@@ -63,7 +62,6 @@ pub enum Method {
     Post,
     /// `OPTIONS`
     Options,
-    /// All others.
     Other,
 }
 
@@ -327,9 +325,7 @@ pub struct Response<'a> {
     pub status: Status,
     /// `Content-Type`, said when there is content.
     pub content_type: &'a str,
-    /// Further fields.
     pub fields: &'a [(&'a str, &'a str)],
-    /// The content.
     pub content: &'a [u8],
 }
 

@@ -50,9 +50,7 @@ enum State {
 /// What was heard of the peer since [`WebSocket::check_alive`] was called last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pulse {
-    /// A frame.
     Felt,
-    /// Nothing.
     Missed,
     /// Nothing, and we have asked.
     Asked,

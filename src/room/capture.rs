@@ -31,7 +31,6 @@ pub enum Put {
 /// What is wanted of a handle's capture.
 #[derive(Debug)]
 pub enum CaptureOrder {
-    /// To begin.
     Start {
         /// What the file is.
         format: Format,
@@ -39,7 +38,6 @@ pub enum CaptureOrder {
         truncate: u64,
         /// The file's path below the folder, to be shown.
         file: Box<str>,
-        /// The file.
         sink: Box<dyn CaptureSink>,
     },
     /// To end, whatever its format.

@@ -3,7 +3,6 @@
 /// A media codec that a room can relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
-    /// RFC 7587.
     Opus,
     /// G.711 µ-law, payload type 0.
     Pcmu,
@@ -11,15 +10,11 @@ pub enum Codec {
     Pcma,
     /// G.722, payload type 9 (its RTP clock is 8000 by RFC 3551 §4.5.2).
     G722,
-    /// RFC 7741.
     Vp8,
-    /// RFC 9628.
     Vp9,
-    /// RFC 6184.
     H264,
     /// AOM "RTP Payload Format For AV1".
     Av1,
-    /// RFC 7798.
     H265,
 }
 

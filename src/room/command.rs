@@ -22,7 +22,6 @@ use crate::wire::sdp::{Description, MediaKind};
 pub struct CommandEnvelope {
     /// Where the reply goes; none for commands that have no reply.
     pub ticket: Option<Ticket>,
-    /// Who asks.
     pub from: SignallingId,
     /// What is asked.
     pub command: Command,
@@ -35,37 +34,23 @@ pub enum Mail {
     Reply {
         /// The command's ticket.
         ticket: Ticket,
-        /// Who answers.
         from: ShardId,
         /// How many peers the answering shard carries: placement reads it.
         load: u32,
-        /// The answer.
         reply: Reply,
     },
     /// Something a handle must hear, unasked; rendered once and sent to each recipient.
     Event {
-        /// Who speaks.
         from: ShardId,
         /// Handles of this signalling shard only.
         to: Vec<HandleAddress>,
-        /// What happened.
         event: Event,
     },
     /// Something that event handlers want to know of a handle; it may be lost where events may not.
-    Observed {
-        /// Of whom.
-        of: HandleAddress,
-        /// What.
-        what: Observation,
-    },
+    Observed { of: HandleAddress, what: Observation },
     /// Events for these sessions were lost because the lane stayed full: they no longer know what is, and are to be
     /// closed.
-    Lost {
-        /// Who speaks.
-        from: ShardId,
-        /// Whose.
-        sessions: Vec<SessionId>,
-    },
+    Lost { from: ShardId, sessions: Vec<SessionId> },
 }
 
 /// What a media shard can be asked.
@@ -90,18 +75,15 @@ pub enum Command {
     Create(Box<RoomSpec>),
     /// To the owner: end the room.
     Destroy {
-        /// Which.
         room: RoomId,
         /// Needed when the room has one.
         secret: Option<Box<str>>,
     },
     /// To the owner: what the room's secret is for.
     Administer {
-        /// Which.
         room: RoomId,
         /// Needed when the room has one.
         secret: Option<Box<str>>,
-        /// What.
         request: Box<Administration>,
     },
     /// To the owner: is it there?
@@ -109,9 +91,7 @@ pub enum Command {
     /// To the owner: would this pin open the room? Asked for a join that is wrong in itself, because a client hears of
     /// its pin first.
     CheckPin {
-        /// Which.
         room: RoomId,
-        /// As given.
         pin: Option<Box<str>>,
         /// Whether the token was signed for the room.
         is_signed: bool,
@@ -124,44 +104,18 @@ pub enum Command {
     /// To the owner: who is in the room?
     Participants(RoomId),
     /// To the owner: a request of one handle, in its order.
-    Member {
-        /// The room.
-        room: RoomId,
-        /// Who asks.
-        handle: HandleAddress,
-        /// What.
-        request: Box<MemberRequest>,
-    },
+    Member { room: RoomId, handle: HandleAddress, request: Box<MemberRequest> },
     /// To the owner: end the peer connection, or the whole membership. Never refused, repeated until acknowledged
     /// with [`Reply::TornDown`]; unknown rooms and handles are acknowledged too.
-    Teardown {
-        /// The room.
-        room: RoomId,
-        /// Whose.
-        handle: HandleAddress,
-        /// How much.
-        kind: Teardown,
-    },
+    Teardown { room: RoomId, handle: HandleAddress, kind: Teardown },
     /// To every shard: how are you?
     Survey,
     /// To every shard: what an operator has set.
     Adjust(Settings),
     /// To the owner: how is this handle doing? For operators.
-    Inspect {
-        /// The room.
-        room: RoomId,
-        /// Whose.
-        handle: HandleAddress,
-    },
+    Inspect { room: RoomId, handle: HandleAddress },
     /// To the owner: capture this handle's packets, or no longer. For operators.
-    Capture {
-        /// The room.
-        room: RoomId,
-        /// Whose.
-        handle: HandleAddress,
-        /// Whether.
-        order: CaptureOrder,
-    },
+    Capture { room: RoomId, handle: HandleAddress, order: CaptureOrder },
 }
 
 /// How much of a membership ends.
@@ -215,7 +169,6 @@ pub enum Reply {
     Unremotized(RoomId, FeedId),
     /// To `add_remote_publisher`.
     RemoteAdded {
-        /// The room.
         room: RoomId,
         /// Its id here.
         id: FeedId,
@@ -292,13 +245,10 @@ pub enum Event {
     Metadata(FeedId, Metadata),
     /// Somebody begins or stops talking; the talker hears it too.
     Talking {
-        /// The room.
         room: RoomId,
-        /// Whose.
         feed: FeedId,
         /// Index of the m-line.
         mindex: usize,
-        /// Its tag.
         mid: Box<str>,
         /// Begins or stops, and how loudly.
         change: TalkChange,
@@ -309,11 +259,8 @@ pub enum Event {
     Expelled(RoomId),
     /// A moderator has muted a stream, or says that it may be heard again; the publisher hears it too.
     Moderated {
-        /// The room.
         room: RoomId,
-        /// Whose.
         feed: FeedId,
-        /// Which m-line.
         mid: Box<str>,
         /// Muted or heard.
         muted: bool,
@@ -343,7 +290,6 @@ pub enum Event {
         kind: MediaKind,
         /// True for what we sent, as the peer reports it; false for what we miss.
         uplink: bool,
-        /// How many.
         lost: u32,
     },
     /// What the VideoRoom says of it to a publisher.
@@ -407,7 +353,6 @@ pub struct Settings {
 /// What one media shard holds and has done; `/healthz` shows it.
 #[derive(Debug, Clone, Default)]
 pub struct ShardReport {
-    /// Which shard.
     pub shard: u8,
     /// Named gauges: what is held now (rooms, members, peers, streams, legs, tuples, ufrags, history bytes, ..).
     pub gauges: Vec<(&'static str, u64)>,

@@ -16,14 +16,12 @@ pub enum Effect {
     /// Make the member's peer connection. The engine completes the description in the same reply with its own
     /// transport. `remote` is known when the peer offered, and comes later with `SetRemote` when we offer.
     OpenPeer {
-        /// Whose.
         member: MemberId,
         /// What the peer's description says.
         remote: Option<Transport>,
     },
     /// The peer's transport is known or has changed (an ICE restart when the ufrag differs).
     SetRemote {
-        /// Whose.
         member: MemberId,
         /// What the peer's description says.
         remote: Transport,
@@ -37,16 +35,12 @@ pub enum Effect {
     SetStream {
         /// Its id in the room.
         stream: StreamId,
-        /// Whose.
         member: MemberId,
-        /// As agreed.
         media: PublishedMedia,
     },
     /// Watch the audio levels of a stream by this rule; none ends that. A stream is not watched before it is said.
     WatchTalking {
-        /// Which stream.
         stream: StreamId,
-        /// How.
         rule: Option<TalkRule>,
     },
     /// A publisher's m-line ends; its legs have been detached by effects before this one.
@@ -55,46 +49,34 @@ pub enum Effect {
     AddLeg {
         /// Its id in the room.
         leg: LegId,
-        /// Whose.
         member: MemberId,
-        /// The numbers.
         spec: LegSpec,
     },
     /// The leg's source; none detaches it. Sequence and timestamps go on (`rewrite`).
     SetSource {
-        /// Which leg.
         leg: LegId,
-        /// From where.
         source: Option<StreamId>,
     },
     /// What the answer made of the leg.
     AcceptLeg {
-        /// Which leg.
         leg: LegId,
-        /// As answered.
         media: AcceptedMedia,
     },
     /// Whether packets flow on the leg: accepted, started, not paused, `send`, and the stream relayed by its publisher.
     GateLeg {
-        /// Which leg.
         leg: LegId,
-        /// Flow?
         open: bool,
     },
     /// The leg's packets carry this playout-delay; none is the publisher's own again.
     OverrideDelay {
-        /// Which leg.
         leg: LegId,
-        /// What.
         delay: Option<PlayoutDelay>,
     },
     /// The leg is gone.
     RemoveLeg(LegId),
     /// A publisher of another server sends to this port of the shard's. [`Self::ClosePeer`] ends that.
     OpenRemote {
-        /// Whose.
         member: MemberId,
-        /// Where.
         port: u16,
         /// What it is sealed with.
         srtp: Option<SrtpKey>,
@@ -108,9 +90,7 @@ pub enum Effect {
     },
     /// What flows through the forwarder from now on; none is nothing. Its numbers go on.
     RouteForwarder {
-        /// Which.
         forwarder: ForwarderId,
-        /// From where.
         source: Option<StreamId>,
     },
     /// The forwarder is gone.
@@ -119,7 +99,6 @@ pub enum Effect {
     RequestKeyframe(StreamId),
     /// REMB cap in bit/s for everything the member publishes; 0 is none.
     CapBitrate {
-        /// Whose.
         member: MemberId,
         /// Bits per second.
         bps: u64,
@@ -128,14 +107,10 @@ pub enum Effect {
     Observe {
         /// Of which handle.
         of: HandleAddress,
-        /// What.
         what: Box<RoomObservation>,
     },
-    /// Tell handles.
     Tell {
-        /// Whom.
         to: Vec<HandleAddress>,
-        /// What.
         event: Event,
     },
 }
@@ -143,7 +118,6 @@ pub enum Effect {
 /// The fixed numbers of a leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegSpec {
-    /// Our SSRC.
     pub ssrc: u32,
     /// Our RTX SSRC.
     pub rtx_ssrc: Option<u32>,

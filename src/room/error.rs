@@ -18,25 +18,15 @@ pub enum RoomError {
     AlreadySubscriber,
     /// 425: this handle has left, or its room is gone.
     HandleFinished,
-    /// 426
     NoSuchRoom(RoomId),
-    /// 427
     RoomExists(RoomId),
-    /// 428
     NoSuchFeed(FeedId),
-    /// 428
     NoSuchPublishedMid(Box<Mid>),
-    /// 428
     NoSuchFeedMid(Box<Mid>, FeedId),
-    /// 428
     NoSuchSubscriptionMid(Box<Mid>),
-    /// 428
     NoSuchUser(FeedId, RoomId),
-    /// 428
     NoSuchStream(Box<Mid>),
-    /// 428
     NoSuchPublisher(FeedId),
-    /// 428
     NoSuchRemotePublisher(FeedId),
     /// 430: a publisher of another server is not shown to a third.
     OnlyLocal,
@@ -56,17 +46,13 @@ pub enum RoomError {
     SharedSsrc,
     /// 430: no media address of ours is of that address' family.
     Unreachable(IpAddr),
-    /// 430
     AudioCodecUnavailable,
-    /// 430
     VideoCodecUnavailable,
     /// 431: an offer from a subscriber.
     OnlyPublishersOffer,
-    /// 432
     PublishersFull(usize),
     /// 433: wrong pin, secret or admin key; carries which.
     Unauthorized(&'static str),
-    /// 433
     PrivateIdNeeded,
     /// 433: the room looks at tokens, and this is none of them.
     NotAllowed,
@@ -74,11 +60,8 @@ pub enum RoomError {
     Kicked,
     /// 433: the room takes nothing else.
     E2eeRequired,
-    /// 434
     AlreadyPublished,
-    /// 435
     NotPublished,
-    /// 436
     IdTaken(FeedId),
     /// 436: something is called so.
     RemotizationExists(Box<str>),

@@ -18,7 +18,6 @@ use crate::wire::sdp::{MediaKind, Mid};
 /// `rtp_forward`
 #[derive(Debug)]
 pub struct Forward {
-    /// Whose streams.
     pub feed: FeedId,
     /// What is to go where.
     pub targets: Vec<Target>,
@@ -31,7 +30,6 @@ pub struct Forward {
 pub struct Target {
     /// Which stream; one that is not there is passed over.
     pub of: Of,
-    /// Where to.
     pub to: SocketAddr,
     /// The receiver's port of RTCP.
     pub rtcp_port: Option<u16>,
@@ -39,7 +37,6 @@ pub struct Target {
     pub pt: Option<u8>,
     /// The SSRC; none is the publisher's.
     pub ssrc: Option<u32>,
-    /// Which encoding.
     pub substream: u8,
     /// The best encoding there is, as one stream with an SSRC of its own.
     pub simulcast: bool,
@@ -77,7 +74,6 @@ impl fmt::Debug for SrtpKey {
 pub struct ForwarderSpec {
     /// RTP clock in Hz.
     pub clock_rate: u32,
-    /// Where to.
     pub to: SocketAddr,
     /// The receiver's port of RTCP.
     pub rtcp_port: Option<u16>,
@@ -87,7 +83,6 @@ pub struct ForwarderSpec {
     pub pt: Option<u8>,
     /// The SSRC; none is what the publisher's first packet has.
     pub ssrc: Option<u32>,
-    /// Which encoding.
     pub substream: u8,
     /// What to seal it with.
     pub srtp: Option<SrtpKey>,

@@ -27,7 +27,6 @@ pub struct Inspection {
 pub enum MemberView {
     /// A participant, publishing or not.
     Publisher {
-        /// The room.
         room: RoomId,
         /// As others know it.
         who: Identity,
@@ -38,13 +37,10 @@ pub enum MemberView {
         /// Each m-line with how many receive it.
         streams: Vec<(StreamSummary, usize)>,
     },
-    /// A subscriber.
     Subscriber {
-        /// The room.
         room: RoomId,
         /// Whose it says to be.
         private_id: Option<u32>,
-        /// Its m-lines.
         streams: Vec<SubscriptionSummary>,
         /// How it stands.
         state: SubscriberState,
@@ -69,7 +65,6 @@ pub struct SubscriberState {
 /// A peer connection.
 #[derive(Debug)]
 pub struct PeerView {
-    /// Our candidates.
     pub local: Vec<SocketAddr>,
     /// Where believed checks came from.
     pub remote: Vec<SocketAddr>,
@@ -93,16 +88,13 @@ pub struct PeerView {
     pub round_trip: Duration,
     /// The capture of its packets: what the file is, and what it is called.
     pub capture: Option<(Format, Box<str>)>,
-    /// Its m-lines.
     pub lines: Vec<LineView>,
 }
 
 /// One m-line.
 #[derive(Debug)]
 pub struct LineView {
-    /// Its tag.
     pub mid: Mid,
-    /// Its index.
     pub mindex: usize,
     /// Audio or video.
     pub kind: MediaKind,
@@ -114,16 +106,13 @@ pub struct LineView {
     pub rtx_pt: Option<u8>,
     /// Whether lost packets are asked for.
     pub nack: bool,
-    /// Extension ids.
     pub extensions: ExtensionIds,
-    /// What flows.
     pub flow: Flow,
 }
 
 /// What flows on an m-line: one way in the VideoRoom.
 #[derive(Debug)]
 pub enum Flow {
-    /// To us.
     In {
         /// The peer's SSRCs as far as they are known: those that are heard, then those that are announced alone.
         ssrcs: Vec<u32>,
@@ -131,22 +120,18 @@ pub enum Flow {
         rtx_ssrcs: Vec<u32>,
         /// Whether packets come.
         receiving: bool,
-        /// Counts.
         counts: Counts,
         /// Packets that we miss since the source began.
         lost: i64,
         /// Interarrival jitter (RFC 3550 §6.4.1).
         jitter: Duration,
     },
-    /// From us.
     Out {
-        /// Our SSRC.
         ssrc: u32,
         /// That of our RTX.
         rtx_ssrc: Option<u32>,
         /// Whether packets may flow.
         open: bool,
-        /// Counts.
         counts: Counts,
         /// Packets that the peer says it misses.
         lost: i64,
@@ -156,7 +141,6 @@ pub enum Flow {
 /// Counts of one direction of an m-line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Packets.
     pub packets: u64,
     /// Their payload bytes.
     pub bytes: u64,

@@ -32,7 +32,6 @@ pub struct ExtensionIds {
 pub struct PublishedMedia {
     /// Index of the m-line in the publisher's description.
     pub mindex: usize,
-    /// Its tag.
     pub mid: Mid,
     /// Audio or video (data m-lines are rejected until data channels exist).
     pub kind: MediaKind,

@@ -34,12 +34,7 @@ pub enum Observation {
     /// An address of ours that it is offered, as `a=candidate` has it.
     LocalCandidate(Box<str>),
     /// Where it is sent to from now on.
-    SelectedPair {
-        /// Our end.
-        local: SocketAddr,
-        /// Its end.
-        remote: SocketAddr,
-    },
+    SelectedPair { local: SocketAddr, remote: SocketAddr },
     /// Its DTLS has come so far.
     Dtls(DtlsState),
     /// It sends with more SSRCs than its connection may have.
@@ -58,11 +53,9 @@ pub enum Observation {
 pub enum RoomObservation {
     /// It is in, as a participant.
     Joined {
-        /// Who.
         who: Identity,
         /// What links its subscriptions to it.
         private_id: u32,
-        /// As given.
         token: Option<Box<str>>,
         /// When it counts as talking.
         talk: TalkWish,
@@ -73,7 +66,6 @@ pub enum RoomObservation {
     Republished(PublisherSummary),
     /// It has configured something that changes no m-line.
     Configured {
-        /// Who.
         feed: FeedId,
         /// Its cap in bit/s; 0 is none.
         bitrate: u64,
@@ -86,7 +78,6 @@ pub enum RoomObservation {
     Kicked(Identity),
     /// It is in, as a subscriber.
     Subscribing {
-        /// As given.
         private_id: Option<u32>,
         /// What it asks for.
         streams: Vec<SubscriptionSummary>,
@@ -95,14 +86,12 @@ pub enum RoomObservation {
     Subscribed,
     /// What it receives has changed.
     Resubscribed {
-        /// As given.
         private_id: Option<u32>,
         /// What it receives now.
         streams: Vec<SubscriptionSummary>,
     },
     /// It receives this no more.
     Unsubscribed {
-        /// From whom.
         feed: FeedId,
         /// Which m-line of the feed.
         mid: Mid,
@@ -111,20 +100,16 @@ pub enum RoomObservation {
     Switched,
     /// A moderator has muted one of its streams, or not any more.
     Moderated {
-        /// Who.
         feed: FeedId,
-        /// Which m-line.
         mid: Mid,
         /// Muted or heard.
         muted: bool,
     },
     /// It begins or stops talking.
     Talking {
-        /// Who.
         feed: FeedId,
         /// Index of the m-line.
         mindex: usize,
-        /// Its tag.
         mid: Mid,
         /// Begins or stops, and how loudly.
         change: TalkChange,
@@ -184,9 +169,7 @@ impl DtlsState {
 /// One m-line since it is there. What flows the other way than the m-line does is 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineStatistics {
-    /// Its tag.
     pub mid: Mid,
-    /// Its index.
     pub mindex: usize,
     /// Audio or video.
     pub kind: MediaKind,
@@ -207,7 +190,6 @@ pub struct LineStatistics {
 pub struct Flow {
     /// Packets, each counted once.
     pub packets: u64,
-    /// Payload octets.
     pub octets: u64,
     /// Payload octets per second since the last statistics.
     pub octets_per_second: u64,

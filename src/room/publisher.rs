@@ -32,7 +32,6 @@ pub(super) struct Publisher {
     talk: TalkWish,
     /// REMB cap in bit/s; 0 is none.
     pub(super) bitrate: u64,
-    /// A placeholder.
     pub(super) is_dummy: bool,
     /// Of another server.
     pub(super) is_remote: bool,

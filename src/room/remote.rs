@@ -40,7 +40,6 @@ pub struct AddRemote {
 /// `update_remote_publisher`
 #[derive(Debug)]
 pub struct UpdateRemote {
-    /// Whom.
     pub id: FeedId,
     /// New name to show.
     pub display: Option<Box<str>>,
@@ -63,11 +62,9 @@ pub struct RemoteStream {
     pub is_video: bool,
     /// Text given by the publisher.
     pub description: Option<Box<str>>,
-    /// Opus options.
     pub stereo: bool,
     /// Opus in-band FEC.
     pub fec: bool,
-    /// Opus DTX.
     pub dtx: bool,
     /// `profile-level-id` of H264.
     pub h264_profile: Option<Box<str>>,

@@ -15,7 +15,6 @@ use crate::wire::sdp::MediaKind;
 /// `publish_remotely`
 #[derive(Debug)]
 pub struct Remotize {
-    /// Whom.
     pub feed: FeedId,
     /// What this is called.
     pub remote_id: Box<str>,

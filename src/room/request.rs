@@ -96,7 +96,6 @@ pub struct Configure {
     pub audio: Option<bool>,
     /// Legacy: relay all video streams or none.
     pub video: Option<bool>,
-    /// The offer.
     pub offer: Option<Box<Description>>,
 }
 
@@ -105,7 +104,6 @@ pub struct Configure {
 pub struct ConfigureStream {
     /// Which m-line of the handle; none (in a single entry) means all.
     pub mid: Option<Mid>,
-    /// Relay it?
     pub send: Option<bool>,
     /// Ask for a keyframe (publishers).
     pub keyframe: bool,
@@ -137,11 +135,9 @@ pub struct JoinSubscriber {
 /// One entry of `streams` in a subscriber's `join`.
 #[derive(Debug, Clone)]
 pub struct SubscribeStream {
-    /// Whose.
     pub feed: FeedId,
     /// Which m-line of the feed; none means all.
     pub mid: Option<Mid>,
-    /// Echoed.
     pub crossrefid: Option<Box<str>>,
     /// The playout-delay to send with.
     pub delay: Option<PlayoutDelay>,
@@ -150,7 +146,6 @@ pub struct SubscribeStream {
 /// The legacy form of a subscriber's `join` and `switch`.
 #[derive(Debug, Clone)]
 pub struct LegacyFeed {
-    /// Whose.
     pub feed: FeedId,
     /// `offer_audio`, true by default.
     pub audio: bool,
@@ -185,7 +180,6 @@ pub struct Update {
 /// One entry of `subscribe`.
 #[derive(Debug, Clone)]
 pub struct Subscribe {
-    /// What.
     pub stream: SubscribeStream,
     /// Relay it? Read only where one m-line is named.
     pub send: bool,
@@ -194,7 +188,6 @@ pub struct Subscribe {
 /// One entry of `unsubscribe`. What names nothing that is subscribed to is passed over.
 #[derive(Debug, Clone, Default)]
 pub struct Unsubscribe {
-    /// Whose.
     pub feed: Option<FeedId>,
     /// Which m-line of the feed; none means all.
     pub mid: Option<Mid>,
@@ -214,7 +207,6 @@ pub enum Switch {
 /// One entry of `switch`.
 #[derive(Debug, Clone)]
 pub struct SwitchStream {
-    /// Whose.
     pub feed: FeedId,
     /// Which m-line of the feed.
     pub mid: Mid,
@@ -225,7 +217,6 @@ pub struct SwitchStream {
 /// What a request about a room names in it.
 #[derive(Debug)]
 pub enum Named {
-    /// Nothing.
     Room,
     /// A publisher, by `publisher_id`.
     Feed(FeedId),
@@ -244,9 +235,7 @@ pub enum Administration {
     Kick(FeedId),
     /// `moderate`
     Moderate {
-        /// Whose.
         feed: FeedId,
-        /// Which m-line.
         mid: Mid,
         /// No more, or again?
         mute: bool,
@@ -258,17 +247,11 @@ pub enum Administration {
     /// `rtp_forward`
     Forward(Forward),
     /// `stop_rtp_forward`
-    StopForward {
-        /// Whose.
-        feed: FeedId,
-        /// Which.
-        stream_id: u64,
-    },
+    StopForward { feed: FeedId, stream_id: u64 },
     /// `publish_remotely`
     Remotize(Remotize),
     /// `unpublish_remotely`
     Unremotize {
-        /// Whom.
         feed: FeedId,
         /// What it is called.
         remote_id: Box<str>,
@@ -310,7 +293,6 @@ pub struct Edit {
     pub bitrate: Option<u64>,
     /// Seconds between keyframes asked for.
     pub fir_freq: Option<u32>,
-    /// Simultaneous publishers.
     pub publishers: Option<usize>,
     /// Whether the room as it is then is to be kept beyond this run.
     pub permanent: bool,
@@ -323,7 +305,6 @@ pub enum Allow {
     Enable,
     /// Look at them no more.
     Disable,
-    /// These too.
     Add(Vec<Box<str>>),
     /// These no more.
     Remove(Vec<Box<str>>),

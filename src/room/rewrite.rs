@@ -42,7 +42,6 @@ enum Rebase {
 pub struct Rewritten {
     /// Extended sequence number; also the SRTP index.
     pub sequence: u64,
-    /// RTP timestamp.
     pub timestamp: u32,
 }
 

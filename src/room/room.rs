@@ -49,7 +49,6 @@ pub struct Room {
 pub struct RoomGauges {
     /// Publisher-role members, publishing or not.
     pub publishers: usize,
-    /// Subscriber-role members.
     pub subscribers: usize,
     /// Handles that have left and are not detached yet.
     pub finished: usize,
@@ -57,9 +56,7 @@ pub struct RoomGauges {
     pub peers: usize,
     /// Published m-lines that can be received.
     pub streams: usize,
-    /// Subscribers' m-lines.
     pub legs: usize,
-    /// RTP forwarders.
     pub forwarders: usize,
 }
 

@@ -42,7 +42,6 @@ pub struct RoomSpec {
     pub h264_profile: Option<Box<str>>,
     /// Opus in-band FEC; true by default.
     pub opus_fec: bool,
-    /// Opus DTX.
     pub opus_dtx: bool,
     /// Negotiate `ssrc-audio-level`; true by default.
     pub audiolevel_ext: bool,

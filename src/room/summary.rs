@@ -12,9 +12,7 @@ use crate::wire::sdp::{Description, MediaKind, Mid};
 /// `joined`
 #[derive(Debug)]
 pub struct Joined {
-    /// The room.
     pub room: RoomId,
-    /// Its description.
     pub description: Box<str>,
     /// The participant's id.
     pub id: FeedId,
@@ -35,14 +33,12 @@ pub struct Joined {
 pub struct Published {
     /// The publisher's own streams.
     pub streams: Vec<StreamSummary>,
-    /// Our answer.
     pub answer: Description,
 }
 
 /// `configured: "ok"`
 #[derive(Debug)]
 pub struct Configured {
-    /// The room.
     pub room: RoomId,
     /// A publisher's offer was answered.
     pub published: Option<Published>,
@@ -53,7 +49,6 @@ pub struct Configured {
 /// `updated`
 #[derive(Debug)]
 pub struct Updated {
-    /// The room.
     pub room: RoomId,
     /// The subscriber's m-lines and our offer; none when nothing has changed.
     pub offered: Option<(Vec<SubscriptionSummary>, Description)>,
@@ -62,7 +57,6 @@ pub struct Updated {
 /// `switched`
 #[derive(Debug)]
 pub struct Switched {
-    /// The room.
     pub room: RoomId,
     /// M-lines that have another source now.
     pub changes: usize,
@@ -75,20 +69,17 @@ pub struct Switched {
 /// `attached`
 #[derive(Debug)]
 pub struct Attached {
-    /// The room.
     pub room: RoomId,
     /// The subscriber's m-lines.
     pub streams: Vec<SubscriptionSummary>,
     /// In the legacy form: the feed.
     pub legacy: Option<Identity>,
-    /// Our offer.
     pub offer: Description,
 }
 
 /// A participant as others know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Its id.
     pub id: FeedId,
     /// Name to show.
     pub display: Option<Box<str>>,
@@ -99,9 +90,7 @@ pub struct Identity {
 /// One publisher as others see it.
 #[derive(Debug, Clone)]
 pub struct PublisherSummary {
-    /// Who.
     pub who: Identity,
-    /// A placeholder.
     pub dummy: bool,
     /// Whether any of its audio is talking; only where it is known and asked for.
     pub talking: Option<bool>,
@@ -116,7 +105,6 @@ pub struct StreamSummary {
     pub kind: MediaKind,
     /// Index of the m-line.
     pub mindex: usize,
-    /// Its tag.
     pub mid: Mid,
     /// No longer there, or never usable: others get nothing but the fields above.
     pub disabled: bool,
@@ -128,7 +116,6 @@ pub struct StreamSummary {
     pub stereo: bool,
     /// Opus in-band FEC.
     pub fec: bool,
-    /// Opus DTX.
     pub dtx: bool,
     /// Audio with its level: whether it is talking; only where that is asked for.
     pub talking: Option<bool>,
@@ -140,9 +127,7 @@ pub struct StreamSummary {
     pub vp9_profile: Option<Box<str>>,
     /// Negotiated extension ids, shown to the publisher alone.
     pub audiolevel_ext_id: Option<u8>,
-    /// As above.
     pub videoorient_ext_id: Option<u8>,
-    /// As above.
     pub playoutdelay_ext_id: Option<u8>,
 }
 
@@ -157,7 +142,6 @@ pub struct SubscriptionSummary {
     pub mindex: usize,
     /// Its tag: the index as text.
     pub mid: Mid,
-    /// As given.
     pub crossrefid: Option<Box<str>>,
     /// Negotiated and started.
     pub ready: bool,
@@ -170,13 +154,11 @@ pub struct SubscriptionSummary {
 /// The published stream behind a subscriber's m-line.
 #[derive(Debug, Clone)]
 pub struct SourceSummary {
-    /// Whose.
     pub feed: Identity,
     /// The publisher's m-line.
     pub mid: Mid,
     /// The publisher's text.
     pub description: Option<Box<str>>,
-    /// Its codec.
     pub codec: Option<Codec>,
     /// `profile-level-id` of H264.
     pub h264_profile: Option<Box<str>>,
@@ -189,9 +171,7 @@ pub struct SourceSummary {
 /// What an `rtp_forward` has made.
 #[derive(Debug)]
 pub struct Forwarding {
-    /// The room.
     pub room: RoomId,
-    /// Whose streams.
     pub feed: FeedId,
     /// One after the other.
     pub forwarders: Vec<ForwarderSummary>,
@@ -202,7 +182,6 @@ pub struct Forwarding {
 /// One entry of `listforwarders`.
 #[derive(Debug)]
 pub struct PublisherForwarders {
-    /// Who.
     pub who: Identity,
     /// All of them.
     pub forwarders: Vec<ForwarderSummary>,
@@ -228,17 +207,13 @@ pub struct ForwarderSummary {
     pub kind: MediaKind,
     /// What its m-line carries now.
     pub codec: Option<Codec>,
-    /// Where to.
     pub to: SocketAddr,
     /// Where we take its receiver's RTCP; the engine knows.
     pub local_rtcp_port: Option<u16>,
     /// From which of its ports.
     pub rtcp_port: Option<u16>,
-    /// As wished.
     pub pt: Option<u8>,
-    /// As wished.
     pub ssrc: Option<u32>,
-    /// Which encoding.
     pub substream: u8,
     /// Whether it is sealed.
     pub srtp: bool,
@@ -256,9 +231,7 @@ pub struct RoomSummary {
 /// One entry of `listparticipants`.
 #[derive(Debug, Clone)]
 pub struct ParticipantSummary {
-    /// Who.
     pub who: Identity,
-    /// A placeholder.
     pub dummy: bool,
     /// Of another server.
     pub remote: bool,

@@ -29,11 +29,8 @@ pub enum Direction {
 pub struct Captured<'a> {
     /// Microseconds since 1970.
     pub unix_us: u64,
-    /// Which way.
     pub direction: Direction,
-    /// Our end.
     pub local: SocketAddr,
-    /// The peer's.
     pub remote: SocketAddr,
     /// Its pieces, in order; together at most 65,507 bytes.
     pub pieces: &'a [&'a [u8]],

@@ -234,13 +234,9 @@ impl HostedRoom {
 /// What a room holds on the packet path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Peer connections.
     pub peers: usize,
-    /// Published m-lines.
     pub streams: usize,
-    /// Subscribed m-lines.
     pub legs: usize,
-    /// RTP forwarders.
     pub forwarders: usize,
 }
 

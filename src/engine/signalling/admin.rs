@@ -29,7 +29,6 @@ const PLUGINS: [&str; 1] = [PACKAGE];
 /// Whose requests come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Clients' alone.
     Clients,
     /// Clients', and operators' that bring an `admin_secret`.
     Shared,

@@ -45,15 +45,12 @@ pub(super) struct Connection {
 pub(super) enum Protocol {
     /// Until an upgrade.
     Http(HttpConnection),
-    /// Janus.
     WebSocket(Box<WebSocket>),
 }
 
 /// An HTTP connection with its responses.
 pub(super) struct HttpConnection {
-    /// Requests.
     pub http: Http,
-    /// Responses.
     pub output: Vec<u8>,
     /// The request that is being answered; later ones wait.
     pub pending: Option<Pending>,

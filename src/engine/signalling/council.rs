@@ -56,16 +56,13 @@ pub enum Question {
 pub enum Told {
     /// It is done.
     Changed,
-    /// These.
     Sessions(Vec<SessionId>),
-    /// So many.
     Connections(Connected),
 }
 
 /// What is connected.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Connected {
-    /// WebSockets.
     pub websockets: usize,
     /// Connections that speak HTTP, of clients.
     pub http: usize,
@@ -105,9 +102,7 @@ pub(super) enum About {
 /// A transport that an operator may ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// HTTP.
     Http,
-    /// WebSocket.
     WebSockets,
 }
 

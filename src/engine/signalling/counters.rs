@@ -16,7 +16,6 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Connections taken.
     connections_accepted,
     /// WebSocket handshakes answered.
     websockets_opened,
@@ -32,7 +31,6 @@ counters! {
     core_errors,
     /// Plugin errors sent.
     plugin_errors,
-    /// Sessions made.
     sessions_created,
     /// Sessions that were idle for too long.
     sessions_timed_out,

@@ -16,7 +16,6 @@ pub(super) enum PluginError {
     Room(RoomError),
     /// Where it is to be sent.
     Target(TargetError),
-    /// 424
     JoinFirst,
     /// 499: `permanent` without a rooms file; carries what cannot be done.
     NoRoomsFile(&'static str),

@@ -30,7 +30,6 @@ const HTTP: &str = "janus.transport.http";
 /// One event for handlers that want its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerEvent {
-    /// Its type.
     pub kind: Kind,
     /// A JSON object.
     pub text: String,

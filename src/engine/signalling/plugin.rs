@@ -49,18 +49,23 @@ pub(super) enum Step {
     /// An owner for a new room, perhaps a permanent one.
     Claim(Box<RoomSpec>, bool),
     /// The owner to make it; what is to be kept then.
-    Create { room: RoomId, owner: ShardId, keep: Option<Box<RoomSpec>> },
+    Create {
+        room: RoomId,
+        owner: ShardId,
+        keep: Option<Box<RoomSpec>>,
+    },
     /// The owner's name, to go on with.
     FindOwner(Box<ForOwner>),
     /// The owner to end it, for ever or not.
-    Destroy { permanent: bool },
+    Destroy {
+        permanent: bool,
+    },
     /// The machine to write it down; the reply is answered then.
     Keep(Reply),
     /// The owner's word on a room, or what it did to it.
     Ask,
     /// The owner's word on the pin or secret, before the client hears what else is wrong.
     CheckPin(PluginError),
-    /// A seat.
     Join,
     /// The room's answer to a member.
     Member,

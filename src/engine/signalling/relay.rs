@@ -36,7 +36,6 @@ pub enum Relay {
         door: Access,
         /// Session and handle of the path.
         path: (Option<SessionId>, Option<HandleId>),
-        /// The request.
         document: Value<'static>,
     },
     /// To the home: a long poll.
@@ -57,18 +56,15 @@ pub enum Relay {
     Disowned(Place, SessionId),
     /// Asks how the shard is.
     Survey(SignallingId, Ticket),
-    /// The answer.
     Report(Ticket, SignallingReport),
     /// Asks in an operator's name.
     Question(SignallingId, Ticket, Question),
-    /// The answer.
     Told(Ticket, Told),
 }
 
 /// How a signalling shard is.
 #[derive(Clone, Debug)]
 pub struct SignallingReport {
-    /// Which one.
     pub signalling: SignallingId,
     /// What it holds.
     pub gauges: Vec<(&'static str, u64)>,

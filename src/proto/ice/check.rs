@@ -15,7 +15,6 @@ pub enum CheckOutcome {
     Refused {
         /// Bytes of the error answer. 0 is silence, which is what everyone gets who could not be authenticated.
         reply: usize,
-        /// Why.
         reason: StunDrop,
     },
 }

@@ -30,7 +30,6 @@ pub struct Handle {
 /// How a handle came to be; told to operators alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// When.
     pub created: Mono,
     /// What the client calls it.
     pub opaque_id: Option<Box<str>>,
@@ -41,11 +40,9 @@ pub struct Origin {
 /// A handle's place in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
-    /// Which room.
     pub room: RoomId,
     /// The shard that owns it.
     pub owner: ShardId,
-    /// As what.
     pub role: Role,
 }
 
@@ -56,7 +53,6 @@ pub enum Role {
     Joining,
     /// Participant, publishing or not.
     Publisher,
-    /// Receives.
     Subscriber,
     /// Left, or the room is gone: nothing can be done with the handle any more.
     Finished,
@@ -67,9 +63,7 @@ pub enum Role {
 pub struct Waiting {
     /// What is asked.
     pub request: Request,
-    /// Who asked.
     pub asker: Asker,
-    /// Echoed.
     pub transaction: Box<str>,
     /// The plugin's body.
     pub body: Value<'static>,

@@ -31,9 +31,7 @@ pub struct ConnectionId {
 /// A connection of this or another signalling shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The shard.
     pub signalling: SignallingId,
-    /// Its connection.
     pub connection: ConnectionId,
 }
 
@@ -76,7 +74,6 @@ impl Outlet {
 pub struct Session {
     /// Where it is heard.
     pub outlet: Outlet,
-    /// Its handles.
     pub handles: BTreeMap<HandleId, Handle>,
     /// How long it may be idle, when that is not as for all; zero is for ever.
     timeout: Option<Duration>,

@@ -184,11 +184,8 @@ fn named_ssrcs(offered: &MediaSection) -> (Vec<u32>, Vec<Option<u32>>) {
 /// RFC 7587 §6.1, as far as room and offer agree.
 #[derive(Clone, Copy, Default)]
 pub struct OpusFmtp {
-    /// In-band FEC.
     pub fec: bool,
-    /// Discontinuous transmission.
     pub dtx: bool,
-    /// Two channels.
     pub stereo: bool,
 }
 

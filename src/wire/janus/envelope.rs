@@ -37,9 +37,7 @@ pub enum Verb {
     Message,
     /// `trickle`
     Trickle,
-    /// An operator's.
     Admin(AdminVerb),
-    /// Anything else.
     Unknown,
 }
 
@@ -69,7 +67,6 @@ pub struct Request<'v> {
 /// A request that is refused for its envelope, with what could be read of it.
 #[derive(Clone, Debug)]
 pub struct Refused<'v> {
-    /// Why.
     pub error: CoreError,
     /// Echoed when it could be read.
     pub transaction: Option<&'v str>,
@@ -277,7 +274,6 @@ pub struct Jsep<'a> {
     /// `offer` or `answer`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The text.
     pub sdp: &'a str,
     /// Encrypted end to end; shown when true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -312,9 +308,7 @@ pub struct ServerInfo<'a> {
     /// The packages of event handlers.
     #[serde(skip)]
     pub handlers: &'a [&'static str],
-    /// Seconds.
     pub session_timeout: u64,
-    /// Seconds.
     pub reclaim_session_timeout: u64,
     /// The configured name.
     pub server_name: &'a str,

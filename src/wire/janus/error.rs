@@ -9,13 +9,11 @@ use crate::id::{HandleId, SessionId};
 /// Why a request ends in `"janus":"error"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CoreError {
-    /// 403
     Unauthorized,
     /// 405; carries the plugin.
     TokenDenied(Box<str>),
     /// 450: an HTTP method that carries no request.
     Method,
-    /// 453
     UnknownVerb(Box<str>),
     /// 454: the message is not JSON.
     Syntax(DocumentError),
@@ -25,7 +23,6 @@ pub enum CoreError {
     BothCandidateForms,
     /// 455: the document is not an object.
     NotAnObject,
-    /// 455
     JsepNotAnObject,
     /// 456 or 467
     Field(FieldError),
@@ -43,15 +40,11 @@ pub enum CoreError {
     ConflictingSession,
     /// 457: the path names another handle than the message.
     ConflictingHandle,
-    /// 458
     NoSuchSession(SessionId),
-    /// 459
     NoSuchHandle(HandleId, SessionId),
-    /// 460
     NoSuchPlugin(Box<str>),
     /// 460: what an operator names is not there: a plugin, transport, event handler or logger.
     NoSuch(&'static str),
-    /// 464
     JsepType(Box<str>),
     /// 465; carries what is wrong with it.
     Sdp(Box<str>),
@@ -59,13 +52,10 @@ pub enum CoreError {
     Element(&'static str, &'static str),
     /// 467: a token cannot be given these.
     InvalidPlugins,
-    /// 468
     SessionTaken,
-    /// 469
     UnexpectedAnswer,
     /// 469: another certificate on the ICE credentials of the last one.
     CertificateChanged,
-    /// 470
     NoSuchToken(Box<str>),
     /// 472: the server is draining, or an operator has said so.
     NotAccepting,

@@ -26,11 +26,8 @@ pub enum Kind {
     Flag,
     /// An integer that is not negative.
     Natural,
-    /// Any integer.
     Integer,
-    /// An array.
     Array,
-    /// An object.
     Object,
     /// A room's or participant's id: a natural number, or with `string_ids` a string of at most [`NAME_BYTES_MAX`] bytes.
     Id,
@@ -39,7 +36,6 @@ pub enum Kind {
 /// What ids are in this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Ids {
-    /// The default.
     #[default]
     Numbers,
     /// `string_ids`

@@ -18,7 +18,6 @@ const ATTACH: &[Field] = &[
 /// `attach`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attach<'v> {
-    /// The plugin.
     pub plugin: &'v str,
     /// The client's name for the handle.
     pub opaque_id: Option<&'v str>,

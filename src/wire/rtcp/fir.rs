@@ -6,7 +6,6 @@ use crate::wire::error::WireError;
 /// Asks sources for keyframes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fir<'a> {
-    /// Who asks.
     pub sender_ssrc: u32,
     /// "SHALL be set to 0", though some senders put the source here.
     pub media_ssrc: u32,

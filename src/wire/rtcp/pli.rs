@@ -6,7 +6,6 @@ use crate::wire::error::WireError;
 /// Asks one source for a keyframe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pli {
-    /// Who asks.
     pub sender_ssrc: u32,
     /// Who is asked.
     pub media_ssrc: u32,

@@ -6,7 +6,6 @@ use crate::wire::error::WireError;
 /// The most that all the named sources together may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remb<'a> {
-    /// Who estimates.
     pub sender_ssrc: u32,
     /// Bits per second; written with 18 significant bits, rounded down.
     pub bitrate: u64,

@@ -6,7 +6,6 @@ use crate::wire::error::WireError;
 /// A receiver report; empty ones introduce a compound packet. Profile-specific extensions are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiverReport<'a> {
-    /// Who reports.
     pub ssrc: u32,
     /// At most 31 blocks as they are on the wire; see [`ReportBlock`].
     pub blocks: &'a [[u8; ReportBlock::LEN]],
@@ -37,7 +36,6 @@ impl<'a> ReceiverReport<'a> {
 /// How one source was received, RFC 3550 §6.4.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportBlock {
-    /// Which source.
     pub ssrc: u32,
     /// Share of packets lost since the last report, in 1/256.
     pub fraction_lost: u8,

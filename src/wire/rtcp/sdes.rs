@@ -14,7 +14,6 @@ pub struct SourceDescription<'a> {
 /// The canonical name of a source: the same for all sources that are to be played in sync. RFC 3550 §6.5.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cname<'a> {
-    /// Which source.
     pub ssrc: u32,
     /// At most 255 bytes of UTF-8, which nobody has checked.
     pub name: &'a [u8],

@@ -9,7 +9,6 @@ use crate::wire::rtp::sequence::sequence_plus;
 /// The fixed part of a feedback packet, §3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feedback {
-    /// Who received.
     pub sender_ssrc: u32,
     /// One of the sources that were received; the numbers span all of them.
     pub media_ssrc: u32,

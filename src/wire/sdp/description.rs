@@ -42,7 +42,6 @@ pub enum Direction {
     SendOnly,
     /// The describer only receives.
     RecvOnly,
-    /// Neither.
     Inactive,
 }
 
@@ -85,7 +84,6 @@ pub struct Transport {
 pub struct Candidate {
     /// Address as advertised.
     pub address: IpAddr,
-    /// UDP port.
     pub port: u16,
     /// RFC 8445 §5.1.2.1.
     pub priority: u32,
@@ -131,7 +129,6 @@ pub struct SsrcGroup {
 /// `a=rid` (RFC 8851).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rid {
-    /// Alphanumeric.
     pub id: Box<str>,
     /// Whether the describer sends it.
     pub send: bool,
@@ -140,9 +137,7 @@ pub struct Rid {
 /// `a=msid` (RFC 8830).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Msid {
-    /// MediaStream id.
     pub stream: Box<str>,
-    /// Track id.
     pub track: Box<str>,
 }
 
@@ -159,13 +154,11 @@ pub struct MediaSection {
     pub rejected: bool,
     /// The proto field, echoed in answers (`UDP/TLS/RTP/SAVPF`).
     pub profile: Box<str>,
-    /// Who sends.
     pub direction: Direction,
     /// Credentials and identity; `None` in a description of ours that the engine has not completed.
     pub transport: Option<Transport>,
     /// In order of preference.
     pub payloads: Vec<Payload>,
-    /// Header extensions.
     pub extensions: Vec<ExtensionMap>,
     /// `a=rtcp-mux`.
     pub rtcp_mux: bool,
@@ -229,7 +222,6 @@ pub struct Description {
     pub extmap_allow_mixed: bool,
     /// Members of the BUNDLE group in order, where there is one (RFC 9143).
     pub bundle: Option<Vec<Mid>>,
-    /// The m-lines.
     pub media: Vec<MediaSection>,
 }
 

@@ -12,7 +12,6 @@ pub(super) struct Lines<'a> {
     pub session_name: &'a str,
     /// What holds for every m-line.
     pub session: Level<'a>,
-    /// In order.
     pub media: Vec<(MediaLine<'a>, Level<'a>)>,
 }
 

@@ -73,7 +73,6 @@ pub enum AdminVerb {
 /// A setting of Janus' that means nothing here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// The verb.
     pub verb: &'static str,
     /// The element that carries the value.
     pub element: &'static str,
@@ -109,13 +108,10 @@ const SET_MIN_NACK_QUEUE: Setting = Setting {
 /// Where a verb is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The server.
     Server,
     /// The server, or one session.
     ServerOrSession,
-    /// One session.
     Session,
-    /// One handle.
     Handle,
 }
 
@@ -201,7 +197,6 @@ pub fn response(transaction: &str, response: &str) -> String {
 /// What is told of a session or a handle stands beside its ids.
 #[derive(Debug, Serialize)]
 pub struct HandleInfo<'a, I: Serialize> {
-    /// Which.
     pub handle_id: u64,
     /// What there is to say.
     pub info: &'a I,

@@ -13,10 +13,7 @@ use crate::wire::janus::envelope::Jsep;
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum Session<'a> {
     /// By a request on a transport.
-    Created {
-        /// Which.
-        transport: Origin<'a>,
-    },
+    Created { transport: Origin<'a> },
     /// It was idle for too long.
     Timeout,
     /// It ends for any other reason.
@@ -28,7 +25,6 @@ pub enum Session<'a> {
 pub struct Origin<'a> {
     /// The transport's package.
     pub transport: &'static str,
-    /// The connection.
     pub id: &'a str,
 }
 
@@ -59,7 +55,6 @@ pub enum Handle<'a> {
 pub struct External<'a> {
     /// What kind of thing it is.
     pub schema: &'a str,
-    /// The thing.
     pub data: &'a serde_json::Value,
 }
 
@@ -68,7 +63,6 @@ pub struct External<'a> {
 pub struct Description<'a> {
     /// `local` is ours, `remote` the client's.
     pub owner: &'static str,
-    /// The description.
     pub jsep: Jsep<'a>,
 }
 
@@ -117,7 +111,6 @@ pub enum WebRtc<'a> {
         /// Both ends in one text.
         #[serde(rename = "selected-pair")]
         pair: String,
-        /// Both ends.
         candidates: Pair,
         /// Always the same.
         #[serde(flatten)]
@@ -156,9 +149,7 @@ pub enum WebRtc<'a> {
 /// The two ends of a path.
 #[derive(Debug, Serialize)]
 pub struct Pair {
-    /// Ours.
     pub local: End,
-    /// The client's.
     pub remote: End,
 }
 
@@ -205,7 +196,6 @@ pub enum Media<'a> {
     Receiving {
         /// `audio` or `video`.
         media: &'static str,
-        /// The m-line.
         mid: &'a str,
         /// Whether they come.
         receiving: bool,
@@ -214,7 +204,6 @@ pub enum Media<'a> {
     SlowLink {
         /// `audio` or `video`.
         media: &'static str,
-        /// The m-line.
         mid: &'a str,
         /// `uplink` is what we send, `downlink` what we receive.
         slow_link: &'static str,
@@ -229,9 +218,7 @@ pub enum Media<'a> {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Statistics<'a> {
-    /// The m-line.
     pub mid: &'a str,
-    /// Its index.
     pub mindex: usize,
     /// `audio` or `video`.
     pub media: &'static str,
@@ -252,11 +239,8 @@ pub struct Statistics<'a> {
     pub jitter_remote: u64,
     /// Since the m-line is there.
     pub packets_received: u64,
-    /// Likewise.
     pub packets_sent: u64,
-    /// Payload octets.
     pub bytes_received: u64,
-    /// Payload octets.
     pub bytes_sent: u64,
     /// A second's worth since the last time.
     pub bytes_received_lastsec: u64,
@@ -273,7 +257,6 @@ pub struct Statistics<'a> {
 /// What a plugin tells.
 #[derive(Debug, Serialize)]
 pub struct Plugin<D> {
-    /// Its package.
     pub plugin: &'static str,
     /// What it tells.
     pub data: D,
@@ -297,7 +280,6 @@ pub enum TransportData {
     Connected {
         /// Whether it speaks the admin API.
         admin_api: bool,
-        /// Whose.
         ip: IpAddr,
     },
     /// It is gone.
@@ -306,7 +288,6 @@ pub enum TransportData {
     Request {
         /// Whether it is one of the admin API.
         admin_api: bool,
-        /// Whose.
         ip: IpAddr,
     },
 }
@@ -315,7 +296,6 @@ pub enum TransportData {
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Core {
-    /// It serves.
     Started {
         /// What `info` says.
         info: serde_json::Value,
@@ -325,7 +305,6 @@ pub enum Core {
         /// How much there is.
         info: Census,
     },
-    /// It ends.
     Shutdown {
         /// The signal that asked for it.
         signum: i32,
@@ -336,7 +315,6 @@ pub enum Core {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Census {
-    /// Sessions.
     pub sessions: u64,
     /// Handles of all of them.
     pub handles: u64,

@@ -13,25 +13,14 @@ use crate::wire::janus::videoroom::subscriber::Subscription;
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum RoomEvent<'a> {
     /// The room was made.
-    Created {
-        /// Which.
-        room: Id<'a>,
-    },
+    Created { room: Id<'a> },
     /// It was changed.
-    Edited {
-        /// Which.
-        room: Id<'a>,
-    },
+    Edited { room: Id<'a> },
     /// It was ended.
-    Destroyed {
-        /// Which.
-        room: Id<'a>,
-    },
+    Destroyed { room: Id<'a> },
     /// A participant is in.
     Joined {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         #[serde(flatten)]
         who: Identity<'a>,
         /// What links its subscriptions to it.
@@ -48,61 +37,46 @@ pub enum RoomEvent<'a> {
     },
     /// Its peer connection is up.
     Published {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         #[serde(flatten)]
         who: Identity<'a>,
-        /// What.
         streams: Vec<Stream<'a>>,
     },
     /// What it publishes has changed.
     #[serde(rename = "updated")]
     Republished {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         #[serde(flatten)]
         who: Identity<'a>,
-        /// What.
         streams: Vec<Stream<'a>>,
     },
     /// It has changed something else.
     Configured {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         id: Id<'a>,
         /// Its cap in bit/s; 0 is none.
         bitrate: u64,
     },
     /// Its peer connection is gone.
     Unpublished {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         #[serde(flatten)]
         who: Identity<'a>,
     },
     /// It is gone.
     Leaving {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         #[serde(flatten)]
         who: Identity<'a>,
     },
     /// It was thrown out.
     Kicked {
-        /// Where.
         room: Id<'a>,
-        /// Who.
         #[serde(flatten)]
         who: Identity<'a>,
     },
     /// A subscriber is in, and was offered this.
     Subscribing {
-        /// Where.
         room: Id<'a>,
         /// Whose subscriber it says it is.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,14 +85,10 @@ pub enum RoomEvent<'a> {
         streams: Vec<Subscription<'a>>,
     },
     /// Its peer connection is up.
-    Subscribed {
-        /// Where.
-        room: Id<'a>,
-    },
+    Subscribed { room: Id<'a> },
     /// What it receives has changed.
     #[serde(rename = "updated")]
     Resubscribed {
-        /// Where.
         room: Id<'a>,
         /// Whose subscriber it says it is.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,24 +98,17 @@ pub enum RoomEvent<'a> {
     },
     /// It receives this no more.
     Unsubscribed {
-        /// Where.
         room: Id<'a>,
-        /// From whom.
         feed: Id<'a>,
         /// Which m-line of the feed.
         mid: &'a str,
     },
     /// It receives something else on the same m-lines.
-    Switched {
-        /// Where.
-        room: Id<'a>,
-    },
+    Switched { room: Id<'a> },
     /// A stream is forwarded from now on.
     #[serde(rename = "rtp_forward")]
     Forwarded {
-        /// Where.
         room: Id<'a>,
-        /// Whose.
         publisher_id: Id<'a>,
         /// Audio or video.
         media: &'static str,
@@ -155,20 +118,12 @@ pub enum RoomEvent<'a> {
         /// Which encoding, if not the first.
         #[serde(skip_serializing_if = "Option::is_none")]
         video_substream: Option<u8>,
-        /// Where to.
         #[serde(flatten)]
         forwarder: Forwarder,
     },
     /// It is not forwarded any more.
     #[serde(rename = "stop_rtp_forward")]
-    ForwardStopped {
-        /// Where.
-        room: Id<'a>,
-        /// Whose.
-        publisher_id: Id<'a>,
-        /// Which.
-        stream_id: u32,
-    },
+    ForwardStopped { room: Id<'a>, publisher_id: Id<'a>, stream_id: u32 },
 }
 
 #[cfg(test)]

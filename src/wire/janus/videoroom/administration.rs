@@ -17,7 +17,6 @@ use crate::wire::sdp::Mid;
 /// One of these requests.
 #[derive(Debug)]
 pub struct Administration<'v> {
-    /// Which room.
     pub room: RoomId,
     /// Needed when the room has one.
     pub secret: Option<&'v str>,
@@ -36,9 +35,7 @@ pub enum Action<'v> {
     Kick(FeedId),
     /// `moderate`
     Moderate {
-        /// Whose.
         feed: FeedId,
-        /// Which m-line.
         mid: Mid,
         /// No more, or again?
         mute: bool,
@@ -230,7 +227,6 @@ fn required_feed(fields: Fields<'_>, name: &'static str) -> Result<FeedId, Reque
 pub struct Allowed<'a> {
     /// `success`
     pub videoroom: &'static str,
-    /// Which room.
     pub room: Id<'a>,
     /// The tokens; not after `disable`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,9 +12,7 @@ use super::{Id, Object};
 pub struct Publishers<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
-    /// The feeds.
     pub publishers: Vec<Publisher<'a>>,
 }
 
@@ -23,7 +21,6 @@ pub struct Publishers<'a> {
 pub struct Departure<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
     /// Name that was shown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +50,6 @@ pub enum Gone<'a> {
 pub struct Expelled<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
     /// `ok`
     pub leaving: &'static str,
@@ -66,11 +62,8 @@ pub struct Expelled<'a> {
 pub struct Moderated<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
-    /// Whose.
     pub id: Id<'a>,
-    /// Which m-line.
     pub mid: &'a str,
     /// `muted` or `unmuted`.
     pub moderation: &'static str,
@@ -81,9 +74,7 @@ pub struct Moderated<'a> {
 pub struct Display<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// Who.
     pub id: Id<'a>,
-    /// The name.
     pub display: &'a str,
     /// What else it shows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +86,6 @@ pub struct Display<'a> {
 pub struct Metadata<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// Who.
     pub id: Id<'a>,
     /// What it shows now.
     pub metadata: Object<'a>,
@@ -106,9 +96,7 @@ pub struct Metadata<'a> {
 pub struct Joining<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
-    /// Who.
     pub joining: Identity<'a>,
 }
 
@@ -117,13 +105,10 @@ pub struct Joining<'a> {
 pub struct Talking<'a> {
     /// `talking` or `stopped-talking`.
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
-    /// Who.
     pub id: Id<'a>,
     /// Index of the m-line.
     pub mindex: usize,
-    /// Its tag.
     pub mid: &'a str,
     /// The mean level: 0 is the loudest, 127 is silence.
     #[serde(rename = "audio-level-dBov-avg")]
@@ -135,7 +120,6 @@ pub struct Talking<'a> {
 pub struct Destroyed<'a> {
     /// `destroyed`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
 }
 
@@ -144,7 +128,6 @@ pub struct Destroyed<'a> {
 pub struct Updated<'a> {
     /// `updated` or `updating`.
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
     /// All m-lines; only with an offer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,9 +139,7 @@ pub struct Updated<'a> {
 pub struct Confirmed<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
-    /// Of what.
     #[serde(flatten)]
     pub what: Confirmation,
 }
@@ -221,7 +202,6 @@ pub struct SlowLinkNotice {
 /// `hangup`
 #[derive(Debug, Serialize)]
 pub struct Hangup {
-    /// Janus' text.
     pub reason: &'static str,
 }
 

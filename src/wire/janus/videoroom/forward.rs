@@ -16,7 +16,6 @@ use crate::wire::sdp::{MediaKind, Mid};
 /// `rtp_forward`
 #[derive(Debug)]
 pub struct Forward<'v> {
-    /// Whose streams.
     pub feed: FeedId,
     /// Where those go that name no host of their own.
     pub host: Host<'v>,
@@ -29,7 +28,6 @@ pub struct Forward<'v> {
 /// An address or a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host<'v> {
-    /// As given.
     pub name: &'v str,
     /// Which family it is wanted in.
     pub family: Option<Family>,
@@ -47,11 +45,8 @@ pub enum Family {
 /// One forwarder that is wished for.
 #[derive(Clone, Debug)]
 pub struct Target<'v> {
-    /// Which stream.
     pub of: Of,
-    /// Where to.
     pub host: Host<'v>,
-    /// Its port.
     pub port: u16,
     /// Where the receiver takes and sends RTCP.
     pub rtcp_port: Option<u16>,
@@ -288,9 +283,7 @@ pub(super) fn srtp(fields: Fields<'_>) -> Result<Option<Srtp>, RequestError> {
 /// `stop_rtp_forward`
 #[derive(Debug)]
 pub struct StopForward {
-    /// Whose.
     pub feed: FeedId,
-    /// Which.
     pub stream_id: u64,
 }
 
@@ -314,9 +307,7 @@ impl StopForward {
 pub struct Forwarding<'a> {
     /// `rtp_forward`
     pub videoroom: &'static str,
-    /// Which room.
     pub room: Id<'a>,
-    /// Whose streams.
     pub publisher_id: Id<'a>,
     /// What is new.
     #[serde(flatten)]
@@ -387,11 +378,9 @@ pub struct Forwarder {
 pub struct Stopped<'a> {
     /// `stop_rtp_forward`
     pub videoroom: &'static str,
-    /// Which room.
     pub room: Id<'a>,
     /// Whose it was.
     pub publisher_id: Id<'a>,
-    /// Which.
     pub stream_id: u32,
 }
 
@@ -400,7 +389,6 @@ pub struct Stopped<'a> {
 pub struct Forwarders<'a> {
     /// `forwarders`
     pub videoroom: &'static str,
-    /// Which room.
     pub room: Id<'a>,
     /// Whose streams are forwarded.
     pub publishers: Vec<Forwarded<'a>>,
@@ -409,9 +397,7 @@ pub struct Forwarders<'a> {
 /// A publisher that has forwarders.
 #[derive(Debug, Serialize)]
 pub struct Forwarded<'a> {
-    /// Who.
     pub publisher_id: Id<'a>,
-    /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<&'a str>,
     /// What else it shows.

@@ -79,13 +79,11 @@ pub struct Configure<'v> {
 pub struct ConfigureStream {
     /// Which m-line; none means all.
     pub mid: Option<Mid>,
-    /// Relay it?
     pub send: Option<bool>,
     /// Ask for a keyframe.
     pub keyframe: bool,
     /// Playout-delay in units of 10 ms.
     pub min_delay: Option<i64>,
-    /// Likewise.
     pub max_delay: Option<i64>,
 }
 
@@ -288,9 +286,7 @@ impl ParticipantType {
 pub struct Joined<'a> {
     /// `joined`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
-    /// Its description.
     pub description: &'a str,
     /// The participant's own id.
     pub id: Id<'a>,
@@ -301,7 +297,6 @@ pub struct Joined<'a> {
     /// What the participant asked for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_active_packets: Option<u32>,
-    /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_level_average: Option<u32>,
     /// Who does not publish; only with `notify_joining`.
@@ -330,7 +325,6 @@ pub struct Published<'a> {
 pub struct Configured<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
     /// `ok`
     pub configured: &'static str,
@@ -342,10 +336,8 @@ pub struct Configured<'a> {
 /// A feed as others see it.
 #[derive(Debug, Serialize)]
 pub struct Publisher<'a> {
-    /// Who.
     #[serde(flatten)]
     pub who: Identity<'a>,
-    /// A placeholder.
     #[serde(skip_serializing_if = "is_false")]
     pub dummy: bool,
     /// Codecs and streams.
@@ -359,7 +351,6 @@ pub struct Publisher<'a> {
 /// A participant.
 #[derive(Debug, Serialize)]
 pub struct Identity<'a> {
-    /// Its id.
     pub id: Id<'a>,
     /// Name to show.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,6 @@ use crate::wire::sdp::Mid;
 /// `publish_remotely`
 #[derive(Debug)]
 pub struct PublishRemotely<'v> {
-    /// Whom.
     pub feed: FeedId,
     /// What this is called.
     pub remote_id: &'v str,
@@ -89,7 +88,6 @@ pub struct RemotePublisher<'v> {
     pub port: Option<u16>,
     /// What they are sealed with.
     pub srtp: Option<Srtp>,
-    /// Its lines.
     pub streams: Vec<RemoteLine<'v>>,
 }
 
@@ -249,9 +247,7 @@ pub struct RemoteAdded<'a> {
 pub struct Remotized<'a> {
     /// `success`
     pub videoroom: &'static str,
-    /// Which room.
     pub room: Id<'a>,
-    /// Whose.
     pub id: Id<'a>,
     /// To `publish_remotely`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,21 +36,15 @@ pub struct Create<'v> {
     pub bitrate: Option<u64>,
     /// Whether `bitrate` is a ceiling.
     pub bitrate_cap: bool,
-    /// Seconds.
     pub fir_freq: Option<u32>,
-    /// Simultaneous publishers.
     pub publishers: Option<usize>,
-    /// Comma-separated names.
     pub audiocodec: Option<&'v str>,
-    /// Comma-separated names.
     pub videocodec: Option<&'v str>,
     /// Preferred `profile-id`; empty is none.
     pub vp9_profile: Option<&'v str>,
     /// Preferred `profile-level-id`; empty is none.
     pub h264_profile: Option<&'v str>,
-    /// In-band FEC.
     pub opus_fec: Option<bool>,
-    /// DTX.
     pub opus_dtx: Option<bool>,
     /// `ssrc-audio-level`.
     pub audiolevel_ext: Option<bool>,
@@ -76,7 +70,6 @@ pub struct Create<'v> {
     pub playoutdelay_ext: Option<bool>,
     /// Transport-wide congestion control.
     pub transport_wide_cc_ext: Option<bool>,
-    /// Record everybody.
     pub record: bool,
 }
 
@@ -200,7 +193,6 @@ pub(super) fn small<N: TryFrom<u64>>(fields: Fields<'_>, name: &'static str) -> 
 /// `destroy`
 #[derive(Debug)]
 pub struct Destroy<'v> {
-    /// Which.
     pub room: RoomId,
     /// Needed when the room has one.
     pub secret: Option<&'v str>,
@@ -247,7 +239,6 @@ pub fn parse_list(body: Fields<'_>) -> Option<&str> {
 pub struct Made<'a> {
     /// Which of them.
     pub videoroom: &'static str,
-    /// Which.
     pub room: Id<'a>,
     /// Whether what the answer says holds after a restart too.
     pub permanent: bool,
@@ -261,7 +252,6 @@ pub struct Made<'a> {
 pub struct Exists<'a> {
     /// `success`
     pub videoroom: &'static str,
-    /// Which.
     pub room: Id<'a>,
     /// Whether it is there.
     pub exists: bool,
@@ -272,7 +262,6 @@ pub struct Exists<'a> {
 pub struct List<'a> {
     /// `success`
     pub videoroom: &'static str,
-    /// By id.
     pub list: Vec<Listed<'a>>,
 }
 
@@ -318,19 +307,15 @@ pub struct Listed<'a> {
 pub struct Participants<'a> {
     /// `participants`
     pub videoroom: &'static str,
-    /// Which.
     pub room: Id<'a>,
-    /// Who.
     pub participants: Vec<Participant<'a>>,
 }
 
 /// One participant of a list.
 #[derive(Debug, Serialize)]
 pub struct Participant<'a> {
-    /// Who.
     #[serde(flatten)]
     pub who: Identity<'a>,
-    /// A placeholder.
     #[serde(skip_serializing_if = "is_false")]
     pub dummy: bool,
     /// Of another server.

@@ -32,7 +32,6 @@ pub enum Feeds<'v> {
     Streams(Vec<SubscribeStream<'v>>),
     /// `feed` with its `offer_..` flags.
     Legacy {
-        /// Whose.
         feed: FeedId,
         /// `offer_audio`
         audio: bool,
@@ -44,17 +43,14 @@ pub enum Feeds<'v> {
 /// One entry of `streams`.
 #[derive(Debug)]
 pub struct SubscribeStream<'v> {
-    /// Whose.
     pub feed: FeedId,
     /// Which m-line of the feed; none means all.
     pub mid: Option<Mid>,
-    /// Echoed.
     pub crossrefid: Option<&'v str>,
     /// Whether to relay it at once; true by default.
     pub send: bool,
     /// Playout-delay in units of 10 ms.
     pub min_delay: Option<i64>,
-    /// Likewise.
     pub max_delay: Option<i64>,
 }
 
@@ -202,7 +198,6 @@ pub enum Switch {
     Streams(Vec<SwitchStream>),
     /// `feed` with its flags.
     Legacy {
-        /// Whose.
         feed: FeedId,
         /// Whether audio is switched.
         audio: bool,
@@ -214,7 +209,6 @@ pub enum Switch {
 /// One entry of a `switch`.
 #[derive(Debug)]
 pub struct SwitchStream {
-    /// Whose.
     pub feed: FeedId,
     /// Which m-line of the feed.
     pub mid: Mid,
@@ -326,7 +320,6 @@ impl ConfigureSubscriber {
 pub struct Attached<'a> {
     /// `attached`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
     /// The subscriber's m-lines.
     pub streams: Vec<Subscription<'a>>,
@@ -338,7 +331,6 @@ pub struct Attached<'a> {
 /// What the legacy form adds to `attached`.
 #[derive(Debug, Serialize)]
 pub struct Legacy<'a> {
-    /// The feed.
     pub id: Id<'a>,
     /// Its name to show.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -355,13 +347,11 @@ pub struct Legacy<'a> {
 pub struct Switched<'a> {
     /// `event`
     pub videoroom: &'static str,
-    /// The room.
     pub room: Id<'a>,
     /// `ok`
     pub switched: &'static str,
     /// M-lines that have another source now.
     pub changes: usize,
-    /// All m-lines.
     pub streams: Vec<Subscription<'a>>,
 }
 
