@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs measurements in a release build, prints their tables and keeps dated records: perf/run.sh QUESTION
-#   path loops                                                in one process: the engine without sockets, sockets without the engine
+#   path                                                      in one process: the engine without sockets
 #   fanout coalesce audio meeting saturation join api memory scale floor     servers and a load generator; floor alone
 #   all                                                       each of them, some ten minutes
 # PERF_LONG=1 measures five times as long; PERF_SMOKE=1 asks only whether a question with servers works: in some ten
 # seconds, of ours and the floor, without a record. Each question is bounded in time, and its processes go with it.
 set -eu
 cd "$(dirname "$0")/.."
-questions="path loops fanout coalesce audio meeting saturation join api memory scale floor"
+questions="path fanout coalesce audio meeting saturation join api memory scale floor"
 question=${1:?"which measurement? $questions, or all"}
 [ "$question" = all ] || questions=$question
 
@@ -26,7 +26,7 @@ for question in $questions; do
     echo "== $question"
     record="perf/records/$(date -u -d "$date" +%Y-%m-%d-%H%M)-$question-$commit.json"
     case $question in
-    path | loops) "$target/release/$question" "$date" "$commit" "$record" ;;
+    path) "$target/release/$question" "$date" "$commit" "$record" ;;
     *) "$target/release/load" "$question" "$date" "$commit" "$record" "$target/release/portunus" ;;
     esac || failed="$failed $question"
 done
