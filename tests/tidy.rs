@@ -203,8 +203,8 @@ fn what_a_file_offers_is_documented() {
         for (number, line) in code(&source) {
             let offered = line.strip_prefix("pub ");
             let item = offered.is_some_and(|item| kinds.iter().any(|kind| item.starts_with(kind)));
-            let above = lines[..number - 1].iter().rev().map(|line| line.trim());
-            let text = above.skip_while(|line| line.starts_with("#[") || line.ends_with(")]")).next();
+            let mut above = lines[..number - 1].iter().rev().map(|line| line.trim());
+            let text = above.find(|line| !(line.starts_with("#[") || line.ends_with(")]")));
             if item && !text.is_some_and(|text| text.starts_with("///")) {
                 findings.push(format!("{}:{number}: {}", source.path, line.trim()));
             }
