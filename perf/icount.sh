@@ -38,11 +38,11 @@ stages() {
 
 packets() {
     stages "$1-$2" "$1" "$2" <<STAGES
-receive portunus::engine::media::MediaEngine::handle_datagram
+receive portunus::media::engine::MediaEngine::handle_datagram
 open portunus::proto::srtp::inbound::Inbound::unprotect_rtp
-timers portunus::engine::media::MediaEngine::handle_timeout
-release portunus::engine::media::MediaEngine::release
-header portunus::engine::leg::Leg::write_header
+timers portunus::media::engine::MediaEngine::handle_timeout
+release portunus::media::engine::MediaEngine::release
+header portunus::media::leg::Leg::write_header
 seal portunus::proto::srtp::outbound::Outbound::seal_at
 STAGES
 }
@@ -52,7 +52,7 @@ STAGES
     packets video 50
     packets audio 50
     for shards in 1 2 4 8; do packets shards "$shards"; done
-    echo "request portunus::engine::signalling::SignallingEngine::handle_bytes" | stages api api
+    echo "request portunus::signalling::SignallingEngine::handle_bytes" | stages api api
 } > "$out/now"
 if [ "${1:-}" = --keep ]; then
     cp "$out/now" perf/icount.baseline

@@ -1,8 +1,8 @@
 //! Captured packets on disk: each capture has a new file below one folder, a ring of bytes that its media shard fills
 //! without waiting, and a thread that empties the ring into the file. The files of one process at a time are few.
 
+use portunus::control::capture::{CaptureFolder, CaptureSink, Put};
 use portunus::limits::{CAPTURE_RING_BYTES, CAPTURES_MAX};
-use portunus::room::capture::{CaptureFolder, CaptureSink, Put};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

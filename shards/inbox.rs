@@ -4,8 +4,8 @@
 use crate::clock::Reading;
 use crate::ring::{Block, BufferRing, Completion, Ring, RingError, Token};
 use io_uring::{opcode, types};
-use portunus::engine::machine::MachineCounters;
 use portunus::id::{FourTuple, SocketId};
+use portunus::media::machine::MachineCounters;
 use portunus::time::Mono;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};

@@ -1,7 +1,7 @@
 //! What is logged: the filter of the command line at first, then what an operator sets. Janus counts importance from 0
 //! (nothing) to 7 (everything); here are what those numbers mean.
 
-use portunus::engine::signalling::MachineRequest;
+use portunus::signalling::MachineRequest;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use tracing::level_filters::LevelFilter;

@@ -3,9 +3,9 @@
 //! full lane hands the message back; nobody waits. What travels in a lane, this file does not know.
 
 use crate::doorbell::{Bell, ChannelBell, Doorbell, EventBell};
-use portunus::engine::signalling::Relay;
+use portunus::control::command::{CommandEnvelope, Mail};
 use portunus::limits::LANE_DEPTH;
-use portunus::room::command::{CommandEnvelope, Mail};
+use portunus::signalling::Relay;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::io;
 use std::sync::Arc;
@@ -123,8 +123,8 @@ fn connect<A, M, B, X, Y>(from: &mut Post<A, M, X, Y>, to: &mut Post<M, B, Y, X>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portunus::control::command::Command;
     use portunus::id::SignallingId;
-    use portunus::room::command::Command;
 
     fn survey(from: u8) -> CommandEnvelope {
         CommandEnvelope { ticket: None, from: SignallingId(from), command: Command::Survey }
@@ -178,7 +178,7 @@ mod tests {
         let mail = || Mail::Event {
             from: portunus::id::ShardId(0),
             to: vec![],
-            event: portunus::room::command::Event::WebrtcUp,
+            event: portunus::control::command::Event::WebrtcUp,
         };
         media[0].put(0, mail()).unwrap();
         media[0].ring();

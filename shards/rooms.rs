@@ -1,9 +1,9 @@
 //! `[[room]]` tables of the configuration, with the names and defaults of Janus' room options.
 
+use portunus::control::allowed::AllowList;
+use portunus::control::codec::Codec;
+use portunus::control::spec::{DummyStream, RoomSpec, raised};
 use portunus::id::{Name, RoomId};
-use portunus::room::allowed::AllowList;
-use portunus::room::codec::Codec;
-use portunus::room::spec::{DummyStream, RoomSpec, raised};
 use serde::{Deserialize, Serialize};
 
 /// Janus keeps at most this many codecs of a kind.

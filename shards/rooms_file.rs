@@ -3,9 +3,9 @@
 
 use crate::rooms::RoomTable;
 use async_channel::Sender;
-use portunus::engine::signalling::Permanent;
+use portunus::control::spec::RoomSpec;
 use portunus::id::{RoomId, SignallingId, Ticket};
-use portunus::room::spec::RoomSpec;
+use portunus::signalling::Permanent;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

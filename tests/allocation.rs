@@ -40,11 +40,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
-use portunus::engine::arena::{SendArena, Transmit};
-use portunus::engine::verdict::Verdict;
+use portunus::control::command::{Command, Reply};
+use portunus::control::forward::{Forward, Of, SrtpKey, Target};
+use portunus::control::request::Administration;
 use portunus::id::{FeedId, FourTuple, RoomId, SignallingId, SocketId};
-use portunus::room::command::{Administration, Command, Reply};
-use portunus::room::forward::{Forward, Of, SrtpKey, Target};
+use portunus::media::arena::{SendArena, Transmit};
+use portunus::media::verdict::Verdict;
 use portunus::wire::sdp::{MediaKind, Mid};
 
 use camera::Camera;
@@ -133,7 +134,7 @@ fn forward(feed: FeedId) -> Command {
 #[test]
 fn ten_thousand_packets_allocate_nothing() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1, "the counter counts");
-    let factory = |_| -> Box<dyn portunus::engine::turn::HandshakeFactory + Send> { Box::new(ScriptedFactory::new(1)) };
+    let factory = |_| -> Box<dyn portunus::media::turn::HandshakeFactory + Send> { Box::new(ScriptedFactory::new(1)) };
     let mut world = World::new(1, 1, Weather::FAIR, factory);
     world.create_room(1);
     let browser = |world: &mut World| {

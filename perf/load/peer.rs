@@ -10,10 +10,12 @@ use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Handshake
 use portunus::proto::srtp::{Inbound, Outbound, Profile, split_keying_material};
 use portunus::time::Mono;
 use portunus::wire::demux::{Protocol, classify};
-use portunus::wire::rtcp::{self, Compound, Ntp, ReceiverReport, ReportBlock, SenderInfo, SenderReport};
+use portunus::wire::rtcp;
+use portunus::wire::rtcp::{Compound, Ntp, ReceiverReport, ReportBlock, SenderInfo, SenderReport};
 use portunus::wire::rtp::Packet;
 use portunus::wire::sdp::{Setup, Transport};
-use portunus::wire::stun::{self, BindingRequest, Class, Key, Message, TransactionId};
+use portunus::wire::stun;
+use portunus::wire::stun::{BindingRequest, Class, Key, Message, TransactionId};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;

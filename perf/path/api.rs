@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use portunus::engine::signalling::{ConnectionId, SignallingConfig, SignallingEngine};
+use portunus::signalling::{ConnectionId, SignallingConfig, SignallingEngine};
 use portunus::time::{Mono, Now};
 
 const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

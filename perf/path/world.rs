@@ -4,21 +4,21 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use portunus::engine::arena::{Lane, SendArena, Transmit};
-use portunus::engine::media::{MediaConfig, MediaEngine};
-use portunus::engine::turn::HandshakeFactory;
-use portunus::engine::verdict::Verdict;
+use portunus::control::command::{Command, CommandEnvelope, Mail, Reply};
+use portunus::control::request::{Configure, JoinPublisher, JoinSubscriber, MemberRequest, SubscribeStream};
+use portunus::control::spec::RoomSpec;
 use portunus::id::{FourTuple, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId, SocketId, Ticket};
+use portunus::media::arena::{Lane, SendArena, Transmit};
+use portunus::media::engine::{MediaConfig, MediaEngine};
+use portunus::media::turn::HandshakeFactory;
+use portunus::media::verdict::Verdict;
 use portunus::proto::dtls::{DtlsEvent, Fingerprint, Handshake, KeyingMaterial, Role};
 use portunus::proto::srtp::{MasterKey, Outbound, OutboundStream, Profile};
-use portunus::room::command::{
-    Command, CommandEnvelope, Configure, JoinPublisher, JoinSubscriber, Mail, MemberRequest, Reply, SubscribeStream,
-};
-use portunus::room::spec::RoomSpec;
 use portunus::time::{Mono, Now};
 use portunus::wire::rtp::{Header, HeaderWriter};
 use portunus::wire::sdp::{Description, DescriptionKind, Direction, Setup, Transport, parse};
-use portunus::wire::stun::{self, BindingRequest, Key, TransactionId};
+use portunus::wire::stun;
+use portunus::wire::stun::{BindingRequest, Key, TransactionId};
 
 /// What the publisher sends in one turn.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ mod webhook;
 mod websocket;
 
 use crate::affinity;
-use portunus::engine::signalling::{Delivery, HandlerEvent};
+use portunus::signalling::{Delivery, HandlerEvent};
 use portunus::wire::janus::events::{Kind, Mask};
 use settings::Handlers;
 use std::io;

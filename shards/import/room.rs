@@ -3,7 +3,7 @@
 use super::source::File;
 use super::{Import, disabled};
 use crate::rooms::RoomTable;
-use portunus::room::codec::Codec;
+use portunus::control::codec::Codec;
 use portunus::wire::jcfg::{Group, Value};
 use toml::Table;
 

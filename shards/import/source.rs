@@ -3,7 +3,8 @@
 
 use super::{Import, ImportError};
 use portunus::wire::ini;
-use portunus::wire::jcfg::{self, Group, Value};
+use portunus::wire::jcfg;
+use portunus::wire::jcfg::{Group, Value};
 use std::collections::HashSet;
 use std::path::Path;
 use std::{fs, io};

@@ -4,7 +4,7 @@
 use super::server::list;
 use super::source::File;
 use super::{Import, disabled};
-use portunus::engine::signalling::Origin;
+use portunus::signalling::Origin;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Janus' names of the options of one listener, and its port without a word.

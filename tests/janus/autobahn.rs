@@ -2,8 +2,8 @@
 //! table. The suite wants an echo; this server answers each message once, with Janus' JSON in a text, and takes messages
 //! up to 2.75 MiB. Its expectations are adapted to that: a message is worth one reply, a longer one 1009; where the suite wants the connection failed, the code of RFC 6455 is asked for.
 
-use portunus::engine::signalling::{Fate, SignallingConfig};
 use portunus::limits::MESSAGE_JSON_MAX;
+use portunus::signalling::{Fate, SignallingConfig};
 
 use crate::client::{Frame, frame};
 use crate::world::World;

@@ -1,6 +1,6 @@
 //! A WebSocket client in two functions: masked frames out, frames in. And what HTTP answers.
 
-use portunus::engine::signalling::{ConnectionId, Fate};
+use portunus::signalling::{ConnectionId, Fate};
 
 /// The handshake of a Janus client.
 pub const HANDSHAKE: &[u8] = b"GET /any HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use portunus::engine::signalling::{Fate, SignallingConfig};
+use portunus::control::command::{Event, Mail, Teardown};
+use portunus::control::spec::RoomSpec;
 use portunus::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
 use portunus::limits::MESSAGE_JSON_MAX;
-use portunus::room::command::{Event, Mail, Teardown};
-use portunus::room::spec::RoomSpec;
+use portunus::signalling::{Fate, SignallingConfig};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -394,7 +394,7 @@ fn configured_rooms_are_made_before_the_server_is_ready_however_full_the_lanes()
     let mut world = World::new(config.clone());
     assert!(world.engine.ready());
     assert_eq!(world.shards[0].rooms.len(), 2);
-    world.engine = portunus::engine::signalling::SignallingEngine::new(config, world.now);
+    world.engine = portunus::signalling::SignallingEngine::new(config, world.now);
     assert!(!world.engine.ready());
     world.lanes = Lanes::Full;
     world.pump();

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use portunus::engine::signalling::{MachineRequest, SignallingConfig};
+use portunus::control::command::Settings;
+use portunus::control::spec::RoomSpec;
 use portunus::id::RoomId;
-use portunus::room::command::Settings;
-use portunus::room::spec::RoomSpec;
+use portunus::signalling::{MachineRequest, SignallingConfig};
 use serde_json::{Value, json};
 
 use crate::client::Frame;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use portunus::engine::signalling::{Fate, SignallingConfig};
+use portunus::control::command::{Event, Mail, Teardown};
+use portunus::control::spec::RoomSpec;
 use portunus::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
 use portunus::proto::session::poll::QUEUE_BYTES_MAX;
-use portunus::room::command::{Event, Mail, Teardown};
-use portunus::room::spec::RoomSpec;
+use portunus::signalling::{Fate, SignallingConfig};
 use serde_json::{Value, json};
 
 use crate::client::Response;

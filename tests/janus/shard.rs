@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use portunus::id::{RoomId, ShardId, StreamId};
-use portunus::room::capture::{CaptureError, CaptureOrder};
-use portunus::room::command::*;
-use portunus::room::effect::Effect;
-use portunus::room::error::RoomError;
-use portunus::room::observation::Observation;
-use portunus::room::placement::{Claim, Registrar};
-use portunus::room::room::Room;
-use portunus::room::talking::TalkChange;
-use portunus::wire::sdp::{Description, Fingerprint, Setup, Transport};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+use portunus::control::capture::{CaptureError, CaptureOrder};
+use portunus::control::command::*;
+use portunus::control::effect::Effect;
+use portunus::control::error::RoomError;
+use portunus::control::inspection::Inspection;
+use portunus::control::observation::Observation;
+use portunus::control::placement::{Claim, Registrar};
+use portunus::control::talking::TalkChange;
+use portunus::id::{RoomId, ShardId, StreamId};
+use portunus::videoroom::room::Room;
+use portunus::wire::sdp::{Description, Fingerprint, Setup, Transport};
 
 pub struct Shard {
     id: ShardId,

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use portunus::engine::signalling::SignallingConfig;
+use portunus::control::command::Teardown;
+use portunus::control::spec::RoomSpec;
 use portunus::id::{RoomId, SignallingId};
-use portunus::room::command::Teardown;
-use portunus::room::spec::RoomSpec;
+use portunus::signalling::SignallingConfig;
 use portunus::wire::janus::events::Mask;
 use serde_json::{Value, json};
 

@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portunus::engine::signalling::{Fate, Permanent, SignallingConfig};
+use portunus::control::capture::{CaptureFolder, CaptureSink, Put};
+use portunus::control::command::{Event, Mail};
+use portunus::control::spec::RoomSpec;
+use portunus::control::talking::TalkChange;
 use portunus::id::{Name, RoomId, ShardId, StreamId};
-use portunus::room::capture::{CaptureFolder, CaptureSink, Put};
-use portunus::room::command::{Event, Mail};
-use portunus::room::spec::RoomSpec;
-use portunus::room::talking::TalkChange;
+use portunus::signalling::{Fate, Permanent, SignallingConfig};
 use portunus::wire::janus::events::Mask;
 use serde_json::Value;
 

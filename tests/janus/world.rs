@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use portunus::engine::signalling::{ConnectionId, Fate, Permanent, SignallingConfig, SignallingEngine};
+use portunus::control::command::{Command, CommandEnvelope, Mail};
 use portunus::id::ShardId;
-use portunus::room::command::{Command, CommandEnvelope, Mail};
+use portunus::signalling::{ConnectionId, Fate, Permanent, SignallingConfig, SignallingEngine};
 use portunus::time::{Mono, Now};
 
 use crate::client::{Client, Frame, HANDSHAKE, Response, text};

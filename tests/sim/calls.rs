@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portunus::engine::turn::HandshakeFactory;
+use portunus::media::turn::HandshakeFactory;
 use portunus::proto::dtls::{Certificate, Context, KeyKind};
 use portunus::wire::sdp::MediaKind;
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use portunus::control::capture::{CaptureError, CaptureOrder, CaptureSink, Put};
+use portunus::control::command::{Command, Reply, Teardown};
 use portunus::limits::CAPTURE_TIME_MAX;
-use portunus::room::capture::{CaptureError, CaptureOrder, CaptureSink, Put};
-use portunus::room::command::{Command, Reply, Teardown};
 use portunus::wire::pcap::Format;
 
 use crate::checks::counter;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use portunus::engine::media::MediaEngine;
 use portunus::limits::{AUDIO_SENT_MAX, HISTORY_AGE, VIDEO_MISSING_MAX, VIDEO_SENT_MAX};
+use portunus::media::engine::MediaEngine;
 use portunus::time::Mono;
 use portunus::wire::demux::classify;
 use portunus::wire::sdp::MediaKind;

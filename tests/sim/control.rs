@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portunus::id::{FeedId, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
-use portunus::room::command::{
-    Command, Configure, ConfigureStream, ConfigureSubscriber, Event, HangupReason, JoinPublisher, JoinSubscriber,
-    MemberRequest, Reply, StreamSummary, SubscribeStream, Teardown,
+use portunus::control::command::{Command, Event, HangupReason, Reply, Teardown};
+use portunus::control::placement;
+use portunus::control::request::{
+    Configure, ConfigureStream, ConfigureSubscriber, JoinPublisher, JoinSubscriber, MemberRequest, SubscribeStream,
 };
-use portunus::room::placement;
-use portunus::room::spec::RoomSpec;
+use portunus::control::spec::RoomSpec;
+use portunus::control::summary::StreamSummary;
+use portunus::id::{FeedId, HandleAddress, HandleId, RoomId, SessionId, ShardId, SignallingId};
 use portunus::wire::sdp::{Description, DescriptionKind, MediaKind, Mid, compose, parse};
 
 use crate::browser::Browser;

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use portunus::engine::turn::HandshakeFactory;
 use portunus::limits::DTLS_TIMEOUT;
+use portunus::media::turn::HandshakeFactory;
 use portunus::proto::dtls::{CloseReason, DtlsEvent, Fingerprint, Handshake, KeyingMaterial, Role};
 use portunus::proto::srtp::Profile;
 use portunus::time::{Mono, Now};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use portunus::control::command::{Command, Event, Reply, Settings, Teardown};
+use portunus::control::inspection::{Flow, Inspection, MemberView, PeerView};
 use portunus::id::SignallingId;
-use portunus::room::command::{Command, Event, Flow, Inspection, MemberView, PeerView, Reply, Settings, Teardown};
 use portunus::wire::sdp::MediaKind;
 
 use crate::browser::Heard;

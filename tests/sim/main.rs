@@ -18,12 +18,12 @@ mod world;
 
 use std::time::Duration;
 
-use portunus::engine::turn::HandshakeFactory;
+use portunus::control::command::{Command, Event, Reply};
+use portunus::control::error::RoomError;
+use portunus::control::placement;
+use portunus::control::spec::RoomSpec;
 use portunus::id::{RoomId, ShardId, SignallingId};
-use portunus::room::command::{Command, Event, Reply};
-use portunus::room::error::RoomError;
-use portunus::room::placement;
-use portunus::room::spec::RoomSpec;
+use portunus::media::turn::HandshakeFactory;
 
 use browser::Heard;
 use checks::{Tally, counter, gauge};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portunus::room::command::Teardown;
+use portunus::control::command::Teardown;
 use portunus::wire::sdp::MediaKind;
 
 use crate::browser::Browser;
@@ -38,7 +38,7 @@ pub fn play(seed: u64) -> Played {
         _ => Weather::draw(&mut prng),
     };
     let shards = 1 + (seed % 4) as u8;
-    let handshakes = |shard: u8| -> Box<dyn portunus::engine::turn::HandshakeFactory + Send> {
+    let handshakes = |shard: u8| -> Box<dyn portunus::media::turn::HandshakeFactory + Send> {
         Box::new(ScriptedFactory::new(seed << 8 | u64::from(shard)))
     };
     let mut world = World::new(prng.next(), shards, weather, handshakes);

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portunus::engine::arena::{LANES, SendArena, Transmit};
-use portunus::engine::media::{MediaConfig, MediaEngine};
-use portunus::engine::turn::HandshakeFactory;
-use portunus::engine::verdict::Verdict;
+use portunus::control::command::{Command, CommandEnvelope, Event, HangupReason, Mail, Reply};
+use portunus::control::request::MemberRequest;
 use portunus::id::{FourTuple, HandleAddress, ShardId, SignallingId, SocketId, Ticket};
-use portunus::room::command::{Command, CommandEnvelope, Event, HangupReason, Mail, MemberRequest, Reply};
+use portunus::media::arena::{LANES, SendArena, Transmit};
+use portunus::media::engine::{MediaConfig, MediaEngine};
+use portunus::media::turn::HandshakeFactory;
+use portunus::media::verdict::Verdict;
 use portunus::time::Mono;
 use portunus::wire::demux::{Protocol, classify};
 use portunus::wire::sdp::{DescriptionKind, Direction, MediaKind, compose, parse};

@@ -9,10 +9,12 @@ use portunus::proto::dtls::{Certificate, Context, DtlsEvent, Endpoint, Fingerpri
 use portunus::proto::srtp::{Inbound, Outbound, Profile, SrtpError, split_keying_material};
 use portunus::time::{Mono, Now};
 use portunus::wire::demux::{Protocol, classify};
-use portunus::wire::rtcp::{self, Compound, Ntp, Pli, ReceiverReport, SenderInfo, SenderReport};
+use portunus::wire::rtcp;
+use portunus::wire::rtcp::{Compound, Ntp, Pli, ReceiverReport, SenderInfo, SenderReport};
 use portunus::wire::rtp::{Header, HeaderWriter, Packet};
 use portunus::wire::sdp::{MediaKind, Transport};
-use portunus::wire::stun::{self, BindingRequest, Class, Key, Message, TransactionId};
+use portunus::wire::stun;
+use portunus::wire::stun::{BindingRequest, Class, Key, Message, TransactionId};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::mpsc::{Receiver, TryRecvError};

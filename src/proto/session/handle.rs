@@ -8,7 +8,6 @@ use simd_json::borrowed::Value;
 use super::Asker;
 use crate::id::{RoomId, ShardId};
 use crate::time::Mono;
-use crate::wire::janus::videoroom::request::Request;
 use crate::wire::sdp::{Description, Transport};
 
 /// Requests of one handle that may wait behind the one in flight.
@@ -61,8 +60,6 @@ pub enum Role {
 /// A request that waits for its turn.
 #[derive(Debug)]
 pub struct Waiting {
-    /// What is asked.
-    pub request: Request,
     pub asker: Asker,
     pub transaction: Box<str>,
     /// The plugin's body.
@@ -138,7 +135,6 @@ mod tests {
         let connection = ConnectionId { slot: 0, generation: 0 };
         let asker = Asker { place: Place { signalling: SignallingId(0), connection }, request: 0 };
         Waiting {
-            request: Request::Leave,
             asker,
             transaction: transaction.into(),
             body: Value::Static(simd_json::StaticNode::Null),

@@ -280,6 +280,18 @@ pub struct Jsep<'a> {
     pub e2ee: bool,
 }
 
+/// What `info` shows of a plugin.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginInfo {
+    /// As in `attach`.
+    pub package: &'static str,
+    pub name: &'static str,
+    pub description: &'static str,
+    /// Of the plugin in Janus whose API it has.
+    pub version_string: &'static str,
+    pub version: u16,
+}
+
 /// `server_info`: what depends on the configuration and on other parts of the server.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -308,6 +320,8 @@ pub struct ServerInfo<'a> {
     /// The packages of event handlers.
     #[serde(skip)]
     pub handlers: &'a [&'static str],
+    #[serde(skip)]
+    pub plugins: &'a [PluginInfo],
     pub session_timeout: u64,
     pub reclaim_session_timeout: u64,
     /// The configured name.
@@ -365,7 +379,7 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         transports: serde_json::Value,
         events: serde_json::Map<String, serde_json::Value>,
         loggers: serde_json::Value,
-        plugins: serde_json::Value,
+        plugins: serde_json::Map<String, serde_json::Value>,
     }
     let version_string = env!("CARGO_PKG_VERSION");
     let author = "The Portunus authors";
@@ -373,6 +387,13 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         serde_json::json!({
             "name": name, "author": author, "description": description, "version_string": version_string, "version": 1
         })
+    };
+    let plugin = |plugin: &PluginInfo| {
+        let shown = serde_json::json!({
+            "name": plugin.name, "author": author, "description": plugin.description,
+            "version_string": plugin.version_string, "version": plugin.version
+        });
+        (plugin.package.into(), shown)
     };
     let handler = |package: &str| match package {
         "janus.eventhandler.sampleevh" => part("Portunus webhook", "Posts events to a URL"),
@@ -411,12 +432,7 @@ pub fn server_info(transaction: &str, info: &ServerInfo<'_>) -> String {
         }),
         events: info.handlers.iter().map(|package| (String::from(*package), handler(package))).collect(),
         loggers: serde_json::json!({}),
-        plugins: serde_json::json!({
-            super::videoroom::PACKAGE: {
-                "name": "JANUS VideoRoom plugin", "author": author, "description": "The VideoRoom of Portunus",
-                "version_string": "0.0.10", "version": 10
-            }
-        }),
+        plugins: info.plugins.iter().map(plugin).collect(),
     })
 }
 
@@ -493,6 +509,14 @@ mod tests {
         with("7", |request| assert_eq!(request.unwrap_err().error.code(), 455));
     }
 
+    const PLUGIN: PluginInfo = PluginInfo {
+        package: "janus.plugin.test",
+        name: "a plugin",
+        description: "for a test",
+        version_string: "0.0.1",
+        version: 1,
+    };
+
     #[test]
     fn info_has_every_key_that_janus_always_sends() {
         // As Debian's 1.1.2 sends them, and the two that came until 1.4.2. Typed clients refuse a reply without one.
@@ -514,6 +538,7 @@ mod tests {
             dtls_mtu: 1200,
             crypto: "library 1.0",
             handlers: &["janus.eventhandler.wsevh"],
+            plugins: &[PLUGIN],
             session_timeout: 60,
             reclaim_session_timeout: 0,
             server_name: "here",

@@ -8,4 +8,3 @@ pub mod error;
 pub mod events;
 pub mod field;
 pub mod message;
-pub mod videoroom;

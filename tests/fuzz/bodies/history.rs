@@ -1,8 +1,8 @@
 //! The byte ring of packets against a list that forgets nothing: what the ring says it keeps is what was pushed, and
 //! it warns before it overwrites.
 
-use portunus::engine::history::{Entry, History};
 use portunus::limits::DATAGRAM_MAX;
+use portunus::media::history::{Entry, History};
 use portunus::wire::error::WireError;
 use portunus::wire::reader::Reader;
 

@@ -1,12 +1,13 @@
 //! Janus messages: documents out of one text, their envelopes, and every request body by its own table of fields.
 
 use portunus::limits::JSON_DEPTH_MAX;
+use portunus::videoroom::json::{administration, publisher, request, room, subscriber};
 use portunus::wire::janus::admin::request as admin;
-use portunus::wire::janus::document::{self, DOCUMENTS_MAX};
+use portunus::wire::janus::document;
+use portunus::wire::janus::document::DOCUMENTS_MAX;
 use portunus::wire::janus::envelope::{Request, error};
 use portunus::wire::janus::field::{Fields, Ids};
 use portunus::wire::janus::message::{Attach, Message, check_trickle};
-use portunus::wire::janus::videoroom::{administration, publisher, request, room, subscriber};
 use portunus::wire::sdp;
 use simd_json::Buffers;
 use simd_json::borrowed::Value;

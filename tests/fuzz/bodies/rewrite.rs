@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use portunus::room::rewrite::Rewrite;
+use portunus::media::rewrite::Rewrite;
 use portunus::time::Mono;
 use portunus::wire::error::WireError;
 use portunus::wire::reader::Reader;

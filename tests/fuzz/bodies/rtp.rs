@@ -1,6 +1,7 @@
 //! RTP packets: header, extension block, the values in it and the VP8 descriptor; and what is read is written again.
 
-use portunus::wire::payload::vp8::{self, Descriptor};
+use portunus::wire::payload::vp8;
+use portunus::wire::payload::vp8::Descriptor;
 use portunus::wire::rtp::extension::{
     AbsSendTime, AudioLevel, PlayoutDelay, VideoOrientation, identifier, transport_sequence,
 };

@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use portunus::control::codec::Codec;
+use portunus::control::media::{ExtensionIds, OfferedMedia};
+use portunus::control::spec::RoomSpec;
 use portunus::id::RoomId;
-use portunus::room::codec::Codec;
-use portunus::room::media::{ExtensionIds, OfferedMedia};
-use portunus::room::negotiate::{accept, answer};
-use portunus::room::spec::RoomSpec;
+use portunus::negotiate::{accept, answer};
 use portunus::wire::sdp::{Candidate, DescriptionKind, Fingerprint, MediaKind, Mid, Setup, Transport, compose, parse};
 
 /// One description.

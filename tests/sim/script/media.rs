@@ -1,7 +1,8 @@
 //! Media of a scripted peer: packets sealed and opened, reports both ways, losses asked for and answered.
 
 use portunus::proto::srtp::SrtpError;
-use portunus::wire::rtcp::{self, Cname, Compound, Ntp, ReceiverReport, ReportBlock, SenderInfo, SenderReport};
+use portunus::wire::rtcp;
+use portunus::wire::rtcp::{Cname, Compound, Ntp, ReceiverReport, ReportBlock, SenderInfo, SenderReport};
 use portunus::wire::rtp::extension::identifier;
 use portunus::wire::rtp::{ExtSeq, Header, HeaderWriter, Packet};
 use portunus::wire::sdp::MediaKind;

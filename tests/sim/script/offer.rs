@@ -1,6 +1,6 @@
 //! Descriptions of a scripted peer: what it offers to send and how it answers, with the repair that is its habit.
 
-use portunus::room::codec::Codec;
+use portunus::control::codec::Codec;
 use portunus::wire::sdp::{
     Description, DescriptionKind, Direction, ExtensionMap, MediaKind, MediaSection, Mid, Msid, Payload, Setup,
     SsrcGroup, Transport, compose, parse,

@@ -2,7 +2,6 @@
 //! payloads of the core are in `payload`, those of the VideoRoom in `videoroom`; who wants what is a [`Mask`].
 
 pub mod payload;
-pub mod videoroom;
 
 use std::fmt;
 
@@ -156,8 +155,8 @@ pub fn compose<P: Payload>(emitter: &str, timestamp_us: u64, subject: Subject<'_
 
 #[cfg(test)]
 mod tests {
-    use super::payload::Session;
     use super::*;
+    use crate::wire::janus::events::payload::Session;
     use serde_json::json;
 
     #[test]
