@@ -1,7 +1,7 @@
 //! What a room wants done that it cannot do itself: open and close peers, wire streams to legs, tell handles.
 //! A room pushes effects in the order in which they must happen; the engine carries them out.
 
-use super::command::{Event, HangupReason};
+use super::command::Event;
 use super::forward::{ForwarderSpec, SrtpKey};
 use super::media::{AcceptedMedia, ExtensionIds, PublishedMedia};
 use super::observation::RoomObservation;
@@ -132,6 +132,3 @@ pub struct LegSpec {
     /// Extension ids offered.
     pub extensions: ExtensionIds,
 }
-
-/// Why the engine tells a room that a peer connection is gone.
-pub type PeerEnd = HangupReason;

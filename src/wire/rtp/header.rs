@@ -1,8 +1,6 @@
 //! The RTP header: a view that borrows a received packet, and a writer that composes a fresh header in a lent slice.
 //! Everything from outside is validated once here, padding included. RFC 3550 §5.1, extension blocks RFC 8285.
 
-use std::ops::Range;
-
 use super::extension::{self, Elements};
 use crate::wire::error::WireError;
 use crate::wire::reader::Reader;
@@ -62,11 +60,6 @@ impl<'a> Packet<'a> {
     /// The header extension elements, `(id, value)`; none when the block is of an unknown profile.
     pub fn extensions(&self) -> Elements<'a> {
         Elements::new(self.extension_profile, self.extension)
-    }
-
-    /// Where the payload lies in the bytes that were parsed.
-    pub fn payload_range(&self) -> Range<usize> {
-        self.header_len..self.header_len + self.payload.len()
     }
 }
 
@@ -188,21 +181,6 @@ impl<'a> HeaderWriter<'a> {
     }
 }
 
-/// Turns the bytes from `unpadded_len` to the end of `packet` into RTP padding. Fails unless those are 1 ..= 255 bytes.
-pub fn pad(packet: &mut [u8], unpadded_len: usize) -> Result<(), WireError> {
-    let count = packet.len().checked_sub(unpadded_len).and_then(|n| u8::try_from(n).ok()).filter(|&n| n > 0);
-    let count = count.ok_or(WireError::BadLength("RTP padding"))?;
-    if unpadded_len < FIXED_LEN {
-        return Err(WireError::BadLength("RTP header"));
-    }
-    packet[unpadded_len..].fill(0);
-    packet[0] |= PADDING_BIT;
-    if let Some(last) = packet.last_mut() {
-        *last = count;
-    }
-    Ok(())
-}
-
 const VERSION: u8 = 2;
 const PADDING_BIT: u8 = 0x20;
 const EXTENSION_BIT: u8 = 0x10;
@@ -227,7 +205,7 @@ mod tests {
         let bytes = [0x80, 0xe0, 0x12, 0x34, 0x89, 0xab, 0xcd, 0xef, 0xde, 0xad, 0xbe, 0xef, 1, 2, 3];
         let packet = Packet::parse(&bytes).unwrap();
         assert_eq!(packet.header, HEADER);
-        assert_eq!((packet.payload, packet.payload_range()), (&[1u8, 2, 3][..], 12..15));
+        assert_eq!((packet.payload, packet.header_len), (&[1u8, 2, 3][..], 12));
         let mut out = [0u8; 12];
         assert_eq!(HeaderWriter::new(&mut out, &HEADER).unwrap().finish(), Ok(12));
         assert_eq!(out, bytes[..12]);
@@ -242,7 +220,7 @@ mod tests {
         let packet = Packet::parse(&bytes).unwrap();
         assert_eq!(packet.csrc_count, 1);
         assert_eq!(packet.payload, &[7, 8]);
-        assert_eq!(packet.payload_range(), 24..26);
+        assert_eq!(packet.header_len, 24);
         assert_eq!(elements(&packet), [(1, &[0x55][..])]);
     }
 
@@ -310,14 +288,6 @@ mod tests {
         assert_eq!(writer.push(1, &[0; 256]), Err(WireError::BadLength("RTP extension element")));
     }
 
-    #[test]
-    fn padding_one_byte_keeps_the_payload() {
-        let mut bytes = [0x80, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 7, 8, 0xff];
-        pad(&mut bytes, 14).unwrap();
-        assert_eq!(Packet::parse(&bytes).unwrap().payload, &[7, 8]);
-        assert!(pad(&mut bytes, 15).is_err() && pad(&mut bytes, 16).is_err() && pad(&mut bytes, 4).is_err());
-    }
-
     proptest! {
         #[test]
         fn what_is_composed_is_what_is_parsed(
@@ -349,7 +319,7 @@ mod tests {
                 *first = 0x80 | *first & 0x3f;
             }
             if let Ok(packet) = Packet::parse(&bytes) {
-                prop_assert_eq!(&bytes[packet.payload_range()], packet.payload);
+                prop_assert!(bytes[packet.header_len..].starts_with(packet.payload));
                 prop_assert!(packet.extensions().map(|(_, value)| value.len()).sum::<usize>() <= packet.extension.len());
             }
         }
