@@ -32,7 +32,7 @@ use crate::control::spec::RoomSpec;
 use crate::id::{FourTuple, RoomId, ShardId, SignallingId};
 use crate::limits::{DATAGRAM_MAX, NO_MEDIA_TIMEOUT, ROOMS_PER_SHARD_MAX};
 use crate::time::{Mono, Now};
-use crate::videoroom::room::Room;
+use crate::videoroom::state::Room;
 use crate::wire::demux::{Protocol, classify};
 use crate::wire::stun::{Class, Message};
 

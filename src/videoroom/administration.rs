@@ -1,7 +1,8 @@
 //! What the room's secret is for, beside ending the room: changing it, throwing participants out, muting their streams.
 
-use super::room::{Role, Room, tell};
+use super::room::tell;
 use super::secret;
+use super::state::{Role, Room};
 use crate::control::command::{Event, Reply};
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;

@@ -2,7 +2,7 @@
 //! who want their m-lines before anybody publishes and `switch` them later. It has no handle and no peer connection.
 
 use super::line::{Line, Stream};
-use super::room::{Member, Peer, Role, Room};
+use super::state::{Member, Peer, Publisher, Role, Room};
 use crate::control::codec::Codec;
 use crate::control::media::{ExtensionIds, PublishedMedia};
 use crate::control::request::TalkWish;
@@ -19,7 +19,7 @@ impl Room {
         }
         let id = self.unused_feed();
         let who = Identity { id: id.clone(), display: Some("Dummy publisher".into()), metadata: None };
-        let mut dummy = crate::videoroom::publisher::Publisher::new(who, 0, TalkWish::default(), 0);
+        let mut dummy = Publisher::new(who, 0, TalkWish::default(), 0);
         dummy.is_dummy = true;
         dummy.e2ee = self.spec.dummy_e2ee.unwrap_or(self.spec.require_e2ee);
         let member = self.members.insert(Member { address: None, peer: Peer::None, role: Role::Publisher(dummy) });

@@ -3,7 +3,8 @@
 //! are the engine's; which addresses may be sent to was decided before.
 
 use super::line::Line;
-use super::room::{Room, unused};
+use super::room::unused;
+use super::state::{Forwarder, Room};
 use crate::control::command::Reply;
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;
@@ -11,25 +12,7 @@ use crate::control::forward::{Forward, ForwarderSpec, Of, Target};
 use crate::control::summary::{ForwarderSummary, Forwarding, PublisherForwarders};
 use crate::id::{FeedId, ForwarderId, MemberId, StreamId};
 use crate::limits::FORWARDERS_PER_ROOM_MAX;
-use crate::wire::sdp::{MediaKind, Mid};
-
-/// A forwarder.
-#[derive(Debug)]
-pub(super) struct Forwarder {
-    /// The number by which clients know it, unless it belongs to a remotization.
-    stream_id: Option<u32>,
-    /// Which remotization it belongs to.
-    pub(super) remotization: Option<u64>,
-    publisher: MemberId,
-    pub(super) mindex: usize,
-    mid: Mid,
-    kind: MediaKind,
-    target: Target,
-    /// What it is sent with, as far as that is known.
-    ssrc: Option<u32>,
-    /// What flows through it now.
-    source: Option<StreamId>,
-}
+use crate::wire::sdp::MediaKind;
 
 impl Room {
     /// `rtp_forward`: new forwarders, from now on.

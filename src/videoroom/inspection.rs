@@ -1,7 +1,7 @@
 //! What an operator is shown of one handle: what it is to its room, and its peer connection as the engine sees it.
 //! Nothing here is told to clients.
 
-use super::room::{Role, Room, Seat};
+use super::state::{Role, Room, Seat};
 use crate::control::inspection::MemberView;
 use crate::id::HandleAddress;
 

@@ -15,6 +15,7 @@ mod remotization;
 pub mod render;
 pub mod room;
 mod secret;
+pub mod state;
 mod subscriber;
 mod subscription;
 mod table;

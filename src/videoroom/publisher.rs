@@ -7,7 +7,8 @@ use rand_chacha::rand_core::Rng;
 
 use super::line::{Line, Stream};
 use super::playout;
-use super::room::{Member, Peer, Role, Room, Seat, tell};
+use super::room::tell;
+use super::state::{Member, Peer, Publisher, Role, Room, Seat};
 use crate::control::codec::Codec;
 use crate::control::command::{Event, HangupReason, Reply};
 use crate::control::effect::Effect;
@@ -22,26 +23,6 @@ use crate::id::{FeedId, HandleAddress, LegId, MemberId, Name, StreamId};
 use crate::negotiate;
 use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, Direction, MediaKind, Mid, Transport};
-
-/// A participant: an attendee, or a publisher while it has a peer connection.
-#[derive(Debug)]
-pub(super) struct Publisher {
-    pub(super) who: Identity,
-    pub(super) private_id: u32,
-    talk: TalkWish,
-    /// REMB cap in bit/s; 0 is none.
-    pub(super) bitrate: u64,
-    pub(super) is_dummy: bool,
-    /// Of another server.
-    pub(super) is_remote: bool,
-    /// It has said that its media are encrypted end to end, until the peer connection ends.
-    pub(super) e2ee: bool,
-    /// Preferred codecs, until the peer connection ends.
-    prefer_audio: Option<Codec>,
-    prefer_video: Option<Codec>,
-    /// One per m-line; empty without a peer connection.
-    pub(super) lines: Vec<Line>,
-}
 
 /// A checked `configure`: what is left to do cannot fail.
 struct Plan {

@@ -2,8 +2,7 @@
 //! port of their own. To everybody else they are publishers like any other.
 
 use super::dummy::line as line_of;
-use super::publisher::Publisher;
-use super::room::{Member, Peer, Role, Room};
+use super::state::{Member, Peer, Publisher, Role, Room};
 use crate::control::codec::Codec;
 use crate::control::command::Reply;
 use crate::control::effect::Effect;

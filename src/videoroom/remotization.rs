@@ -1,31 +1,16 @@
 //! Publishers that are shown to another server as one of its own: every m-line of such a publisher, also those that it will
 //! yet add, has a forwarder to one port there. Which m-line a packet is of is in its SSRC.
 
-use std::net::SocketAddr;
-
-use super::forward::Forwarder;
-use super::room::Room;
+use super::state::{Forwarder, Remotization, Room};
 use crate::control::command::Reply;
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;
-use crate::control::forward::{Of, SrtpKey, Target};
+use crate::control::forward::{Of, Target};
 use crate::control::remote::{FIRST_SSRC, Remotize, SSRCS_PER_LINE};
 use crate::control::summary::RemoteSummary;
 use crate::id::{FeedId, MemberId};
 use crate::limits::REMOTIZATIONS_PER_ROOM_MAX;
 use crate::wire::sdp::MediaKind;
-
-/// A publisher at another server. It ends with the publisher's peer connection, as forwarders do.
-#[derive(Debug)]
-pub(super) struct Remotization {
-    publisher: MemberId,
-    remote_id: Box<str>,
-    to: SocketAddr,
-    rtcp_port: Option<u16>,
-    srtp: Option<SrtpKey>,
-    /// By what its forwarders name it: never used twice.
-    number: u64,
-}
 
 impl Room {
     /// `publish_remotely`

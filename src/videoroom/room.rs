@@ -7,14 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
-use super::forward::Forwarder;
 use super::line::Stream;
-use super::publisher::Publisher;
-use super::remotization::Remotization;
 use super::secret;
-use super::subscriber::{Leg, Subscriber};
+use super::state::{Member, Peer, Publisher, Role, Room, RoomGauges, Seat};
 use super::table::Table;
-use crate::control::allowed::AllowList;
 use crate::control::command::{Event, HangupReason, Reply, Teardown};
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;
@@ -23,75 +19,9 @@ use crate::control::request::MemberRequest;
 use crate::control::spec::RoomSpec;
 use crate::control::summary::{ParticipantSummary, RoomSummary};
 use crate::control::talking::TalkChange;
-use crate::id::{FeedId, ForwarderId, HandleAddress, LegId, MemberId, Name, RoomId, StreamId};
+use crate::id::{HandleAddress, MemberId, Name, RoomId, StreamId};
 use crate::limits::MEMBERS_PER_ROOM_MAX;
 use crate::wire::sdp::{MediaKind, Mid};
-
-/// One room. Deterministic: the same requests and the same generator give the same replies and effects.
-#[derive(Debug)]
-pub struct Room {
-    pub(super) spec: RoomSpec,
-    pub(super) allowed: AllowList,
-    pub(super) rng: ChaCha20Rng,
-    pub(super) members: Table<MemberId, Member>,
-    pub(super) streams: Table<StreamId, Stream>,
-    pub(super) legs: Table<LegId, Leg>,
-    pub(super) forwarders: Table<ForwarderId, Forwarder>,
-    pub(super) remotizations: Vec<Remotization>,
-    pub(super) remotizations_made: u64,
-    // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
-    pub(super) seats: BTreeMap<HandleAddress, Seat>,
-    pub(super) feeds: BTreeMap<FeedId, MemberId>,
-    /// Whether event handlers want to know what happens here.
-    watched: bool,
-}
-
-/// What a room holds now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RoomGauges {
-    /// Publisher-role members, publishing or not.
-    pub publishers: usize,
-    pub subscribers: usize,
-    /// Handles that have left and are not detached yet.
-    pub finished: usize,
-    /// Members with a peer connection, up or not.
-    pub peers: usize,
-    /// Published m-lines that can be received.
-    pub streams: usize,
-    pub legs: usize,
-    pub forwarders: usize,
-}
-
-/// What a handle is to the room.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Seat {
-    /// It has joined.
-    Member(MemberId),
-    /// It has left or was thrown out; kept so that it cannot join again, until it is detached.
-    Finished,
-}
-
-#[derive(Debug)]
-pub(super) struct Member {
-    /// None for the dummy, which nobody can talk to.
-    pub(super) address: Option<HandleAddress>,
-    pub(super) peer: Peer,
-    pub(super) role: Role,
-}
-
-/// A member's peer connection: open from `OpenPeer` to `ClosePeer`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Peer {
-    None,
-    Connecting,
-    Up,
-}
-
-#[derive(Debug)]
-pub(super) enum Role {
-    Publisher(Publisher),
-    Subscriber(Subscriber),
-}
 
 impl Room {
     /// An empty room.

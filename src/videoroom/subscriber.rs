@@ -7,7 +7,8 @@ use rand_chacha::rand_core::Rng;
 
 use super::line::Line;
 use super::publisher::{check_mids, delayed, sent};
-use super::room::{Member, Peer, Role, Room, Seat, tell};
+use super::room::tell;
+use super::state::{Exchange, Leg, Member, NextOffer, Peer, Role, Room, Seat, Subscriber};
 use crate::control::command::{Event, Reply};
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;
@@ -18,70 +19,12 @@ use crate::control::request::{ConfigureSubscriber, JoinSubscriber, MemberRequest
 use crate::control::summary::{Attached, Configured, SourceSummary, SubscriptionSummary};
 use crate::id::{HandleAddress, LegId, MemberId, StreamId};
 use crate::negotiate;
-use crate::wire::rtp::extension::PlayoutDelay;
 use crate::wire::sdp::{Description, DescriptionKind, MediaKind, Transport};
-
-/// A handle that receives. It is finished when its peer connection is: the legs are gone, and only `leave` remains.
-#[derive(Debug)]
-pub(super) struct Subscriber {
-    /// Of the participant that it belongs to, as it says.
-    pub(super) private_id: Option<u32>,
-    /// Whether that participant was thrown out.
-    pub(super) is_silenced: bool,
-    pub(super) use_msid: bool,
-    /// Whether its feeds are encrypted end to end: all or none.
-    pub(super) e2ee: bool,
-    autoupdate: bool,
-    paused: bool,
-    /// `o=` of its offers: one id, and a version that grows.
-    origin_id: u64,
-    version: u64,
-    exchange: Exchange,
-    /// Whether an answer has said where the peer is.
-    located: bool,
-    /// The m-lines of the last offer: the answer is to these.
-    offered: Vec<OfferedMedia>,
-    /// One per m-line.
-    pub(super) legs: Vec<LegId>,
-}
-
-/// Where offer and answer are.
-#[derive(Clone, Copy, Debug)]
-enum Exchange {
-    /// The last offer is answered.
-    Settled,
-    /// It is not; another one may have to follow.
-    Offered { next: Option<NextOffer> },
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct NextOffer {
-    restart: bool,
-}
 
 /// What the answer to an offer says.
 struct Answered {
     media: Vec<AcceptedMedia>,
     remote: Option<Transport>,
-}
-
-/// A subscriber's m-line.
-#[derive(Debug)]
-pub(super) struct Leg {
-    pub(super) subscriber: MemberId,
-    pub(super) source: Option<StreamId>,
-    /// As the next offer will have it.
-    pub(super) line: OfferedMedia,
-    pub(super) crossrefid: Option<Box<str>>,
-    /// What the last answer said.
-    pub(super) accepted: bool,
-    /// What `configure` said last.
-    pub(super) send: bool,
-    /// The playout-delay that it asks for; none leaves it to the publisher.
-    pub(super) delay: Option<PlayoutDelay>,
-    /// What the engine was told last.
-    pub(super) open: bool,
-    pub(super) imposed: Option<PlayoutDelay>,
 }
 
 impl Subscriber {

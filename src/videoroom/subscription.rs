@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::line::Line;
-use super::room::{Peer, Room, unused};
-use super::subscriber::Leg;
+use super::room::unused;
+use super::state::{Leg, Peer, Room};
 use crate::control::command::Reply;
 use crate::control::effect::{Effect, LegSpec};
 use crate::control::error::RoomError;

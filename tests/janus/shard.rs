@@ -15,7 +15,7 @@ use portunus::control::observation::Observation;
 use portunus::control::placement::{Claim, Registrar};
 use portunus::control::talking::TalkChange;
 use portunus::id::{RoomId, ShardId, StreamId};
-use portunus::videoroom::room::Room;
+use portunus::videoroom::state::Room;
 use portunus::wire::sdp::{Description, Fingerprint, Setup, Transport};
 
 pub struct Shard {

@@ -31,7 +31,7 @@ use crate::control::summary::RoomSummary;
 use crate::id::{HandleAddress, MemberId, RoomId, StreamId};
 use crate::proto::ice::IceAgent;
 use crate::time::Mono;
-use crate::videoroom::room::Room;
+use crate::videoroom::state::Room;
 
 /// A room with everything that its packets need.
 pub struct HostedRoom {

@@ -3,8 +3,7 @@
 
 use super::SrtpError;
 use super::derive::{counter_mode, keystream};
-use super::header::RTCP_CLEAR;
-use super::transform::ENCRYPTED;
+use super::header::{ENCRYPTED, RTCP_CLEAR};
 use aws_lc_rs::cipher::EncryptingKey;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;

@@ -1,8 +1,7 @@
 //! AES-GCM on SRTP and SRTCP packets (RFC 7714). It is told the index; choosing and checking indices is not done here.
 
 use super::SrtpError;
-use super::header::RTCP_CLEAR;
-use super::transform::ENCRYPTED;
+use super::header::{ENCRYPTED, RTCP_CLEAR};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 /// Bytes of the authentication tag.

@@ -7,6 +7,9 @@ use super::SrtpError;
 const RTP_FIXED: usize = 12;
 /// Bytes of an RTCP packet that stay clear: the first header and the sender's SSRC (RFC 3711 §3.4).
 pub(super) const RTCP_CLEAR: usize = 8;
+
+/// The E flag of SRTCP: the packet is encrypted (RFC 3711 §3.4).
+pub(super) const ENCRYPTED: u32 = 1 << 31;
 /// The padding bit in the first byte of an RTP header.
 const PADDING: u8 = 0x20;
 

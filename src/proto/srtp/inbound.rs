@@ -1,9 +1,9 @@
 //! The receiving half of one association: opens SRTP and SRTCP in place, guesses rollover counters and refuses replays
 //! (RFC 3711 §3.3, §3.4). A packet that does not authenticate changes nothing.
 
-use super::header::{rtcp_ssrc, rtp_header_len, rtp_ssrc, sequence};
+use super::header::{ENCRYPTED, rtcp_ssrc, rtp_header_len, rtp_ssrc, sequence};
 use super::sources::Sources;
-use super::transform::{ENCRYPTED, Transform};
+use super::transform::Transform;
 use super::{MasterKey, Profile, SrtpError};
 
 /// Keys and replay state for what a peer sends.

@@ -7,9 +7,6 @@ use super::gcm::Gcm;
 use super::header::{RTCP_CLEAR, word};
 use super::{MasterKey, Profile, SrtpError};
 
-/// The E flag of SRTCP: the packet is encrypted (RFC 3711 §3.4).
-pub(super) const ENCRYPTED: u32 = 1 << 31;
-
 /// Session keys, ready for use. Boxed where large, so that an association of the usual profile stays small.
 pub(super) enum Transform {
     Gcm(Gcm),

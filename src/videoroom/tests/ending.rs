@@ -1,7 +1,7 @@
 //! How publications, memberships and rooms end, and who hears of it in which order.
 
 use super::*;
-use crate::videoroom::room::RoomGauges;
+use crate::videoroom::state::RoomGauges;
 
 #[test]
 fn unpublish_is_told_once_and_its_subscribers_get_offers() {

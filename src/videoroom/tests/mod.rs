@@ -14,7 +14,7 @@ mod subscribing;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::room::Room;
+use super::state::Room;
 use crate::control::command::{Event, Reply, Teardown};
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;

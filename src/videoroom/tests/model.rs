@@ -12,7 +12,7 @@ use crate::control::request::{
     ConfigureStream, ConfigureSubscriber, LegacyFeed, Subscribe, Switch, SwitchStream, Unsubscribe, Update,
 };
 use crate::id::{ForwarderId, LegId, StreamId};
-use crate::videoroom::room::RoomGauges;
+use crate::videoroom::state::RoomGauges;
 use crate::wire::rtp::extension::PlayoutDelay;
 
 const HANDLES: u64 = 6;
