@@ -213,7 +213,7 @@ impl Client {
                 let peer = self.peer.as_mut().expect("a participant has a peer");
                 let (body, jsep) = match &self.plan {
                     Plan::Subscribe { .. } => {
-                        let jsep = sdp::answer(&peer.local, peer.at, message)?;
+                        let jsep = sdp::answer(&peer.local, Some(peer.at), message, false)?;
                         peer.meet(Remote::from(message)?, false, context)?;
                         (json!({ "request": "start" }), jsep)
                     }
@@ -221,7 +221,10 @@ impl Client {
                         self.feed = data["id"].as_u64().ok_or_else(|| format!("no feed: {message}"))?;
                         let ssrc =
                             |video| peer.tracks.iter().find(|track| track.video == video).map(|track| track.ssrc);
-                        (json!({ "request": "publish" }), sdp::offer(&peer.local, peer.at, ssrc(false), ssrc(true)))
+                        (
+                            json!({ "request": "publish" }),
+                            sdp::offer(&peer.local, Some(peer.at), ssrc(false), ssrc(true)),
+                        )
                     }
                 };
                 self.message(body, Some(jsep));

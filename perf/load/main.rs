@@ -21,6 +21,7 @@ mod rhythm;
 mod saturation;
 mod scale;
 mod scene;
+#[path = "../../tests/kit/sdp.rs"]
 mod sdp;
 mod server;
 mod socket;

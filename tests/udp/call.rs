@@ -74,9 +74,10 @@ impl Publisher {
     pub fn begin(mut client: Client, peer: Peer, room: u64) -> Publisher {
         let handle = client.attach();
         let body = json!({ "request": "joinandconfigure", "ptype": "publisher", "room": room });
-        let joined = client.describe(handle, body, Some(sdp::offer(&peer.local, peer.audio, peer.video)));
+        let joined =
+            client.describe(handle, body, Some(sdp::offer(&peer.local, None, Some(peer.audio), Some(peer.video))));
         let feed = joined["plugindata"]["data"]["id"].as_u64().unwrap_or_else(|| panic!("not joined: {joined}"));
-        let remote = Remote::from(&joined);
+        let remote = Remote::from(&joined).expect("an answer");
         peer.tell(Order::Meet(Box::new(remote.clone())));
         Publisher { client, handle, feed, peer, remote }
     }
@@ -97,9 +98,9 @@ impl Publisher {
 
     fn offer(server: &Server, client: &mut Client, handle: u64, request: &str) -> (Peer, Remote) {
         let peer = Peer::new(server.media);
-        let offer = sdp::offer(&peer.local, peer.audio, peer.video);
+        let offer = sdp::offer(&peer.local, None, Some(peer.audio), Some(peer.video));
         let answer = client.describe(handle, json!({ "request": request }), Some(offer));
-        let remote = Remote::from(&answer);
+        let remote = Remote::from(&answer).expect("an answer");
         peer.tell(Order::Meet(Box::new(remote.clone())));
         client.event(handle, "webrtcup", SOON);
         peer.wait(SOON, "keys", |ledger| ledger.connected);
@@ -141,8 +142,8 @@ impl Subscriber {
         let body = json!({ "request": "join", "ptype": "subscriber", "room": room, "streams": [{ "feed": feed }] });
         let attached = client.describe(handle, body, None);
         assert_eq!(attached["plugindata"]["data"]["videoroom"], "attached", "{attached}");
-        let answer = sdp::answer(&peer.local, &attached);
-        peer.tell(Order::Meet(Box::new(Remote::from(&attached))));
+        let answer = sdp::answer(&peer.local, None, &attached, true).expect("an offer");
+        peer.tell(Order::Meet(Box::new(Remote::from(&attached).expect("an offer"))));
         let started = client.describe(handle, json!({ "request": "start" }), Some(answer));
         assert_eq!(started["plugindata"]["data"]["started"], "ok", "{started}");
         Subscriber { client, handle, peer }

@@ -19,6 +19,7 @@ mod link;
 mod media;
 mod multitude;
 mod peer;
+#[path = "../kit/sdp.rs"]
 mod sdp;
 mod server;
 mod signalling;

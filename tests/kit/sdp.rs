@@ -1,5 +1,6 @@
-//! The descriptions of the fake peers: an offer of what a publisher sends, an answer that takes the media and leaves out
-//! retransmission, and what is read from those of a server.
+//! The descriptions of peers that are not browsers, in tests/udp and perf/load: an offer of what a publisher sends, an answer
+//! to what is offered, and what is read from those of a server.
+#![allow(dead_code, reason = "each program takes what it needs")]
 
 use portunus::wire::sdp::{
     Candidate, Description, DescriptionKind, Direction, ExtensionMap, MediaKind, MediaSection, Mid, Payload, Setup,
@@ -16,6 +17,7 @@ pub const MID: u8 = 4;
 pub const TRANSPORT_CC: u8 = 3;
 
 /// The other side of a peer, as its description says.
+#[derive(Clone, Debug)]
 pub struct Remote {
     /// Its first candidate.
     pub at: SocketAddr,
@@ -23,6 +25,8 @@ pub struct Remote {
     pub transport: Transport,
     /// It sends no checks.
     pub ice_lite: bool,
+    /// The SSRCs that it announces, with their kinds.
+    pub sources: Vec<(u32, MediaKind)>,
 }
 
 /// What is wrong with a description.
@@ -37,7 +41,10 @@ impl Remote {
         let words: Vec<_> = line.split(' ').collect();
         let [_, _, _, _, ip, port, ..] = words[..] else { return Err(format!("a candidate of few words: {line}")) };
         let (Ok(ip), Ok(port)) = (ip.parse(), port.parse()) else { return Err(format!("no address: {line}")) };
-        Ok(Remote { at: SocketAddr::new(ip, port), transport, ice_lite: text.contains("a=ice-lite") })
+        let announced =
+            |line: &MediaSection| -> Vec<_> { line.ssrcs.iter().map(|(ssrc, _)| (*ssrc, line.kind)).collect() };
+        let sources = description.media.iter().flat_map(announced).collect();
+        Ok(Remote { at: SocketAddr::new(ip, port), transport, ice_lite: text.contains("a=ice-lite"), sources })
     }
 }
 
@@ -52,8 +59,8 @@ fn description(message: &Value) -> Result<(&str, Description), Fault> {
     Ok((text, description))
 }
 
-/// The offer of a publisher: an m-line for each SSRC that is given.
-pub fn offer(local: &Transport, at: SocketAddr, audio: Option<u32>, video: Option<u32>) -> Value {
+/// The offer of a publisher: an m-line for each SSRC that is given, with a candidate for a server that sends checks.
+pub fn offer(local: &Transport, at: Option<SocketAddr>, audio: Option<u32>, video: Option<u32>) -> Value {
     let mut media = Vec::new();
     if let Some(ssrc) = audio {
         let opus = Payload {
@@ -74,7 +81,14 @@ pub fn offer(local: &Transport, at: SocketAddr, audio: Option<u32>, video: Optio
     describe(DescriptionKind::Offer, media)
 }
 
-fn line(local: &Transport, at: SocketAddr, kind: MediaKind, index: usize, ssrc: u32, payload: Payload) -> MediaSection {
+fn line(
+    local: &Transport,
+    at: Option<SocketAddr>,
+    kind: MediaKind,
+    index: usize,
+    ssrc: u32,
+    payload: Payload,
+) -> MediaSection {
     MediaSection {
         direction: Direction::SendOnly,
         transport: Some(Transport { setup: Setup::ActPass, ..local.clone() }),
@@ -88,23 +102,23 @@ fn line(local: &Transport, at: SocketAddr, kind: MediaKind, index: usize, ssrc: 
             },
         ],
         rtcp_mux: true,
-        ssrcs: vec![(ssrc, "load".into())],
-        candidates: vec![candidate(at)],
+        ssrcs: vec![(ssrc, "native".into())],
+        candidates: at.map(candidate).into_iter().collect(),
         ..MediaSection::new(kind, Mid::from(&index.to_string()).expect("short"), "UDP/TLS/RTP/SAVPF")
     }
 }
 
-/// The answer of a subscriber to an offer of the server.
-pub fn answer(local: &Transport, at: SocketAddr, message: &Value) -> Result<Value, Fault> {
+/// The answer of a subscriber to an offer of the server, which takes retransmission or leaves it out.
+pub fn answer(local: &Transport, at: Option<SocketAddr>, message: &Value, takes_rtx: bool) -> Result<Value, Fault> {
     let (_, Description { mut media, .. }) = description(message)?;
     for line in &mut media {
         line.direction = Direction::RecvOnly;
         line.transport = Some(Transport { setup: Setup::Active, ..local.clone() });
-        line.payloads.retain(|payload| !payload.encoding.eq_ignore_ascii_case("rtx"));
+        line.payloads.retain(|payload| takes_rtx || !payload.encoding.eq_ignore_ascii_case("rtx"));
         line.ssrcs.clear();
         line.ssrc_groups.clear();
         line.msid = None;
-        line.candidates = vec![candidate(at)];
+        line.candidates = at.map(candidate).into_iter().collect();
     }
     Ok(describe(DescriptionKind::Answer, media))
 }
