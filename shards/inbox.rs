@@ -12,15 +12,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// The receiving side of one shard's sockets.
 pub struct Inbox {
-    sockets: Vec<Receiving>,
+    buffers: BufferRing,
+    /// By socket, the kernel's count of lost datagrams when last seen; it wraps.
+    overflows: Vec<u32>,
     /// Tells the kernel how to lay out a buffer; it outlives every receive that was armed with it.
     layout: Box<libc::msghdr>,
-}
-
-struct Receiving {
-    buffers: BufferRing,
-    /// The kernel's count of lost datagrams when last seen; it wraps.
-    overflow: u32,
 }
 
 /// One datagram in its receive buffer.
@@ -33,26 +29,28 @@ pub struct Datagram<'a> {
 }
 
 impl Inbox {
-    /// Registers buffers for sockets number 0 to `sockets` - 1 of the ring's files and arms their receives.
-    pub fn new(ring: &mut Ring, sockets: u8) -> Result<Inbox, RingError> {
+    /// Registers buffers for sockets number 0 to `sockets` - 1 of the ring's files, which share them, and arms their receives.
+    /// Where one socket has filled them all, the others' datagrams wait in the kernel until the turn gives some back.
+    pub fn new(ring: &mut Ring, sockets: u16) -> Result<Inbox, RingError> {
         // SAFETY: all zeroes is a message header without any part.
         let mut layout: Box<libc::msghdr> = Box::new(unsafe { std::mem::zeroed() });
         layout.msg_namelen = libc::socklen_t::try_from(BufferRing::NAME_MAX).expect("a few bytes");
         layout.msg_controllen = BufferRing::CONTROL_MAX as _;
-        let mut inbox = Inbox { sockets: vec![], layout };
-        for socket in 0..sockets {
-            let buffers = BufferRing::new(u16::from(socket));
-            ring.register_buffers(&buffers).map_err(RingError::BufferRing)?;
-            inbox.sockets.push(Receiving { buffers, overflow: 0 });
-            inbox.arm(ring, socket).map_err(RingError::Use)?;
-        }
+        let buffers = BufferRing::new(0, Inbox::buffers(sockets));
+        ring.register_buffers(&buffers).map_err(RingError::BufferRing)?;
+        let mut inbox = Inbox { buffers, overflows: vec![0; usize::from(sockets)], layout };
+        (0..sockets).try_for_each(|socket| inbox.arm(ring, socket)).map_err(RingError::Use)?;
         Ok(inbox)
     }
 
-    /// Buffers that may wait in the completion queue at once.
-    pub const fn completions(sockets: u8) -> u32 {
-        // One for each buffer, and the end of each receive.
-        sockets as u32 * (BufferRing::BUFFERS as u32 + 1)
+    /// What arrives during a long turn: at one address, or at several and at ports of remote publishers.
+    const fn buffers(sockets: u16) -> u16 {
+        if sockets > 1 { 2048 } else { 1024 }
+    }
+
+    /// Completions that may wait in the queue at once: one for each buffer, and the end of each receive.
+    pub const fn completions(sockets: u16) -> u32 {
+        Inbox::buffers(sockets) as u32 + sockets as u32
     }
 
     /// Takes a completion of a socket's receive: arms the receive anew when it has ended, says why, and lends the
@@ -60,7 +58,7 @@ impl Inbox {
     pub fn open(
         &mut self,
         ring: &mut Ring,
-        socket: u8,
+        socket: u16,
         completion: &Completion,
         reading: &Reading,
         machine: &mut MachineCounters,
@@ -77,15 +75,14 @@ impl Inbox {
             self.arm(ring, socket).map_err(RingError::Use)?;
         }
         let (Ok(len), Some(buffer)) = (completion.result, completion.buffer) else { return Ok(None) };
-        let receiving = &mut self.sockets[usize::from(socket)];
-        let Some(Block { name, control, payload, truncated }) = receiving.buffers.open(buffer, len as usize) else {
+        let Some(Block { name, control, payload, truncated }) = self.buffers.open(buffer, len as usize) else {
             machine.receive_malformed += 1;
             return Ok(None);
         };
         let control = Control::parse(control);
         if let Some(overflow) = control.overflow {
-            machine.receive_overflow += u64::from(overflow.wrapping_sub(receiving.overflow));
-            receiving.overflow = overflow;
+            let before = std::mem::replace(&mut self.overflows[usize::from(socket)], overflow);
+            machine.receive_overflow += u64::from(overflow.wrapping_sub(before));
         }
         if truncated {
             machine.receive_truncated += 1;
@@ -102,14 +99,14 @@ impl Inbox {
     }
 
     /// The datagram of this completion has been dealt with.
-    pub fn give_back(&mut self, socket: u8, completion: &Completion) {
+    pub fn give_back(&mut self, completion: &Completion) {
         if let Some(buffer) = completion.buffer {
-            self.sockets[usize::from(socket)].buffers.give_back(buffer);
+            self.buffers.give_back(buffer);
         }
     }
 
-    fn arm(&mut self, ring: &mut Ring, socket: u8) -> io::Result<()> {
-        let group = self.sockets[usize::from(socket)].buffers.group();
+    fn arm(&mut self, ring: &mut Ring, socket: u16) -> io::Result<()> {
+        let group = self.buffers.group();
         let receive =
             opcode::RecvMsgMulti::new(types::Fixed(u32::from(socket)), &raw const *self.layout, group).build();
         // SAFETY: the layout and the group's buffers live as long as this inbox, which its owner drops after the ring.
@@ -253,7 +250,7 @@ mod tests {
                     got.push((u32::from_be_bytes(*number), datagram.received));
                     assert!(datagram.received <= reading.now.mono);
                 }
-                self.inbox.give_back(0, completion);
+                self.inbox.give_back(completion);
             }
             got
         }
@@ -284,7 +281,7 @@ mod tests {
     #[test]
     fn a_receive_that_runs_out_of_buffers_is_armed_again_and_goes_on() {
         let mut rig = Rig::new();
-        let held = u32::from(BufferRing::BUFFERS);
+        let held = u32::from(Inbox::buffers(1));
         rig.send(0, held + 500);
         // Nothing is given back until the receive has ended for want of buffers.
         let mut batch = vec![];
@@ -300,7 +297,7 @@ mod tests {
         for completion in &batch {
             let opened = rig.inbox.open(&mut rig.ring, 0, completion, &reading, &mut rig.machine).unwrap();
             numbers.extend(opened.map(|datagram| u32::from_be_bytes(*datagram.bytes.first_chunk().unwrap())));
-            rig.inbox.give_back(0, completion);
+            rig.inbox.give_back(completion);
         }
         assert_eq!(numbers.len(), held as usize);
         assert_eq!(rig.machine.rearmed_exhausted, 1);
@@ -310,6 +307,40 @@ mod tests {
             numbers.extend(brought.into_iter().map(|(number, _)| number));
         }
         assert!(numbers.into_iter().eq(0..held + 500));
+    }
+
+    #[test]
+    fn a_socket_that_has_filled_all_buffers_delays_the_others_and_no_more() {
+        let bound = [loopback(), loopback()];
+        let mut ring = Ring::new(Inbox::completions(2)).unwrap();
+        ring.register_files(&bound.each_ref().map(|bound| bound.sockets[0].as_raw_fd())).unwrap();
+        let mut inbox = Inbox::new(&mut ring, 2).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let flood = u32::from(Inbox::buffers(2)) + 500;
+        for number in 0..flood {
+            sender.send_to(&number.to_be_bytes(), bound[0].addresses[0]).unwrap();
+        }
+        sender.send_to(b"quiet", bound[1].addresses[0]).unwrap();
+        let (mut machine, clock) = (MachineCounters::default(), Clock::start());
+        let (mut flooded, mut quiet) = (0, 0);
+        while (flooded, quiet) != (flood, 1) {
+            ring.wait(Duration::ZERO, Some(Duration::from_secs(2))).unwrap();
+            let mut batch = vec![];
+            ring.reap(&mut batch, 256);
+            assert!(!batch.is_empty(), "nothing came after {flooded} and {quiet}");
+            for completion in &batch {
+                let Token::Receive(socket) = completion.token else { panic!("{completion:?}") };
+                let opened = inbox.open(&mut ring, socket, completion, &clock.read(), &mut machine).unwrap();
+                if let Some(datagram) = opened {
+                    assert_eq!(datagram.at.socket.0, socket);
+                    match socket {
+                        0 => flooded += 1,
+                        _ => quiet += u32::from(datagram.bytes == b"quiet"),
+                    }
+                }
+                inbox.give_back(completion);
+            }
+        }
     }
 
     #[test]

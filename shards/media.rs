@@ -77,7 +77,7 @@ impl MediaShard {
     /// Takes its memory, on the thread and CPU that will use it.
     fn new(parts: MediaParts) -> Result<MediaShard, RingError> {
         let MediaParts { clock, coalesce, config, sockets, post, .. } = parts;
-        let count = u8::try_from(sockets.sockets.len()).expect("the configuration allows no more");
+        let count = u16::try_from(sockets.sockets.len()).expect("the configuration allows no more");
         let mut ring = Ring::new(Inbox::completions(count))?;
         let mut files: Vec<_> = sockets.sockets.iter().map(|socket| socket.as_raw_fd()).collect();
         files.push(post.door().bell().as_raw_fd());
@@ -149,7 +149,7 @@ impl MediaShard {
                         let (at, received, bytes) = (datagram.at, datagram.received, datagram.bytes);
                         self.engine.handle_datagram(reading.now, at, received, bytes, &mut self.udp);
                     }
-                    self.inbox.give_back(socket, completion);
+                    self.inbox.give_back(completion);
                     received = true;
                 }
                 Token::Doorbell => self.rung(completion)?,

@@ -98,7 +98,7 @@ pub struct ForwarderId(pub u32);
 
 /// Which of a media shard's UDP sockets: an index into its media addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(pub u8);
+pub struct SocketId(pub u16);
 
 /// One path to a peer: our socket (address and port) and the peer's address and port. RFC 8445 calls it a candidate pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

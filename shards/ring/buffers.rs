@@ -9,17 +9,15 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// `struct io_uring_recvmsg_out`: lengths of name, control and payload, and flags.
 const HEADER: usize = 16;
-const BUFFERS: u16 = BufferRing::BUFFERS;
 const NAME_MAX: usize = BufferRing::NAME_MAX;
 const CONTROL_MAX: usize = BufferRing::CONTROL_MAX;
 /// One buffer, of whole cache lines.
 const BUFFER_SIZE: usize = (HEADER + NAME_MAX + CONTROL_MAX + DATAGRAM_MAX).next_multiple_of(64);
 const PAGE: usize = 4096;
 
-const _: () = assert!(BUFFERS.is_power_of_two());
 const _: () = assert!(size_of::<BufRingEntry>() == 16);
 
-/// The buffers of one socket. Each is either the kernel's or ours.
+/// The buffers that all sockets of a ring share. Each is either the kernel's or ours.
 pub struct BufferRing {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
@@ -41,23 +39,23 @@ pub struct Block<'a> {
 }
 
 impl BufferRing {
-    /// Buffers of one socket: what arrives during a long turn. A power of two, as the kernel demands.
-    pub const BUFFERS: u16 = 1024;
     /// Room for the source: the longer of `sockaddr_in` and `sockaddr_in6`.
     pub const NAME_MAX: usize = 28;
     /// Room for two control messages: a `timespec` (16 bytes of header, 16 of data) and a `u32` (16 and 4, padded).
     pub const CONTROL_MAX: usize = 32 + 24;
 
-    /// Takes the memory of group number `group` and gives all of it to the kernel, once registered.
-    pub fn new(group: u16) -> BufferRing {
+    /// Takes the memory of `buffers` buffers as group number `group` and gives all of it to the kernel, once registered. The
+    /// kernel demands a power of two.
+    pub fn new(group: u16, buffers: u16) -> BufferRing {
+        assert!(buffers.is_power_of_two());
         let mut ring = BufferRing {
-            entries: allocate(entries_layout()).cast(),
-            memory: allocate(memory_layout()),
-            ours: vec![true; usize::from(BUFFERS)].into_boxed_slice(),
+            entries: allocate(entries_layout(buffers)).cast(),
+            memory: allocate(memory_layout(buffers)),
+            ours: vec![true; usize::from(buffers)].into_boxed_slice(),
             tail: 0,
             group,
         };
-        for buffer in 0..BUFFERS {
+        for buffer in 0..buffers {
             ring.give_back(buffer);
         }
         ring
@@ -65,7 +63,11 @@ impl BufferRing {
 
     /// Address, count and group for the registration.
     pub(super) fn registration(&self) -> (u64, u16, u16) {
-        (self.entries.as_ptr().expose_provenance() as u64, BUFFERS, self.group)
+        (self.entries.as_ptr().expose_provenance() as u64, self.count(), self.group)
+    }
+
+    fn count(&self) -> u16 {
+        u16::try_from(self.ours.len()).expect("as many as were asked for")
     }
 
     /// The group's number.
@@ -93,7 +95,7 @@ impl BufferRing {
         // SAFETY: the index is below the count of entries, and the kernel reads an entry only up to the tail that is
         // published below. Only address, length and number are written: the tail lives in the rest of the first entry.
         unsafe {
-            let entry = &mut *self.entries.as_ptr().add(usize::from(self.tail % BUFFERS));
+            let entry = &mut *self.entries.as_ptr().add(usize::from(self.tail % self.count()));
             entry.set_addr(address.as_ptr().expose_provenance() as u64);
             entry.set_len(BUFFER_SIZE as u32);
             entry.set_bid(buffer);
@@ -105,8 +107,8 @@ impl BufferRing {
     }
 
     fn address(&self, buffer: u16) -> NonNull<u8> {
-        assert!(buffer < BUFFERS);
-        // SAFETY: inside the allocation, which holds BUFFERS buffers.
+        assert!(buffer < self.count());
+        // SAFETY: inside the allocation, which holds as many buffers.
         unsafe { self.memory.add(usize::from(buffer) * BUFFER_SIZE) }
     }
 }
@@ -115,8 +117,8 @@ impl Drop for BufferRing {
     fn drop(&mut self) {
         // SAFETY: both were allocated with these layouts; the ring that used them is gone (see `Ring::register_buffers`).
         unsafe {
-            dealloc(self.entries.as_ptr().cast(), entries_layout());
-            dealloc(self.memory.as_ptr(), memory_layout());
+            dealloc(self.entries.as_ptr().cast(), entries_layout(self.count()));
+            dealloc(self.memory.as_ptr(), memory_layout(self.count()));
         }
     }
 }
@@ -140,12 +142,12 @@ impl<'a> Block<'a> {
     }
 }
 
-fn entries_layout() -> Layout {
-    Layout::from_size_align(usize::from(BUFFERS) * size_of::<BufRingEntry>(), PAGE).expect("a small power of two")
+fn entries_layout(buffers: u16) -> Layout {
+    Layout::from_size_align(usize::from(buffers) * size_of::<BufRingEntry>(), PAGE).expect("a small power of two")
 }
 
-fn memory_layout() -> Layout {
-    Layout::from_size_align(usize::from(BUFFERS) * BUFFER_SIZE, PAGE).expect("a small power of two")
+fn memory_layout(buffers: u16) -> Layout {
+    Layout::from_size_align(usize::from(buffers) * BUFFER_SIZE, PAGE).expect("a small power of two")
 }
 
 fn allocate(layout: Layout) -> NonNull<u8> {

@@ -13,9 +13,9 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Entries of the submission queue: a full send arena, and every receive armed anew.
+/// Entries of the submission queue: a full send arena, and receives that are armed anew. What does not fit makes room first.
 const SUBMISSIONS: u32 = 2048;
-const _: () = assert!(SUBMISSIONS as usize > portunus::limits::SEND_MESSAGES_MAX + u8::MAX as usize + 1);
+const _: () = assert!(SUBMISSIONS as usize > portunus::limits::SEND_MESSAGES_MAX);
 /// How often a submission is tried again when the kernel is out of memory for it.
 const SUBMIT_RETRIES: usize = 1000;
 
@@ -26,7 +26,7 @@ const GATHERED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
     /// The multishot receive of a socket, by its index.
-    Receive(u8),
+    Receive(u16),
     /// The poll of the doorbell.
     Doorbell,
     /// One message of a flush, by its slot.
@@ -207,7 +207,7 @@ const SEND: u8 = 3;
 impl Token {
     fn encode(self) -> u64 {
         let (kind, flush, slot) = match self {
-            Token::Receive(socket) => (RECEIVE, 0, u16::from(socket)),
+            Token::Receive(socket) => (RECEIVE, 0, socket),
             Token::Doorbell => (DOORBELL, 0, 0),
             Token::Send { flush, slot } => (SEND, flush, slot),
         };
@@ -218,7 +218,7 @@ impl Token {
         let [kind, _, flush @ .., slot_high, slot_low] = bits.to_be_bytes();
         let slot = u16::from_be_bytes([slot_high, slot_low]);
         match kind {
-            RECEIVE => Token::Receive(slot_low),
+            RECEIVE => Token::Receive(slot),
             DOORBELL => Token::Doorbell,
             SEND => Token::Send { flush: u32::from_be_bytes(flush), slot },
             _ => unreachable!("a completion that nobody submitted: {bits:#x}"),
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_token_survives_its_journey() {
         for token in [
-            Token::Receive(255),
+            Token::Receive(u16::MAX),
             Token::Doorbell,
             Token::Send { flush: u32::MAX, slot: 0 },
             Token::Send { flush: 7, slot: 1023 },

@@ -34,7 +34,7 @@ pub fn require() -> Result<(), RingError> {
             return Err(RingError::Opcode(name));
         }
     }
-    let buffers = BufferRing::new(0);
+    let buffers = BufferRing::new(0, 1);
     ring.register_buffers(&buffers).map_err(RingError::BufferRing)?;
     drop(ring); // before its buffers
     Ok(())

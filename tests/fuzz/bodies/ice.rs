@@ -251,7 +251,7 @@ impl World {
 }
 
 fn tuple(from: u8) -> FourTuple {
-    FourTuple { socket: SocketId(from & 1), remote: ([192, 0, 2, 1], 5000 + u16::from(from % 16)).into() }
+    FourTuple { socket: SocketId((from & 1).into()), remote: ([192, 0, 2, 1], 5000 + u16::from(from % 16)).into() }
 }
 
 fn credentials(generation: u8) -> Credentials {
