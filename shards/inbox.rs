@@ -65,12 +65,12 @@ impl Inbox {
     ) -> Result<Option<Datagram<'_>>, RingError> {
         if !completion.more {
             match completion.result {
-                Ok(_) => machine.rearmed_ended += 1,
-                Err(libc::ENOBUFS) => machine.rearmed_exhausted += 1,
+                Ok(_) => machine.receive_rearmed_ended += 1,
+                Err(libc::ENOBUFS) => machine.receive_rearmed_exhausted += 1,
                 Err(errno @ (libc::EINVAL | libc::EBADF | libc::ENOTSOCK | libc::EOPNOTSUPP)) => {
                     return Err(RingError::Receive(io::Error::from_raw_os_error(errno)));
                 }
-                Err(_) => machine.rearmed_error += 1,
+                Err(_) => machine.receive_rearmed_error += 1,
             }
             self.arm(ring, socket).map_err(RingError::Use)?;
         }
@@ -300,7 +300,7 @@ mod tests {
             rig.inbox.give_back(completion);
         }
         assert_eq!(numbers.len(), held as usize);
-        assert_eq!(rig.machine.rearmed_exhausted, 1);
+        assert_eq!(rig.machine.receive_rearmed_exhausted, 1);
         while numbers.len() < held as usize + 500 {
             let brought = rig.turn();
             assert!(!brought.is_empty(), "nothing came after {}", numbers.len());

@@ -81,7 +81,7 @@ impl Udp {
     fn send(&mut self, bytes: &[u8], message: &Message) {
         let yields = matches!(message.lane, Lane::Retransmission | Lane::Video);
         if yields && self.headroom[usize::from(message.to.socket.0)].is_reserved() {
-            self.machine.send_full[lane_index(message.lane)] += message.segments as u64;
+            *self.machine.send_full(message.lane) += message.segments as u64;
         } else if message.segments > 1 && !self.refusing.is_empty() && self.refusing.contains(&message.to) {
             self.machine.sent_singly += message.segments as u64;
             self.send_singly(bytes, message);
@@ -129,7 +129,7 @@ impl Udp {
                     refused.push(*message);
                 }
                 libc::EAGAIN => {
-                    machine.send_full[lane_index(message.lane)] += datagrams;
+                    *machine.send_full(message.lane) += datagrams;
                     headroom[usize::from(message.to.socket.0)].refused();
                 }
                 libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL => machine.send_unreachable += datagrams,
@@ -169,15 +169,6 @@ impl Transmit for Udp {
         }
         self.submit();
         self.refused = refused;
-    }
-}
-
-fn lane_index(lane: Lane) -> usize {
-    match lane {
-        Lane::Control => 0,
-        Lane::Audio => 1,
-        Lane::Retransmission => 2,
-        Lane::Video => 3,
     }
 }
 
@@ -369,8 +360,9 @@ mod tests {
         let len = receiver.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..len], datagram(1000, 100));
         let machine = &udp.machine;
-        assert_eq!(machine.datagrams_out + machine.send_full[3], 102);
-        assert_eq!(machine.send_full[..3], [0, 0, 0]);
+        assert_eq!(machine.datagrams_out + machine.send_full_video, 102);
+        let others = [machine.send_full_control, machine.send_full_audio, machine.send_full_retransmission];
+        assert_eq!(others, [0, 0, 0]);
     }
 
     /// A network namespace of this thread alone, whose loopback is a slow link; none where we may not make one.
@@ -405,7 +397,7 @@ mod tests {
             udp.transmit(&arena); // the arena is used again at once, while the link still holds what it took
             arena.clear();
         }
-        let [.., full] = udp.machine.send_full;
+        let full = udp.machine.send_full_video;
         assert!(full > 0, "the link was never full");
         let mut buffer = [0; 2000];
         for _ in 0..udp.machine.datagrams_out {
@@ -440,7 +432,8 @@ mod tests {
         for _ in 0..30 {
             flush(&mut udp, 1);
         }
-        let [control, audio, _, video] = udp.machine.send_full;
+        let MachineCounters { send_full_control: control, send_full_audio: audio, send_full_video: video, .. } =
+            udp.machine;
         assert!(video > 0);
         assert_eq!((control, audio), (0, 0));
     }

@@ -21,6 +21,7 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 pub mod control;
+mod counters;
 pub mod id;
 pub mod limits;
 pub mod media;

@@ -15,8 +15,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("signalling", &["videoroom", "control", "proto", "wire"]),
 ];
 
-/// What every layer may import: names, times, bounds, and the comparison of secrets.
-const GROUND: [&str; 4] = ["id", "limits", "secret", "time"];
+/// What every layer may import: names, times, bounds, the comparison of secrets, and how things are counted.
+const GROUND: [&str; 5] = ["counters", "id", "limits", "secret", "time"];
 
 /// What has no place in the library: it is given bytes, instants and randomness, and asks nobody for them.
 const MACHINE: [&str; 22] = [

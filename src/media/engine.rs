@@ -435,34 +435,8 @@ impl MediaEngine {
             ("forwarders", forwarders),
             ("remote_publishers", self.state.remote_ports.used() as u64),
         ]);
-        let of = &self.state.counters;
-        let mut counters = vec![
-            ("packets_received", of.packets_received),
-            ("packets_sent", of.packets_sent),
-            ("packets_forwarded", of.packets_forwarded),
-            ("probes_received", of.probes_received),
-            ("checks_answered", of.checks_answered),
-            ("dtls_received", of.dtls_received),
-            ("rtcp_received", of.rtcp_received),
-            ("rtcp_sent", of.rtcp_sent),
-            ("keyframe_requests_sent", of.keyframe_requests_sent),
-            ("nacks_received", of.nacks_received),
-            ("packets_resent", of.packets_resent),
-            ("nack_unserved", of.nack_unserved),
-            ("nack_throttled", of.nack_throttled),
-            ("nacks_sent", of.nacks_sent),
-            ("packets_recovered", of.packets_recovered),
-            ("packets_abandoned", of.packets_abandoned),
-            ("sources_rebound", of.sources_rebound),
-            ("associations_replaced", of.associations_replaced),
-            ("paths_followed", of.paths_followed),
-            ("handshakes_failed", of.handshakes_failed),
-            ("peers_connected", of.peers_connected),
-            ("captures_limited", of.captures_limited),
-            ("captures_failed", of.captures_failed),
-            ("rooms_failed", of.rooms_failed),
-            ("histories_shrunk", self.state.region.shrunk),
-        ];
+        let mut counters = self.state.counters.named();
+        counters.push(("histories_shrunk", self.state.region.shrunk));
         counters.extend(self.state.machine.counters());
         let mut drops: Vec<_> = self.state.drops.named().collect();
         drops.extend(self.state.machine.drops());

@@ -18,6 +18,7 @@ use super::timer::Timers;
 use super::verdict::{DropReason, Drops};
 use crate::control::command::{Event, Mail};
 use crate::control::observation::{Observation, Watch};
+use crate::counters::counters;
 use crate::id::{FourTuple, HandleAddress, ShardId, SignallingId};
 use crate::limits::SEGMENT_MAX;
 use crate::proto::dtls::{Fingerprint, Handshake, Role};
@@ -42,56 +43,60 @@ impl HandshakeFactory for crate::proto::dtls::Context {
     }
 }
 
-/// What the engine has done since start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// RTP packets accepted from publishers.
-    pub packets_received: u64,
-    /// RTP packets sealed for subscribers.
-    pub packets_sent: u64,
-    /// RTX probes and repairs seen.
-    pub probes_received: u64,
-    /// STUN checks answered.
-    pub checks_answered: u64,
-    /// DTLS datagrams taken.
-    pub dtls_received: u64,
-    /// RTCP compounds taken.
-    pub rtcp_received: u64,
-    /// RTCP compounds sent.
-    pub rtcp_sent: u64,
-    /// PLIs sent to publishers.
-    pub keyframe_requests_sent: u64,
-    /// Lost packets that subscribers have named (RFC 4585 §6.2.1).
-    pub nacks_received: u64,
-    /// Packets sent again because of that.
-    pub packets_resent: u64,
-    /// Packets named that could not be sent again: too old, never sent, or not reproducible.
-    pub nack_unserved: u64,
-    /// Packets named again too soon, or beyond what a leg may resend.
-    pub nack_throttled: u64,
-    /// Lost packets that publishers were asked for, every time.
-    pub nacks_sent: u64,
-    /// Packets that came after they were asked for.
-    pub packets_recovered: u64,
-    /// Packets that were lost and are not asked for any more: too old, or moot because of a keyframe.
-    pub packets_abandoned: u64,
-    /// SSRCs that moved to another m-line of their peer (RFC 9143 §9.2).
-    pub sources_rebound: u64,
-    /// Peers that went on with another DTLS association (RFC 8842 §5).
-    pub associations_replaced: u64,
-    /// Times that media to a peer moved to the pair from which its own came.
-    pub paths_followed: u64,
-    /// Handshakes that failed: no common version, suite or SRTP profile, a wrong certificate, no answer in time.
-    pub handshakes_failed: u64,
-    pub peers_connected: u64,
-    /// RTP packets sent by forwarders.
-    pub packets_forwarded: u64,
-    /// Captures that ended because they were as long as one may be.
-    pub captures_limited: u64,
-    /// Captures that ended because their file could not be written.
-    pub captures_failed: u64,
-    /// Rooms dropped after a fault of ours.
-    pub rooms_failed: u64,
+counters! {
+    /// What the engine has done since start.
+    pub struct Counters {
+        /// Every count with its name.
+        fn named {
+            /// RTP packets accepted from publishers.
+            packets_received,
+            /// RTP packets sealed for subscribers.
+            packets_sent,
+            /// RTX probes and repairs seen.
+            probes_received,
+            /// STUN checks answered.
+            checks_answered,
+            /// DTLS datagrams taken.
+            dtls_received,
+            /// RTCP compounds taken.
+            rtcp_received,
+            /// RTCP compounds sent.
+            rtcp_sent,
+            /// PLIs sent to publishers.
+            keyframe_requests_sent,
+            /// Lost packets that subscribers have named (RFC 4585 §6.2.1).
+            nacks_received,
+            /// Packets sent again because of that.
+            packets_resent,
+            /// Packets named that could not be sent again: too old, never sent, or not reproducible.
+            nack_unserved,
+            /// Packets named again too soon, or beyond what a leg may resend.
+            nack_throttled,
+            /// Lost packets that publishers were asked for, every time.
+            nacks_sent,
+            /// Packets that came after they were asked for.
+            packets_recovered,
+            /// Packets that were lost and are not asked for any more: too old, or moot because of a keyframe.
+            packets_abandoned,
+            /// SSRCs that moved to another m-line of their peer (RFC 9143 §9.2).
+            sources_rebound,
+            /// Peers that went on with another DTLS association (RFC 8842 §5).
+            associations_replaced,
+            /// Times that media to a peer moved to the pair from which its own came.
+            paths_followed,
+            /// Handshakes that failed: no common version, suite or SRTP profile, a wrong certificate, no answer in time.
+            handshakes_failed,
+            peers_connected,
+            /// RTP packets sent by forwarders.
+            packets_forwarded,
+            /// Captures that ended because they were as long as one may be.
+            captures_limited,
+            /// Captures that ended because their file could not be written.
+            captures_failed,
+            /// Rooms dropped after a fault of ours.
+            rooms_failed,
+        }
+    }
 }
 
 /// The shard's tables, lent to one room at a time.

@@ -64,7 +64,7 @@ pub use admin::{Access, MachineRequest};
 pub use config::SignallingConfig;
 pub use connection::Fate;
 pub use council::{Change, Connected, Question, Told, Transport};
-pub use counters::{Counters, drops};
+pub use counters::{Counters, Drops};
 pub use network::{Network, NotANetwork};
 pub use observers::{Delivery, HandlerEvent};
 pub use origin::{NotAnOrigin, Origin};
@@ -131,7 +131,7 @@ pub struct SignallingEngine {
     scratch: Vec<u8>,
     emitter: Emitter,
     counters: Counters,
-    drops: drops::Counters,
+    drops: Drops,
 }
 
 /// What waits for a reply.
@@ -213,7 +213,7 @@ impl SignallingEngine {
             scratch: Vec::new(),
             emitter: Emitter::default(),
             counters: Counters::default(),
-            drops: drops::Counters::default(),
+            drops: Drops::default(),
             config,
         };
         engine.emit_start(now);
@@ -441,7 +441,7 @@ impl SignallingEngine {
     }
 
     /// What was dropped or refused since start.
-    pub fn drops(&self) -> &drops::Counters {
+    pub fn drops(&self) -> &Drops {
         &self.drops
     }
 
