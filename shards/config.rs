@@ -22,9 +22,11 @@ use std::time::Duration;
 use std::{fmt, io};
 use tracing_subscriber::EnvFilter;
 
-/// Media addresses: each takes a socket and receive buffers on every shard, and their completions one queue of the
-/// kernel, which holds 65,536.
+/// Media addresses: each takes a socket on every shard, and a candidate in every description.
 const MEDIA_ADDRESSES_MAX: usize = 32;
+
+/// Ports for publishers of other servers on every shard: each is a socket with the kernel's buffers of its own.
+const REMOTE_PORTS_MAX: u16 = 1024;
 
 /// Signalling shards: each has lanes to all others and to all media shards, and one carries tens of thousands of messages
 /// a second.
@@ -95,7 +97,7 @@ pub struct Config {
     /// Whether forwarding needs that key too.
     pub lock_rtp_forward: bool,
     /// Ports of each shard for publishers of other servers.
-    pub remote_ports: u8,
+    pub remote_ports: u16,
     /// The first of them.
     pub remote_port: u16,
     /// Where clients may have us send.
@@ -241,12 +243,12 @@ impl Config {
         }
         let remote_ports = all.remote_ports.unwrap_or_default();
         let remote_port = all.remote_port.unwrap_or_default();
-        if media.len() + usize::from(remote_ports) > MEDIA_ADDRESSES_MAX {
-            let sentence = format!("{remote_ports} are too many: a shard has {MEDIA_ADDRESSES_MAX} sockets");
+        if remote_ports > REMOTE_PORTS_MAX {
+            let sentence = format!("{remote_ports} are too many: a shard has at most {REMOTE_PORTS_MAX}");
             return Err(ConfigError::Value("remote_ports", sentence));
         }
-        let last = u16::from(remote_ports).saturating_mul(u16::from(shards)).saturating_sub(1);
-        if remote_port == 0 || remote_port.checked_add(last).is_none() {
+        let end = u32::from(remote_port) + u32::from(remote_ports) * u32::from(shards);
+        if remote_port == 0 || end > u32::from(u16::MAX) + 1 {
             let sentence = format!("the ports of {shards} shards do not fit behind {remote_port}");
             return Err(ConfigError::Value("remote_port", sentence));
         }
@@ -521,7 +523,8 @@ mod tests {
             ("signals = 17", "signalling_shards"),
             ("forward_allow = [\"10.0.0.0/33\"]", "forward_allow"),
             ("lock_rtp_forward = true", "lock_rtp_forward"),
-            ("remote_ports = 200", "remote_ports"),
+            ("remote_ports = 1025", "remote_ports"),
+            ("remote_ports = 1024\nshards = 64\nremote_port = 1", "remote_port"),
             ("remote_ports = 20\nshards = 1\nmedia_ip = [\"127.0.0.1\"]\nremote_port = 65530", "remote_port"),
             ("rooms_file = \"/\"", "rooms_file"),
             ("rooms_file = \"/nowhere/rooms.toml\"", "rooms_file"),

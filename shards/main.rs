@@ -148,8 +148,8 @@ fn serve(config: Config) -> Result<(), StartError> {
             socket::warn_of_small_buffers(&sockets.sockets[0]);
         }
         advertised.push(config.advertised(&sockets.addresses));
-        let first = config.remote_port + u16::from(config.remote_ports) * u16::from(shard);
-        let remote_ports: Vec<u16> = (0..config.remote_ports).map(|n| first + u16::from(n)).collect();
+        let first = config.remote_port + config.remote_ports * u16::from(shard);
+        let remote_ports: Vec<u16> = (first..=u16::MAX).take(config.remote_ports.into()).collect();
         sockets.sockets.extend(socket::bind_everywhere(&remote_ports, config.dscp)?);
         let watch = Watch {
             rooms: mask.wants(Kind::Plugin),

@@ -205,7 +205,7 @@ pub struct Settings {
     pub forward_allow: Option<Vec<String>>,
     /// UDP ports of each media shard for publishers of other servers, one each [default: 0]
     #[arg(long, value_name = "N", env = "PORTUNUS_REMOTE_PORTS", global = true)]
-    pub remote_ports: Option<u8>,
+    pub remote_ports: Option<u16>,
     /// The first of these ports; those of the other shards follow [default: 21000]
     #[arg(long, value_name = "PORT", env = "PORTUNUS_REMOTE_PORT", global = true)]
     pub remote_port: Option<u16>,
