@@ -29,7 +29,7 @@ impl Log {
     }
 
     /// Does what an operator wants.
-    pub fn obey(&self, order: MachineRequest) {
+    pub fn handle(&self, order: MachineRequest) {
         match order {
             MachineRequest::LogLevel(level) => (self.0)(filter(level)),
             MachineRequest::WithoutEffect(verb, why) => info!("an operator's {verb} has no effect: {why}"),

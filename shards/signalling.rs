@@ -119,8 +119,8 @@ async fn run(parts: SignallingParts) -> Result<(), StartError> {
     let is_first = config.id == SignallingId(0);
     let driver = Rc::new(Driver::new(config, post, relays, clock, log, clerk, events));
     spawn_local(carry_mail(driver.clone(), heard)).detach();
-    spawn_local(keep_time(driver.clone())).detach();
-    spawn_local(hear_of_rooms(driver.clone())).detach();
+    spawn_local(run_timers(driver.clone())).detach();
+    spawn_local(take_rooms_written(driver.clone())).detach();
 
     let serving = async {
         let ready = async {
@@ -258,7 +258,7 @@ impl Driver {
         }
         relays.ring();
         while let Some(order) = engine.poll_machine_request() {
-            self.log.obey(order);
+            self.log.handle(order);
         }
         let writers = self.writers.borrow();
         while let Some(id) = engine.poll_touched() {
@@ -292,19 +292,19 @@ impl Driver {
     }
 
     /// Carries bytes between one connection and the engine until one of them ends it.
-    async fn converse(&self, id: ConnectionId, mut connection: Connection, wake: &Wake) -> std::io::Result<()> {
+    async fn serve(&self, id: ConnectionId, mut connection: Connection, wake: &Wake) -> std::io::Result<()> {
         loop {
             let step =
                 connection.step(wake, |bytes| self.with(|engine, now| engine.handle_bytes(now, id, bytes))).await?;
             let fate = match step {
-                Step::Ended => return or(connection.finish(), farewell()).await,
+                Step::Ended => return or(connection.finish(), close_deadline()).await,
                 // While it writes, the engine keeps what comes and ends a client that reads too slowly.
                 _ if connection.pending() > 0 && self.engine.borrow().fate(id) == Fate::Open => Fate::Open,
                 _ => self.with(|engine, _| engine.take_output(id, connection.out())),
             };
             match fate {
                 Fate::Open => {}
-                Fate::CloseAfterFlush => return or(connection.finish(), farewell()).await,
+                Fate::CloseAfterFlush => return or(connection.finish(), close_deadline()).await,
                 Fate::Drop => return Ok(()),
             }
             yield_if_needed().await;
@@ -312,7 +312,7 @@ impl Driver {
     }
 }
 
-async fn farewell() -> std::io::Result<()> {
+async fn close_deadline() -> std::io::Result<()> {
     sleep(FAREWELL_WITHIN).await;
     Ok(())
 }
@@ -320,7 +320,9 @@ async fn farewell() -> std::io::Result<()> {
 async fn accept(driver: Rc<Driver>, listener: Listener, is_operators: bool) {
     loop {
         match listener.accept().await {
-            Ok((connection, peer)) => spawn_local(attend(driver.clone(), connection, peer, is_operators)).detach(),
+            Ok((connection, peer)) => {
+                spawn_local(handle_connection(driver.clone(), connection, peer, is_operators)).detach()
+            }
             Err(error) => {
                 debug!("cannot accept a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -332,14 +334,14 @@ async fn accept(driver: Rc<Driver>, listener: Listener, is_operators: bool) {
 }
 
 /// One connection from beginning to end; a panic in between ends only this.
-async fn attend(driver: Rc<Driver>, connection: Connection, peer: IpAddr, is_operators: bool) {
+async fn handle_connection(driver: Rc<Driver>, connection: Connection, peer: IpAddr, is_operators: bool) {
     let connected = driver.guarded("a new connection", |engine, now| {
         if is_operators { engine.operator_connected(now, peer) } else { engine.connected(now, peer) }
     });
     let Some(Some(id)) = connected else { return };
     let wake = Rc::new(Wake::default());
     driver.writers.borrow_mut().insert(id, wake.clone());
-    match AssertUnwindSafe(driver.converse(id, connection, &wake)).catch_unwind().await {
+    match AssertUnwindSafe(driver.serve(id, connection, &wake)).catch_unwind().await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!("a connection of {peer} broke: {error}"),
         Err(_) => error!("the signalling engine panicked at a message of {peer}; the connection is closed"),
@@ -374,14 +376,14 @@ async fn carry_mail(driver: Rc<Driver>, heard: async_channel::Receiver<()>) {
 }
 
 /// What came of rooms that were to be written down.
-async fn hear_of_rooms(driver: Rc<Driver>) {
+async fn take_rooms_written(driver: Rc<Driver>) {
     let Some(outcomes) = driver.clerk.as_ref().map(|clerk| clerk.outcomes.clone()) else { return };
     while let Ok((ticket, is_written)) = outcomes.recv().await {
         driver.guarded("a permanent room", |engine, now| engine.handle_permanent(now, ticket, is_written));
     }
 }
 
-async fn keep_time(driver: Rc<Driver>) {
+async fn run_timers(driver: Rc<Driver>) {
     loop {
         let deadline = driver.engine.borrow().deadline();
         driver.timer_at.set(deadline);
