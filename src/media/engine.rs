@@ -285,7 +285,7 @@ impl MediaEngine {
                 Reply::Exists(room, exists)
             }
             Command::CheckPin { room, pin, is_signed } => match self.by_id.get(&room) {
-                Some(&slot) => match self.rooms[slot].rules().check_entry(is_signed, pin.as_deref()) {
+                Some(&slot) => match self.rooms[slot].rules().wiring().check_entry(is_signed, pin.as_deref()) {
                     Ok(()) => Reply::Admitted(room),
                     Err(error) => Reply::Refused(error),
                 },
@@ -296,7 +296,7 @@ impl MediaEngine {
                 Reply::Rooms(rooms.filter(|room| private || !room.spec.is_private).collect())
             }
             Command::Participants(room) => match self.by_id.get(&room) {
-                Some(&slot) => Reply::Participants(room, self.rooms[slot].rules().participants()),
+                Some(&slot) => Reply::Participants(room, self.rooms[slot].rules().wiring().participants()),
                 None => Reply::Refused(RoomError::NoSuchRoom(room)),
             },
             Command::Member { room, handle, request } => {

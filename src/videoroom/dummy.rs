@@ -14,20 +14,21 @@ use crate::wire::sdp::{MediaKind, Mid};
 impl Room {
     /// Lets the dummy in, when the room has one.
     pub(super) fn seat_dummy(&mut self) {
-        if !self.spec.dummy_publisher {
+        if !self.wiring.spec.dummy_publisher {
             return;
         }
         let id = self.unused_feed();
         let who = Identity { id: id.clone(), display: Some("Dummy publisher".into()), metadata: None };
         let mut dummy = Publisher::new(who, 0, TalkWish::default(), 0);
         dummy.is_dummy = true;
-        dummy.e2ee = self.spec.dummy_e2ee.unwrap_or(self.spec.require_e2ee);
-        let member = self.members.insert(Member { address: None, peer: Peer::None, role: Role::Publisher(dummy) });
-        self.feeds.insert(id, member);
-        for (mindex, media) in media(&self.spec).into_iter().enumerate() {
+        dummy.e2ee = self.wiring.spec.dummy_e2ee.unwrap_or(self.wiring.spec.require_e2ee);
+        let member =
+            self.wiring.roster.members.insert(Member { address: None, peer: Peer::None, role: Role::Publisher(dummy) });
+        self.wiring.roster.feeds.insert(id, member);
+        for (mindex, media) in media(&self.wiring.spec).into_iter().enumerate() {
             let mut line = Line::new(media);
-            line.stream = Some(self.streams.insert(Stream::new(member, mindex)));
-            self.publisher_mut(member).lines.push(line);
+            line.stream = Some(self.wiring.streams.insert(Stream::new(member, mindex)));
+            self.wiring.roster.publisher_mut(member).lines.push(line);
         }
     }
 }

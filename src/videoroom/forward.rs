@@ -4,7 +4,7 @@
 
 use super::line::Line;
 use super::room::unused;
-use super::state::{Forwarder, Room};
+use super::state::{Forwarder, Forwarders, Room};
 use crate::control::command::Reply;
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;
@@ -18,15 +18,15 @@ impl Room {
     /// `rtp_forward`: new forwarders, from now on.
     pub(super) fn forward(&mut self, forward: Forward, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let Forward { feed, targets, legacy } = forward;
-        let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
-        let lines = &self.publisher(publisher).lines;
+        let publisher = *self.wiring.roster.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
+        let lines = &self.wiring.roster.publisher(publisher).lines;
         let found = targets.into_iter().filter_map(|target| Some((line_of(lines, target.of)?, target)));
         let forwarder = |(line, target)| Forwarder::new(publisher, line, target, None);
         let mut made: Vec<Forwarder> = found.map(forwarder).collect();
-        if self.forwarders.len() + made.len() > FORWARDERS_PER_ROOM_MAX {
+        if self.forwarding.forwarders.len() + made.len() > FORWARDERS_PER_ROOM_MAX {
             return Err(RoomError::Exhausted("forwarders of the room"));
         }
-        let mut taken = self.forwarders.iter().filter_map(|(_, of)| of.stream_id).collect();
+        let mut taken = self.forwarding.forwarders.iter().filter_map(|(_, of)| of.stream_id).collect();
         for forwarder in &mut made {
             let stream_id = unused(&mut taken, &mut self.rng);
             forwarder.stream_id = Some(stream_id);
@@ -34,12 +34,12 @@ impl Room {
                 forwarder.ssrc = Some(stream_id);
             }
         }
-        self.check_keys(&made)?;
-        let lines = &self.publisher(publisher).lines;
+        self.forwarding.check_keys(&made)?;
+        let lines = &self.wiring.roster.publisher(publisher).lines;
         let summaries = made.iter().filter_map(|forwarder| forwarder.summary(lines)).collect();
         self.add_forwarders(made, effects);
         self.route_forwarders(publisher, effects);
-        let forwarding = Forwarding { room: self.room(), feed, forwarders: summaries, legacy };
+        let forwarding = Forwarding { room: self.wiring.room(), feed, forwarders: summaries, legacy };
         Ok(Reply::Forwarding(Box::new(forwarding)))
     }
 
@@ -50,27 +50,30 @@ impl Room {
         stream_id: u64,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
-        let mut own = self.forwarders.iter().filter(|(_, forwarder)| forwarder.publisher == publisher);
+        let publisher = *self.wiring.roster.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
+        let mut own = self.forwarding.forwarders.iter().filter(|(_, forwarder)| forwarder.publisher == publisher);
         let found = own.find_map(|(id, of)| Some((id, of.stream_id.filter(|own| u64::from(*own) == stream_id)?)));
         drop(own);
         let (id, stream_id) = found.ok_or(RoomError::NoSuchForwarder(stream_id))?;
-        self.remove_forwarder(id, effects);
-        Ok(Reply::ForwardStopped(self.room(), feed, stream_id))
+        self.forwarding.remove_forwarder(id, effects);
+        Ok(Reply::ForwardStopped(self.wiring.room(), feed, stream_id))
     }
 
     /// `listforwarders`
     pub(super) fn forwarded(&self) -> Vec<PublisherForwarders> {
         let of = |member: MemberId| {
-            let own = self.forwarders.iter().filter(move |(_, forwarder)| forwarder.publisher == member);
-            let lines = &self.publisher(member).lines;
+            let own = self.forwarding.forwarders.iter().filter(move |(_, forwarder)| forwarder.publisher == member);
+            let lines = &self.wiring.roster.publisher(member).lines;
             own.filter_map(|(_, forwarder)| forwarder.summary(lines)).collect::<Vec<_>>()
         };
-        self.publishers()
+        self.wiring
+            .roster
+            .publishers()
             .map(|(id, _, publisher)| (id, PublisherForwarders { who: publisher.who.clone(), forwarders: of(id) }))
             // As in Janus, a publisher that is shown elsewhere has an entry, and what does that is not in it.
             .filter(|(id, publisher)| {
-                !publisher.forwarders.is_empty() || self.has_peer(*id) && self.has_remotizations(*id)
+                !publisher.forwarders.is_empty()
+                    || self.wiring.roster.has_peer(*id) && self.forwarding.has_remotizations(*id)
             })
             .map(|(_, publisher)| publisher)
             .collect()
@@ -81,18 +84,18 @@ impl Room {
     pub(super) fn route_forwarders(&mut self, publisher: MemberId, effects: &mut Vec<Effect>) {
         self.add_forwarders(self.missing_remotely(publisher), effects);
         let own: Vec<ForwarderId> =
-            self.forwarders.iter().filter(|(_, of)| of.publisher == publisher).map(|(id, _)| id).collect();
+            self.forwarding.forwarders.iter().filter(|(_, of)| of.publisher == publisher).map(|(id, _)| id).collect();
         let mut started = Vec::new();
         for id in own {
-            let Forwarder { mindex, mid, kind, source: before, remotization, .. } = self.forwarders[id];
-            let line = self.publisher(publisher).lines.get(mindex);
+            let Forwarder { mindex, mid, kind, source: before, remotization, .. } = self.forwarding.forwarders[id];
+            let line = self.wiring.roster.publisher(publisher).lines.get(mindex);
             let is_there = match remotization {
                 // Its SSRC is the line's place, whatever is there: another forwarder would use up its numbers again.
-                Some(number) => self.is_remotized(number),
+                Some(number) => self.forwarding.is_remotized(number),
                 None => line.is_some_and(|line| (line.media.mid, line.media.kind) == (mid, kind)),
             };
             if !is_there {
-                self.remove_forwarder(id, effects);
+                self.forwarding.remove_forwarder(id, effects);
                 continue;
             }
             let line = line.filter(|line| line.is_relayed());
@@ -101,7 +104,7 @@ impl Room {
                 continue;
             }
             let video = line.is_some_and(|line| line.media.kind == MediaKind::Video);
-            self.forwarders[id].source = source;
+            self.forwarding.forwarders[id].source = source;
             effects.push(Effect::RouteForwarder { forwarder: id, source });
             started.extend(source.filter(|source| video && !started.contains(source)));
         }
@@ -110,12 +113,14 @@ impl Room {
 
     fn add_forwarders(&mut self, made: Vec<Forwarder>, effects: &mut Vec<Effect>) {
         for forwarder in made {
-            let spec = forwarder.spec(&self.publisher(forwarder.publisher).lines[forwarder.mindex]);
-            let id = self.forwarders.insert(forwarder);
+            let spec = forwarder.spec(&self.wiring.roster.publisher(forwarder.publisher).lines[forwarder.mindex]);
+            let id = self.forwarding.forwarders.insert(forwarder);
             effects.push(Effect::AddForwarder { forwarder: id, spec });
         }
     }
+}
 
+impl Forwarders {
     /// A stream ends, and its id may soon be another one's. The engine knows that it has ended.
     pub(super) fn unroute_forwarders(&mut self, stream: StreamId) {
         for id in self.forwarders.ids() {
@@ -124,13 +129,13 @@ impl Room {
         }
     }
 
-    fn remove_forwarder(&mut self, id: ForwarderId, effects: &mut Vec<Effect>) {
+    pub(super) fn remove_forwarder(&mut self, id: ForwarderId, effects: &mut Vec<Effect>) {
         self.forwarders.remove(id);
         effects.push(Effect::RemoveForwarder(id));
     }
 
     /// Two streams under one key must differ in their SSRC, or each gives the other away (RFC 3711 §9.1).
-    fn check_keys(&self, made: &[Forwarder]) -> Result<(), RoomError> {
+    pub(super) fn check_keys(&self, made: &[Forwarder]) -> Result<(), RoomError> {
         for (at, new) in made.iter().enumerate().filter(|(_, new)| new.target.srtp.is_some()) {
             let others = made[..at].iter().chain(self.forwarders.iter().map(|(_, forwarder)| forwarder));
             if others.filter(|other| other.target.srtp == new.target.srtp).any(|other| other.shares_ssrc(new)) {

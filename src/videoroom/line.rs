@@ -51,7 +51,7 @@ impl Line {
     }
 
     /// What is shown of it, to others or to the publisher itself.
-    pub(super) fn summary(&self, to_itself: bool) -> StreamSummary {
+    pub fn summary(&self, to_itself: bool) -> StreamSummary {
         let PublishedMedia { mindex, mid, kind, codec, stereo, fec, dtx, extensions, .. } = &self.media;
         let shown = |id: Option<u8>| id.filter(|_| to_itself);
         StreamSummary {

@@ -2,7 +2,7 @@
 //! port of their own. To everybody else they are publishers like any other.
 
 use super::dummy::line as line_of;
-use super::state::{Member, Peer, Publisher, Role, Room};
+use super::state::{Member, Peer, Publisher, Role, Room, Roster};
 use crate::control::codec::Codec;
 use crate::control::command::Reply;
 use crate::control::effect::Effect;
@@ -22,24 +22,26 @@ impl Room {
     /// `add_remote_publisher`
     pub(super) fn add_remote(&mut self, add: AddRemote, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let wished = add.id.filter(|id| id.0 != Name::Number(0));
-        if let Some(id) = wished.as_ref().filter(|id| self.feeds.contains_key(id)) {
+        if let Some(id) = wished.as_ref().filter(|id| self.wiring.roster.feeds.contains_key(id)) {
             return Err(RoomError::IdTaken(id.clone()));
         }
         let id = wished.unwrap_or_else(|| self.unused_feed());
         let who = Identity { id: id.clone(), display: add.display, metadata: add.metadata };
         let mut remote = Publisher::new(who, 0, TalkWish::default(), 0);
         remote.is_remote = true;
-        let member = self.members.insert(Member { address: None, peer: Peer::Up, role: Role::Publisher(remote) });
-        self.feeds.insert(id.clone(), member);
+        let member =
+            self.wiring.roster.members.insert(Member { address: None, peer: Peer::Up, role: Role::Publisher(remote) });
+        self.wiring.roster.feeds.insert(id.clone(), member);
         effects.push(Effect::OpenRemote { member, port: add.port, srtp: add.srtp });
-        let media = add.streams.iter().enumerate().map(|(mindex, stream)| media(mindex, stream, &self.spec)).collect();
+        let media =
+            add.streams.iter().enumerate().map(|(mindex, stream)| media(mindex, stream, &self.wiring.spec)).collect();
         self.set_lines(member, media, effects);
-        for (line, stream) in self.publisher_mut(member).lines.iter_mut().zip(add.streams) {
+        for (line, stream) in self.wiring.roster.publisher_mut(member).lines.iter_mut().zip(add.streams) {
             line.description = stream.description;
         }
-        self.watch_talking(member, effects);
+        self.wiring.watch_talking(member, effects);
         self.announce(member, RoomObservation::Published, effects);
-        Ok(Reply::RemoteAdded { room: self.room(), id, port: add.port })
+        Ok(Reply::RemoteAdded { room: self.wiring.room(), id, port: add.port })
     }
 
     /// `update_remote_publisher`. A new name is told to nobody, as in Janus.
@@ -48,9 +50,9 @@ impl Room {
         update: UpdateRemote,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        let member = self.remote(&update.id)?;
-        let spec = self.spec.clone();
-        let publisher = self.publisher_mut(member);
+        let member = self.wiring.roster.remote(&update.id)?;
+        let spec = self.wiring.spec.clone();
+        let publisher = self.wiring.roster.publisher_mut(member);
         publisher.who.display = update.display.or(publisher.who.display.take());
         publisher.who.metadata = update.metadata.or(publisher.who.metadata.take());
         let mut lines: Vec<PublishedMedia> = publisher.lines.iter().map(|line| line.media.clone()).collect();
@@ -80,12 +82,12 @@ impl Room {
         }
         let (changed, orphans) = self.set_lines(member, lines, effects);
         for stream in update.streams.into_iter().filter(|stream| stream.mindex >= known_lines) {
-            if let Some(line) = self.publisher_mut(member).lines.get_mut(stream.mindex) {
+            if let Some(line) = self.wiring.roster.publisher_mut(member).lines.get_mut(stream.mindex) {
                 line.description = line.description.take().or(stream.description);
             }
         }
-        self.watch_talking(member, effects);
-        self.update_subscribers(orphans, effects);
+        self.wiring.watch_talking(member, effects);
+        self.wiring.update_subscribers(orphans, effects);
         if changed || described {
             self.announce(member, RoomObservation::Republished, effects);
         }
@@ -94,18 +96,20 @@ impl Room {
 
     /// `remove_remote_publisher`: it leaves, and its subscribers hear of it whether they want to or not.
     pub(super) fn remove_remote(&mut self, id: &FeedId, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
-        let member = self.remote(id)?;
+        let member = self.wiring.roster.remote(id)?;
         let orphans = self.withdraw(member, effects);
         for orphan in orphans {
-            self.send_offer(orphan, false, effects);
+            self.wiring.send_offer(orphan, false, effects);
         }
         self.tell_leaving(member, effects);
-        self.close_peer(member, effects);
-        self.remove_member(member);
+        self.wiring.roster.close_peer(member, effects);
+        self.wiring.roster.remove_member(member);
         Ok(Reply::RemoteDone)
     }
+}
 
-    fn remote(&self, id: &FeedId) -> Result<MemberId, RoomError> {
+impl Roster {
+    pub(super) fn remote(&self, id: &FeedId) -> Result<MemberId, RoomError> {
         let member = self.feeds.get(id).copied().filter(|&member| self.publisher(member).is_remote);
         member.ok_or_else(|| RoomError::NoSuchRemotePublisher(id.clone()))
     }

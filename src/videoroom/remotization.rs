@@ -1,7 +1,7 @@
 //! Publishers that are shown to another server as one of its own: every m-line of such a publisher, also those that it will
 //! yet add, has a forwarder to one port there. Which m-line a packet is of is in its SSRC.
 
-use super::state::{Forwarder, Remotization, Room};
+use super::state::{Forwarder, Forwarders, Remotization, Room};
 use crate::control::command::Reply;
 use crate::control::effect::Effect;
 use crate::control::error::RoomError;
@@ -16,25 +16,32 @@ impl Room {
     /// `publish_remotely`
     pub(super) fn remotize(&mut self, wish: Remotize, effects: &mut Vec<Effect>) -> Result<Reply, RoomError> {
         let Remotize { feed, remote_id, to, rtcp_port, srtp } = wish;
-        let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
-        if self.publisher(publisher).is_remote {
+        let publisher = *self.wiring.roster.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchFeed(feed.clone()))?;
+        if self.wiring.roster.publisher(publisher).is_remote {
             return Err(RoomError::OnlyLocal);
         }
-        if self.remotizations.iter().any(|of| (of.publisher, &of.remote_id) == (publisher, &remote_id)) {
+        if self.forwarding.remotizations.iter().any(|of| (of.publisher, &of.remote_id) == (publisher, &remote_id)) {
             return Err(RoomError::RemotizationExists(remote_id));
         }
-        if self.remotizations.len() >= REMOTIZATIONS_PER_ROOM_MAX {
+        if self.forwarding.remotizations.len() >= REMOTIZATIONS_PER_ROOM_MAX {
             return Err(RoomError::Exhausted("remotizations of the room"));
         }
         // All begin with the same SSRC.
-        if srtp.is_some() && self.remotizations.iter().any(|of| of.srtp == srtp) {
+        if srtp.is_some() && self.forwarding.remotizations.iter().any(|of| of.srtp == srtp) {
             return Err(RoomError::SharedSsrc);
         }
-        self.remotizations_made += 1;
-        let number = self.remotizations_made;
-        self.remotizations.push(Remotization { publisher, remote_id: remote_id.clone(), to, rtcp_port, srtp, number });
+        self.forwarding.remotizations_made += 1;
+        let number = self.forwarding.remotizations_made;
+        self.forwarding.remotizations.push(Remotization {
+            publisher,
+            remote_id: remote_id.clone(),
+            to,
+            rtcp_port,
+            srtp,
+            number,
+        });
         self.route_forwarders(publisher, effects);
-        Ok(Reply::Remotized(self.room(), feed, remote_id))
+        Ok(Reply::Remotized(self.wiring.room(), feed, remote_id))
     }
 
     /// `unpublish_remotely`
@@ -44,50 +51,40 @@ impl Room {
         remote_id: &str,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchPublisher(feed.clone()))?;
+        let publisher = *self.wiring.roster.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchPublisher(feed.clone()))?;
         let is_meant = |of: &Remotization| of.publisher == publisher && &*of.remote_id == remote_id;
-        let found = self.remotizations.iter().position(is_meant);
+        let found = self.forwarding.remotizations.iter().position(is_meant);
         let at = found.ok_or_else(|| RoomError::NoSuchRemotization(remote_id.into()))?;
-        self.remotizations.remove(at);
+        self.forwarding.remotizations.remove(at);
         self.route_forwarders(publisher, effects);
-        Ok(Reply::Unremotized(self.room(), feed))
+        Ok(Reply::Unremotized(self.wiring.room(), feed))
     }
 
     /// `listremotes`
     pub(super) fn remotes(&self, feed: FeedId) -> Result<Reply, RoomError> {
-        let publisher = *self.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchPublisher(feed.clone()))?;
-        let own = self.remotizations.iter().filter(|of| of.publisher == publisher);
+        let publisher = *self.wiring.roster.feeds.get(&feed).ok_or_else(|| RoomError::NoSuchPublisher(feed.clone()))?;
+        let own = self.forwarding.remotizations.iter().filter(|of| of.publisher == publisher);
         let summary = |of: &Remotization| {
             let Remotization { remote_id, to, rtcp_port, .. } = of;
             RemoteSummary { remote_id: remote_id.clone(), to: *to, rtcp_port: *rtcp_port }
         };
-        Ok(Reply::Remotes(self.room(), feed, own.map(summary).collect()))
-    }
-
-    /// A publisher's peer connection is gone, and so is what it was elsewhere.
-    pub(super) fn forget_remotizations(&mut self, publisher: MemberId) {
-        self.remotizations.retain(|of| of.publisher != publisher);
-    }
-
-    /// Whether anybody is shown elsewhere under this number.
-    pub(super) fn is_remotized(&self, number: u64) -> bool {
-        self.remotizations.iter().any(|of| of.number == number)
-    }
-
-    /// Whether the publisher is shown anywhere else.
-    pub(super) fn has_remotizations(&self, publisher: MemberId) -> bool {
-        self.remotizations.iter().any(|of| of.publisher == publisher)
+        Ok(Reply::Remotes(self.wiring.room(), feed, own.map(summary).collect()))
     }
 
     /// The forwarders that a publisher's lines do not have yet.
     pub(super) fn missing_remotely(&self, publisher: MemberId) -> Vec<Forwarder> {
-        let lines = self.publisher(publisher).lines.iter().filter(|line| line.stream.is_some());
+        let lines = self.wiring.roster.publisher(publisher).lines.iter().filter(|line| line.stream.is_some());
         let mut missing = Vec::new();
         for line in lines {
-            for remotization in self.remotizations.iter().filter(|of| of.publisher == publisher) {
+            for remotization in self.forwarding.remotizations.iter().filter(|of| of.publisher == publisher) {
                 let Remotization { to, rtcp_port, srtp, number, .. } = remotization;
                 let mindex = line.media.mindex;
-                if self.forwarders.iter().any(|(_, of)| (of.remotization, of.mindex) == (Some(*number), mindex)) {
+                if self
+                    .forwarding
+                    .forwarders
+                    .iter()
+                    .any(|(_, of)| (of.remotization, of.mindex) == (Some(*number), mindex))
+                {
                     continue;
                 }
                 let place = u32::try_from(mindex).expect("m-lines are few");
@@ -105,5 +102,22 @@ impl Room {
             }
         }
         missing
+    }
+}
+
+impl Forwarders {
+    /// A publisher's peer connection is gone, and so is what it was elsewhere.
+    pub(super) fn forget_remotizations(&mut self, publisher: MemberId) {
+        self.remotizations.retain(|of| of.publisher != publisher);
+    }
+
+    /// Whether anybody is shown elsewhere under this number.
+    pub(super) fn is_remotized(&self, number: u64) -> bool {
+        self.remotizations.iter().any(|of| of.number == number)
+    }
+
+    /// Whether the publisher is shown anywhere else.
+    pub(super) fn has_remotizations(&self, publisher: MemberId) -> bool {
+        self.remotizations.iter().any(|of| of.publisher == publisher)
     }
 }

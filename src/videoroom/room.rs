@@ -9,7 +9,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::line::Stream;
 use super::secret;
-use super::state::{Member, Peer, Publisher, Role, Room, RoomGauges, Seat};
+use super::state::{Forwarders, Member, Peer, Publisher, Role, Room, RoomGauges, Roster, Seat, Wiring};
 use super::table::Table;
 use crate::control::command::{Event, HangupReason, Reply, Teardown};
 use crate::control::effect::Effect;
@@ -26,23 +26,24 @@ use crate::wire::sdp::{MediaKind, Mid};
 impl Room {
     /// An empty room.
     pub fn new(mut spec: RoomSpec, rng: ChaCha20Rng) -> Room {
-        let mut room = Room {
-            // Nobody who asks what the room was made with needs to know these.
-            allowed: std::mem::take(&mut spec.allowed),
-            spec,
-            rng,
-            members: Table::new(),
-            streams: Table::new(),
-            legs: Table::new(),
-            forwarders: Table::new(),
-            remotizations: Vec::new(),
-            remotizations_made: 0,
-            seats: BTreeMap::new(),
-            feeds: BTreeMap::new(),
-            watched: false,
-        };
+        // Nobody who asks what the room was made with needs to know the tokens.
+        let allowed = std::mem::take(&mut spec.allowed);
+        let roster = Roster { members: Table::new(), seats: BTreeMap::new(), feeds: BTreeMap::new() };
+        let wiring = Wiring { spec, roster, streams: Table::new(), legs: Table::new() };
+        let forwarding = Forwarders { forwarders: Table::new(), remotizations: Vec::new(), remotizations_made: 0 };
+        let mut room = Room { wiring, forwarding, allowed, rng, watched: false };
         room.seat_dummy();
         room
+    }
+
+    /// Who is in the room.
+    pub fn roster(&self) -> &Roster {
+        &self.wiring.roster
+    }
+
+    /// Who hears whom, and what the room was made with.
+    pub fn wiring(&self) -> &Wiring {
+        &self.wiring
     }
 
     /// Has the room observed for event handlers, or not any more.
@@ -58,7 +59,7 @@ impl Room {
         what: impl FnOnce(&Room) -> RoomObservation,
     ) {
         if self.watched
-            && let Some(of) = self.address(member)
+            && let Some(of) = self.wiring.roster.address(member)
         {
             effects.push(Effect::Observe { of, what: Box::new(what(self)) });
         }
@@ -66,18 +67,18 @@ impl Room {
 
     /// One request of one handle. The reply goes out first, then the effects take place in their order.
     pub fn handle(&mut self, from: HandleAddress, request: MemberRequest, effects: &mut Vec<Effect>) -> Reply {
-        let reply = match self.seats.get(&from) {
+        let reply = match self.wiring.roster.seats.get(&from) {
             None => self.admit(from, request, effects),
             Some(&Seat::Member(member)) => self.serve(member, request, effects),
             Some(Seat::Finished) if is_join(&request) => Err(RoomError::HandleFinished),
-            Some(Seat::Finished) => Err(self.not_here()),
+            Some(Seat::Finished) => Err(self.wiring.not_here()),
         };
         reply.unwrap_or_else(Reply::Refused)
     }
 
     /// Ends the peer connection or the membership of a handle; one that has none is left as it is.
     pub fn teardown(&mut self, from: HandleAddress, kind: Teardown, effects: &mut Vec<Effect>) {
-        match (kind, self.seats.get(&from)) {
+        match (kind, self.wiring.roster.seats.get(&from)) {
             (_, None) | (Teardown::Hangup | Teardown::OperatorHangup, Some(Seat::Finished)) => {}
             (Teardown::Hangup, Some(&Seat::Member(member))) => {
                 self.peer_down(member, HangupReason::JanusApi, effects);
@@ -89,7 +90,7 @@ impl Room {
                 if let Seat::Member(member) = seat {
                     self.detach(member, effects);
                 }
-                self.seats.remove(&from);
+                self.wiring.roster.seats.remove(&from);
                 tell(effects, vec![from], Event::Detached);
             }
         }
@@ -100,31 +101,31 @@ impl Room {
     /// # Errors
     /// When the room has a secret and another one or none is given; nothing happens then.
     pub fn destroy(&mut self, secret: Option<&str>, effects: &mut Vec<Effect>) -> Result<(), RoomError> {
-        secret::check("secret", self.spec.secret.as_deref(), secret)?;
-        tell(effects, self.participants_except(None), Event::Destroyed(self.room()));
-        effects.extend(self.legs.ids().into_iter().map(Effect::RemoveLeg));
-        effects.extend(self.forwarders.ids().into_iter().map(Effect::RemoveForwarder));
-        effects.extend(self.streams.ids().into_iter().map(Effect::RemoveStream));
-        let connected: Vec<MemberId> = self.with_peer().map(|(id, _)| id).collect();
-        let addresses = connected.iter().filter_map(|&id| self.members[id].address).collect();
+        secret::check("secret", self.wiring.spec.secret.as_deref(), secret)?;
+        tell(effects, self.wiring.roster.participants_except(None), Event::Destroyed(self.wiring.room()));
+        effects.extend(self.wiring.legs.ids().into_iter().map(Effect::RemoveLeg));
+        effects.extend(self.forwarding.forwarders.ids().into_iter().map(Effect::RemoveForwarder));
+        effects.extend(self.wiring.streams.ids().into_iter().map(Effect::RemoveStream));
+        let connected: Vec<MemberId> = self.wiring.roster.with_peer().map(|(id, _)| id).collect();
+        let addresses = connected.iter().filter_map(|&id| self.wiring.roster.members[id].address).collect();
         effects.extend(connected.into_iter().map(Effect::ClosePeer));
         tell(effects, addresses, Event::Hangup(HangupReason::ClosePc));
-        self.members.clear();
-        self.streams.clear();
-        self.legs.clear();
-        self.forwarders.clear();
-        self.remotizations.clear();
-        self.seats.clear();
-        self.feeds.clear();
+        self.wiring.roster.members.clear();
+        self.wiring.streams.clear();
+        self.wiring.legs.clear();
+        self.forwarding.forwarders.clear();
+        self.forwarding.remotizations.clear();
+        self.wiring.roster.seats.clear();
+        self.wiring.roster.feeds.clear();
         Ok(())
     }
 
     /// The engine says that the member's peer connection is up.
     pub fn peer_up(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
-        let Some(Peer::Connecting) = self.peer(member) else { return };
-        self.members[member].peer = Peer::Up;
-        let own = self.own(member);
-        match &self.members[member].role {
+        let Some(Peer::Connecting) = self.wiring.roster.peer(member) else { return };
+        self.wiring.roster.members[member].peer = Peer::Up;
+        let own = self.wiring.roster.own(member);
+        match &self.wiring.roster.members[member].role {
             Role::Publisher(_) => {
                 self.announce(member, RoomObservation::Published, effects);
                 tell(effects, own, Event::WebrtcUp);
@@ -132,23 +133,7 @@ impl Room {
             Role::Subscriber(_) => {
                 tell(effects, own, Event::WebrtcUp);
                 self.observe(member, effects, |_| RoomObservation::Subscribed);
-                self.request_keyframes(member, effects);
-            }
-        }
-    }
-
-    /// Whether the member's peer connection is up.
-    pub fn is_up(&self, member: MemberId) -> bool {
-        self.peer(member) == Some(Peer::Up)
-    }
-
-    /// The engine says that the member's peer connection goes on with another DTLS association (RFC 8842 §5). What it
-    /// publishes others know; what it receives begins anew.
-    pub fn peer_replaced(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
-        if self.is_up(member) {
-            tell(effects, self.own(member), Event::WebrtcUp);
-            if matches!(self.members[member].role, Role::Subscriber(_)) {
-                self.request_keyframes(member, effects);
+                self.wiring.request_keyframes(member, effects);
             }
         }
     }
@@ -156,28 +141,135 @@ impl Room {
     /// The engine says that the member's peer connection is lost: `ClosePeer` is pushed as for every other end. A
     /// publisher may publish again; a subscriber is finished and can only leave.
     pub fn peer_down(&mut self, member: MemberId, reason: HangupReason, effects: &mut Vec<Effect>) {
-        if !self.has_peer(member) {
+        if !self.wiring.roster.has_peer(member) {
             return;
         }
-        match &self.members[member].role {
+        match &self.wiring.roster.members[member].role {
             Role::Publisher(_) => {
                 let orphans = self.withdraw(member, effects);
-                self.update_subscribers(orphans, effects);
-                self.close_peer(member, effects);
+                self.wiring.update_subscribers(orphans, effects);
+                self.wiring.roster.close_peer(member, effects);
                 self.tell_unpublished(member, effects);
             }
             Role::Subscriber(_) => {
                 self.observe_unsubscribed(member, effects);
-                self.remove_legs(member, effects);
-                self.close_peer(member, effects);
+                self.wiring.remove_legs(member, effects);
+                self.wiring.roster.close_peer(member, effects);
             }
         }
-        tell(effects, self.own(member), Event::Hangup(reason));
+        tell(effects, self.wiring.roster.own(member), Event::Hangup(reason));
+    }
+
+    /// The engine says that somebody began or stopped talking. Everybody hears it, the talker too.
+    pub fn talking_changed(&mut self, stream: StreamId, change: TalkChange, effects: &mut Vec<Effect>) {
+        if self.wiring.streams.get(stream).is_none() {
+            return;
+        }
+        self.wiring.streams[stream].talking = change.talking;
+        let Stream { publisher: member, mindex, .. } = self.wiring.streams[stream];
+        let publisher = self.wiring.roster.publisher(member);
+        let (feed, mid) = (publisher.who.id.clone(), publisher.lines[mindex].media.mid);
+        let talking = RoomObservation::Talking { feed: feed.clone(), mindex, mid, change };
+        self.observe(member, effects, |_| talking);
+        let event = Event::Talking { room: self.wiring.room(), feed, mindex, mid: mid.as_str().into(), change };
+        tell(effects, self.wiring.roster.participants_except(None), event);
+    }
+
+    /// What another room would have to be made with to be like this one: the tokens are part of it.
+    pub(super) fn whole_spec(&self) -> RoomSpec {
+        RoomSpec { allowed: self.allowed.clone(), ..self.wiring.spec.clone() }
+    }
+
+    /// What the room holds now.
+    pub fn gauges(&self) -> RoomGauges {
+        let publishers = self.wiring.roster.publishers().count();
+        RoomGauges {
+            publishers,
+            subscribers: self.wiring.roster.members.len() - publishers,
+            finished: self.wiring.roster.seats.values().filter(|seat| matches!(seat, Seat::Finished)).count(),
+            peers: self.wiring.roster.with_peer().count(),
+            streams: self.wiring.streams.len(),
+            legs: self.wiring.legs.len(),
+            forwarders: self.forwarding.forwarders.len(),
+        }
+    }
+
+    fn admit(
+        &mut self,
+        from: HandleAddress,
+        request: MemberRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        if self.wiring.roster.seats.len() >= MEMBERS_PER_ROOM_MAX && is_join(&request) {
+            return Err(RoomError::Exhausted("members of the room"));
+        }
+        match request {
+            MemberRequest::JoinPublisher(join) => self.join_publisher(from, join, effects),
+            MemberRequest::JoinSubscriber(join) => self.join_subscriber(from, join, effects),
+            // The handle joined a room of the same id that has been destroyed since.
+            _ => Err(self.wiring.not_here()),
+        }
+    }
+
+    pub(super) fn serve(
+        &mut self,
+        member: MemberId,
+        request: MemberRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Reply, RoomError> {
+        match (&self.wiring.roster.members[member].role, request) {
+            (Role::Publisher(_), request) if is_join(&request) => Err(RoomError::AlreadyPublisher),
+            (Role::Subscriber(_), request) if is_join(&request) => Err(RoomError::AlreadySubscriber),
+            (Role::Publisher(_), MemberRequest::Configure(configure)) => self.configure(member, configure, effects),
+            (Role::Publisher(_), MemberRequest::Unpublish) => self.unpublish(member, effects),
+            (Role::Publisher(_), MemberRequest::Leave) => Ok(self.leave_publisher(member, effects)),
+            (Role::Subscriber(_), MemberRequest::Start(answer)) => {
+                self.wiring.start(member, answer.as_deref(), effects)
+            }
+            (Role::Subscriber(_), MemberRequest::Answering(request, answer)) => {
+                self.serve_with_answer(member, *request, &answer, effects)
+            }
+            (Role::Subscriber(_), MemberRequest::Pause) => Ok(self.wiring.pause(member, effects)),
+            (Role::Subscriber(_), MemberRequest::ConfigureSubscriber(configure)) => {
+                self.wiring.configure_subscriber(member, configure, effects)
+            }
+            (Role::Subscriber(_), MemberRequest::Update(update)) => self.update(member, &update, effects),
+            (Role::Subscriber(_), MemberRequest::Switch(switch)) => self.switch(member, &switch, effects),
+            (Role::Subscriber(_), MemberRequest::Leave) => Ok(self.leave_subscriber(member, effects)),
+            (_, request) => Err(RoomError::UnknownRequest(name(&request).into())),
+        }
+    }
+
+    fn detach(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
+        match &self.wiring.roster.members[member].role {
+            Role::Publisher(_) => {
+                if self.wiring.roster.has_peer(member) {
+                    let orphans = self.withdraw(member, effects);
+                    self.wiring.update_subscribers(orphans, effects);
+                    self.wiring.roster.close_peer(member, effects);
+                }
+                // Janus says both of everybody, also of those who have not published.
+                self.tell_unpublished(member, effects);
+                self.tell_leaving(member, effects);
+            }
+            Role::Subscriber(_) => {
+                self.wiring.remove_legs(member, effects);
+                self.wiring.roster.close_peer(member, effects);
+            }
+        }
+        self.wiring.roster.remove_member(member);
+    }
+}
+
+impl Roster {
+    /// Whether the member's peer connection is up.
+    pub fn is_up(&self, member: MemberId) -> bool {
+        self.peer(member) == Some(Peer::Up)
     }
 
     /// The engine says that media of a member's m-line started or stopped arriving, and for how long none came.
     pub fn media_changed(
-        &mut self,
+        &self,
         member: MemberId,
         mid: Mid,
         kind: MediaKind,
@@ -190,35 +282,9 @@ impl Room {
         }
     }
 
-    /// The engine says that somebody began or stopped talking. Everybody hears it, the talker too.
-    pub fn talking_changed(&mut self, stream: StreamId, change: TalkChange, effects: &mut Vec<Effect>) {
-        if self.streams.get(stream).is_none() {
-            return;
-        }
-        self.streams[stream].talking = change.talking;
-        let Stream { publisher: member, mindex, .. } = self.streams[stream];
-        let publisher = self.publisher(member);
-        let (feed, mid) = (publisher.who.id.clone(), publisher.lines[mindex].media.mid);
-        let talking = RoomObservation::Talking { feed: feed.clone(), mindex, mid, change };
-        self.observe(member, effects, |_| talking);
-        let event = Event::Talking { room: self.room(), feed, mindex, mid: mid.as_str().into(), change };
-        tell(effects, self.participants_except(None), event);
-    }
-
-    /// Whether a token that was signed for the room, or not, and a pin open it.
-    ///
-    /// # Errors
-    /// When the room asks for such a token, or has a pin and another one or none is given.
-    pub fn check_entry(&self, is_signed: bool, given: Option<&str>) -> Result<(), RoomError> {
-        if self.spec.signed_tokens && !is_signed {
-            return Err(RoomError::Unauthorized("token"));
-        }
-        secret::check("pin", self.spec.pin.as_deref(), given)
-    }
-
     /// The engine says that a member's m-line has lost packets: `uplink` when we sent them.
     pub fn slow_link(
-        &mut self,
+        &self,
         member: MemberId,
         (mid, kind): (Mid, MediaKind),
         uplink: bool,
@@ -232,34 +298,6 @@ impl Room {
         };
         tell(effects, own(member), Event::SlowLink { mid: mid.as_str().into(), kind, uplink, lost });
         tell(effects, own(member), notice);
-    }
-
-    /// What the room was made with.
-    pub fn spec(&self) -> &RoomSpec {
-        &self.spec
-    }
-
-    /// What another room would have to be made with to be like this one: the tokens are part of it.
-    pub(super) fn whole_spec(&self) -> RoomSpec {
-        RoomSpec { allowed: self.allowed.clone(), ..self.spec.clone() }
-    }
-
-    /// For `list`.
-    pub fn summary(&self) -> RoomSummary {
-        RoomSummary { spec: self.spec.clone(), participants: self.feeds.len() }
-    }
-
-    /// For `listparticipants`.
-    pub fn participants(&self) -> Vec<ParticipantSummary> {
-        self.publishers()
-            .map(|(id, member, publisher)| ParticipantSummary {
-                who: publisher.who.clone(),
-                dummy: publisher.is_dummy,
-                remote: publisher.is_remote,
-                publisher: member.peer == Peer::Up || publisher.is_dummy,
-                talking: self.talking(id).filter(|_| member.peer == Peer::Up),
-            })
-            .collect()
     }
 
     /// Whose handle the member is.
@@ -278,84 +316,6 @@ impl Room {
     /// The handles of all members.
     pub fn addresses(&self) -> impl Iterator<Item = HandleAddress> {
         self.members.iter().filter_map(|(_, member)| member.address)
-    }
-
-    /// What the room holds now.
-    pub fn gauges(&self) -> RoomGauges {
-        let publishers = self.publishers().count();
-        RoomGauges {
-            publishers,
-            subscribers: self.members.len() - publishers,
-            finished: self.seats.values().filter(|seat| matches!(seat, Seat::Finished)).count(),
-            peers: self.with_peer().count(),
-            streams: self.streams.len(),
-            legs: self.legs.len(),
-            forwarders: self.forwarders.len(),
-        }
-    }
-
-    fn admit(
-        &mut self,
-        from: HandleAddress,
-        request: MemberRequest,
-        effects: &mut Vec<Effect>,
-    ) -> Result<Reply, RoomError> {
-        if self.seats.len() >= MEMBERS_PER_ROOM_MAX && is_join(&request) {
-            return Err(RoomError::Exhausted("members of the room"));
-        }
-        match request {
-            MemberRequest::JoinPublisher(join) => self.join_publisher(from, join, effects),
-            MemberRequest::JoinSubscriber(join) => self.join_subscriber(from, join, effects),
-            // The handle joined a room of the same id that has been destroyed since.
-            _ => Err(self.not_here()),
-        }
-    }
-
-    pub(super) fn serve(
-        &mut self,
-        member: MemberId,
-        request: MemberRequest,
-        effects: &mut Vec<Effect>,
-    ) -> Result<Reply, RoomError> {
-        match (&self.members[member].role, request) {
-            (Role::Publisher(_), request) if is_join(&request) => Err(RoomError::AlreadyPublisher),
-            (Role::Subscriber(_), request) if is_join(&request) => Err(RoomError::AlreadySubscriber),
-            (Role::Publisher(_), MemberRequest::Configure(configure)) => self.configure(member, configure, effects),
-            (Role::Publisher(_), MemberRequest::Unpublish) => self.unpublish(member, effects),
-            (Role::Publisher(_), MemberRequest::Leave) => Ok(self.leave_publisher(member, effects)),
-            (Role::Subscriber(_), MemberRequest::Start(answer)) => self.start(member, answer.as_deref(), effects),
-            (Role::Subscriber(_), MemberRequest::Answering(request, answer)) => {
-                self.serve_with_answer(member, *request, &answer, effects)
-            }
-            (Role::Subscriber(_), MemberRequest::Pause) => Ok(self.pause(member, effects)),
-            (Role::Subscriber(_), MemberRequest::ConfigureSubscriber(configure)) => {
-                self.configure_subscriber(member, configure, effects)
-            }
-            (Role::Subscriber(_), MemberRequest::Update(update)) => self.update(member, &update, effects),
-            (Role::Subscriber(_), MemberRequest::Switch(switch)) => self.switch(member, &switch, effects),
-            (Role::Subscriber(_), MemberRequest::Leave) => Ok(self.leave_subscriber(member, effects)),
-            (_, request) => Err(RoomError::UnknownRequest(name(&request).into())),
-        }
-    }
-
-    fn detach(&mut self, member: MemberId, effects: &mut Vec<Effect>) {
-        match &self.members[member].role {
-            Role::Publisher(_) => {
-                if self.has_peer(member) {
-                    let orphans = self.withdraw(member, effects);
-                    self.update_subscribers(orphans, effects);
-                    self.close_peer(member, effects);
-                }
-                // Janus says both of everybody, also of those who have not published.
-                self.tell_unpublished(member, effects);
-                self.tell_leaving(member, effects);
-            }
-            Role::Subscriber(_) => {
-                self.remove_legs(member, effects);
-                self.close_peer(member, effects);
-            }
-        }
-        self.remove_member(member);
     }
 
     /// Takes the member out; its peer connection is closed and its streams or legs are removed.
@@ -395,7 +355,7 @@ impl Room {
         self.members.get(member).map(|member| member.peer)
     }
 
-    fn with_peer(&self) -> impl Iterator<Item = (MemberId, &Member)> {
+    pub(super) fn with_peer(&self) -> impl Iterator<Item = (MemberId, &Member)> {
         self.members.iter().filter(|(_, member)| member.peer != Peer::None)
     }
 
@@ -422,6 +382,54 @@ impl Room {
             Role::Publisher(publisher) => member.peer == Peer::Up || publisher.is_dummy && !publisher.lines.is_empty(),
             Role::Subscriber(_) => false,
         })
+    }
+}
+
+impl Wiring {
+    /// The engine says that the member's peer connection goes on with another DTLS association (RFC 8842 §5). What it
+    /// publishes others know; what it receives begins anew.
+    pub fn peer_replaced(&self, member: MemberId, effects: &mut Vec<Effect>) {
+        if self.roster.is_up(member) {
+            tell(effects, self.roster.own(member), Event::WebrtcUp);
+            if matches!(self.roster.members[member].role, Role::Subscriber(_)) {
+                self.request_keyframes(member, effects);
+            }
+        }
+    }
+
+    /// Whether a token that was signed for the room, or not, and a pin open it.
+    ///
+    /// # Errors
+    /// When the room asks for such a token, or has a pin and another one or none is given.
+    pub fn check_entry(&self, is_signed: bool, given: Option<&str>) -> Result<(), RoomError> {
+        if self.spec.signed_tokens && !is_signed {
+            return Err(RoomError::Unauthorized("token"));
+        }
+        secret::check("pin", self.spec.pin.as_deref(), given)
+    }
+
+    /// What the room was made with.
+    pub fn spec(&self) -> &RoomSpec {
+        &self.spec
+    }
+
+    /// For `list`.
+    pub fn summary(&self) -> RoomSummary {
+        RoomSummary { spec: self.spec.clone(), participants: self.roster.feeds.len() }
+    }
+
+    /// For `listparticipants`.
+    pub fn participants(&self) -> Vec<ParticipantSummary> {
+        self.roster
+            .publishers()
+            .map(|(id, member, publisher)| ParticipantSummary {
+                who: publisher.who.clone(),
+                dummy: publisher.is_dummy,
+                remote: publisher.is_remote,
+                publisher: member.peer == Peer::Up || publisher.is_dummy,
+                talking: self.talking(id).filter(|_| member.peer == Peer::Up),
+            })
+            .collect()
     }
 
     pub(super) fn room(&self) -> RoomId {

@@ -22,20 +22,38 @@ use crate::wire::sdp::{MediaKind, Mid};
 /// One room. Deterministic: the same requests and the same generator give the same replies and effects.
 #[derive(Debug)]
 pub struct Room {
-    pub(super) spec: RoomSpec,
+    pub(super) wiring: Wiring,
+    pub(super) forwarding: Forwarders,
     pub(super) allowed: AllowList,
     pub(super) rng: ChaCha20Rng,
+    /// Whether event handlers want to know what happens here.
+    pub(super) watched: bool,
+}
+
+/// Who is in the room.
+#[derive(Debug)]
+pub struct Roster {
     pub(super) members: Table<MemberId, Member>,
-    pub(super) streams: Table<StreamId, Stream>,
-    pub(super) legs: Table<LegId, Leg>,
-    pub(super) forwarders: Table<ForwarderId, Forwarder>,
-    pub(super) remotizations: Vec<Remotization>,
-    pub(super) remotizations_made: u64,
     // Ordered maps: clients choose feed and session ids, and a tree has no collisions to attack.
     pub(super) seats: BTreeMap<HandleAddress, Seat>,
     pub(super) feeds: BTreeMap<FeedId, MemberId>,
-    /// Whether event handlers want to know what happens here.
-    pub(super) watched: bool,
+}
+
+/// Who hears whom: a leg is wired to a stream, by the room's rules.
+#[derive(Debug)]
+pub struct Wiring {
+    pub(super) spec: RoomSpec,
+    pub(super) roster: Roster,
+    pub(super) streams: Table<StreamId, Stream>,
+    pub(super) legs: Table<LegId, Leg>,
+}
+
+/// What goes where without a subscriber.
+#[derive(Debug)]
+pub(super) struct Forwarders {
+    pub(super) forwarders: Table<ForwarderId, Forwarder>,
+    pub(super) remotizations: Vec<Remotization>,
+    pub(super) remotizations_made: u64,
 }
 
 /// What a room holds now.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::line::Line;
 use super::room::unused;
-use super::state::{Leg, Peer, Room};
+use super::state::{Leg, Peer, Room, Roster, Wiring};
 use crate::control::command::Reply;
 use crate::control::effect::{Effect, LegSpec};
 use crate::control::error::RoomError;
@@ -43,42 +43,43 @@ impl Room {
         update: &Update,
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
-        let wanted = self.wanted(update.subscribe.iter().map(|entry| (&entry.stream, entry.send)))?;
-        self.check_e2ee(self.subscriber(member).e2ee, wanted.iter().map(|wanted| wanted.stream))?;
-        if !self.has_peer(member) {
+        let wanted = self.wiring.roster.wanted(update.subscribe.iter().map(|entry| (&entry.stream, entry.send)))?;
+        self.wiring
+            .check_e2ee(self.wiring.roster.subscriber(member).e2ee, wanted.iter().map(|wanted| wanted.stream))?;
+        if !self.wiring.roster.has_peer(member) {
             // No offer will ever follow, and Janus says no more than this.
-            return Ok(Reply::Updating(self.room()));
+            return Ok(Reply::Updating(self.wiring.room()));
         }
-        let dropped = self.named(member, &update.unsubscribe);
-        let legs = &self.subscriber(member).legs;
-        let kept = legs.iter().filter(|leg| !dropped.contains(leg)).filter_map(|&leg| self.legs[leg].source);
-        self.check_copies(kept.chain(wanted.iter().map(|wanted| wanted.stream)))?;
-        let is_free = |leg: &LegId| self.legs[*leg].source.is_none() || dropped.contains(leg);
+        let dropped = self.wiring.named(member, &update.unsubscribe);
+        let legs = &self.wiring.roster.subscriber(member).legs;
+        let kept = legs.iter().filter(|leg| !dropped.contains(leg)).filter_map(|&leg| self.wiring.legs[leg].source);
+        self.wiring.check_copies(kept.chain(wanted.iter().map(|wanted| wanted.stream)))?;
+        let is_free = |leg: &LegId| self.wiring.legs[*leg].source.is_none() || dropped.contains(leg);
         let free = legs.iter().enumerate().filter(|(_, leg)| is_free(leg)).map(|(mindex, _)| mindex).collect();
-        let use_msid = self.subscriber(member).use_msid;
-        let places = self.place(self.lines(member), free, &wanted, use_msid)?;
+        let use_msid = self.wiring.roster.subscriber(member).use_msid;
+        let places = self.place(self.wiring.lines(member), free, &wanted, use_msid)?;
 
         // A line that is named and inactive already counts too, as in Janus.
-        let changes = !dropped.is_empty() || !wanted.is_empty() || self.is_outdated(member);
+        let changes = !dropped.is_empty() || !wanted.is_empty() || self.wiring.is_outdated(member);
         for leg in dropped {
-            self.legs[leg].delay = None;
-            self.legs[leg].accepted = false;
-            self.wire(leg, None, effects);
+            self.wiring.legs[leg].delay = None;
+            self.wiring.legs[leg].accepted = false;
+            self.wiring.wire(leg, None, effects);
         }
-        self.occupy(member, wanted, places, effects);
+        self.wiring.occupy(member, wanted, places, effects);
         if !changes {
-            return Ok(Reply::Updated(Box::new(Updated { room: self.room(), offered: None })));
+            return Ok(Reply::Updated(Box::new(Updated { room: self.wiring.room(), offered: None })));
         }
         self.observe(member, effects, |room| RoomObservation::Resubscribed {
-            private_id: room.subscriber(member).private_id,
-            streams: room.subscription(member),
+            private_id: room.wiring.roster.subscriber(member).private_id,
+            streams: room.wiring.subscription(member),
         });
-        Ok(match self.next_offer(member, false, effects) {
+        Ok(match self.wiring.next_offer(member, false, effects) {
             Some(offer) => {
-                let offered = Some((self.subscription(member), offer));
-                Reply::Updated(Box::new(Updated { room: self.room(), offered }))
+                let offered = Some((self.wiring.subscription(member), offer));
+                Reply::Updated(Box::new(Updated { room: self.wiring.room(), offered }))
             }
-            None => Reply::Updating(self.room()),
+            None => Reply::Updating(self.wiring.room()),
         })
     }
 
@@ -90,34 +91,95 @@ impl Room {
         effects: &mut Vec<Effect>,
     ) -> Result<Reply, RoomError> {
         let exchanges = match switch {
-            Switch::Streams(entries) => self.exchanges(member, entries)?,
-            Switch::Feed(feed) => self.exchanges_of_feed(member, feed)?,
+            Switch::Streams(entries) => self.wiring.exchanges(member, entries)?,
+            Switch::Feed(feed) => self.wiring.exchanges_of_feed(member, feed)?,
         };
-        self.check_e2ee(self.subscriber(member).e2ee, exchanges.iter().map(|(_, stream)| *stream))?;
-        let fitting = exchanges.into_iter().filter(|&(leg, stream)| self.fits(leg, stream));
+        self.wiring
+            .check_e2ee(self.wiring.roster.subscriber(member).e2ee, exchanges.iter().map(|(_, stream)| *stream))?;
+        let fitting = exchanges.into_iter().filter(|&(leg, stream)| self.wiring.fits(leg, stream));
         let exchanges: Vec<(LegId, StreamId)> = fitting.collect();
-        let legs = self.subscriber(member).legs.iter();
-        self.check_copies(legs.filter_map(|&leg| {
+        let legs = self.wiring.roster.subscriber(member).legs.iter();
+        self.wiring.check_copies(legs.filter_map(|&leg| {
             let last = exchanges.iter().rev().find(|(exchanged, _)| *exchanged == leg);
-            last.map(|(_, stream)| *stream).or(self.legs[leg].source)
+            last.map(|(_, stream)| *stream).or(self.wiring.legs[leg].source)
         }))?;
         let (mut changes, mut is_woken) = (0, false);
         for (leg, stream) in exchanges {
-            if self.legs[leg].source != Some(stream) {
+            if self.wiring.legs[leg].source != Some(stream) {
                 changes += 1;
-                is_woken |= self.legs[leg].source.is_none();
-                self.exchange(leg, stream, effects);
+                is_woken |= self.wiring.legs[leg].source.is_none();
+                self.wiring.exchange(leg, stream, effects);
             }
         }
         self.observe(member, effects, |_| RoomObservation::Switched);
-        let offer = if is_woken { self.next_offer(member, false, effects) } else { None };
-        let (room, streams) = (self.room(), self.subscription(member));
+        let offer = if is_woken { self.wiring.next_offer(member, false, effects) } else { None };
+        let (room, streams) = (self.wiring.room(), self.wiring.subscription(member));
         Ok(Reply::Switched(Box::new(Switched { room, changes, streams, offer })))
     }
 
+    /// Finds an m-line for each of the streams: the first of the `free` ones with its codec, else one behind the others.
+    /// A line that is taken again keeps its SSRCs, whose packets go on from where they were.
+    pub(super) fn place(
+        &mut self,
+        mut lines: Vec<OfferedMedia>,
+        mut free: Vec<usize>,
+        wanted: &[Wanted],
+        use_msid: bool,
+    ) -> Result<Vec<Place>, RoomError> {
+        let mut ssrcs: BTreeSet<u32> =
+            lines.iter().flat_map(|line| std::iter::once(line.ssrc).chain(line.rtx_ssrc)).collect();
+        let mut places = Vec::with_capacity(wanted.len());
+        for Wanted { stream, .. } in wanted {
+            let media = &self.wiring.line(*stream).media;
+            let codec = media.codec.expect("a line without codec has no stream");
+            let again = free.iter().position(|&mindex| lines[mindex].codec == codec).map(|at| free.remove(at));
+            // While a line is looked at again, its numbers are nobody's.
+            let before = again.map(|mindex| lines.remove(mindex));
+            let mindex = again.unwrap_or(lines.len());
+            if mindex >= MEDIA_LINES_MAX {
+                return Err(RoomError::Exhausted("media lines"));
+            }
+            let (pt, rtx_pt) = match &before {
+                Some(before) if negotiate::share_payload_type(codec, before.fmtp.as_deref(), media.fmtp.as_deref()) => {
+                    (before.pt, before.rtx_pt)
+                }
+                _ => negotiate::payload_types(&lines, codec, media.fmtp.as_deref())
+                    .ok_or(RoomError::Exhausted("payload types"))?,
+            };
+            let (ssrc, rtx_ssrc) = match before {
+                Some(before) => (before.ssrc, before.rtx_ssrc),
+                None => {
+                    let ssrc = unused(&mut ssrcs, &mut self.rng);
+                    let rtx_ssrc = unused(&mut ssrcs, &mut self.rng);
+                    (ssrc, rtx_pt.map(|_| rtx_ssrc))
+                }
+            };
+            let mid = tag(mindex);
+            let media = &self.wiring.line(*stream).media;
+            let line = OfferedMedia {
+                mid,
+                kind: media.kind,
+                codec,
+                pt,
+                rtx_pt,
+                fmtp: media.fmtp.clone(),
+                extensions: negotiate::subscriber_extensions(media.kind, &media.extensions, &self.wiring.spec),
+                ssrc,
+                rtx_ssrc,
+                active: true,
+                msid: self.wiring.msid(use_msid, mid, *stream),
+            };
+            lines.insert(mindex, line.clone());
+            places.push(Place { mindex, line });
+        }
+        Ok(places)
+    }
+}
+
+impl Wiring {
     /// Whether the stream's feed says that it is encrypted end to end.
     pub(super) fn is_e2ee(&self, stream: StreamId) -> bool {
-        self.publisher(self.streams[stream].publisher).e2ee
+        self.roster.publisher(self.streams[stream].publisher).e2ee
     }
 
     /// One subscription has feeds of one kind alone: the first of another kind.
@@ -125,7 +187,7 @@ impl Room {
         streams.find(|&stream| self.is_e2ee(stream) != e2ee).map(|stream| self.feed_of(stream))
     }
 
-    fn check_e2ee(&self, e2ee: bool, streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
+    pub(super) fn check_e2ee(&self, e2ee: bool, streams: impl Iterator<Item = StreamId>) -> Result<(), RoomError> {
         self.unlike_e2ee(e2ee, streams).map_or(Ok(()), |_| Err(RoomError::MixedE2ee))
     }
 
@@ -142,6 +204,151 @@ impl Room {
         Ok(())
     }
 
+    /// Puts the streams on their m-lines, which are new or taken again.
+    pub(super) fn occupy(
+        &mut self,
+        member: MemberId,
+        wanted: Vec<Wanted>,
+        places: Vec<Place>,
+        effects: &mut Vec<Effect>,
+    ) {
+        for (Wanted { stream, crossrefid, delay, send }, Place { mindex, line }) in wanted.into_iter().zip(places) {
+            let delay = delay.filter(|_| line.kind == MediaKind::Video);
+            let leg = match self.roster.subscriber(member).legs.get(mindex) {
+                Some(&leg) => {
+                    self.legs[leg].line = line;
+                    leg
+                }
+                None => self.add_leg(member, line, effects),
+            };
+            let of = &mut self.legs[leg];
+            (of.crossrefid, of.delay, of.send) = (crossrefid, delay, send);
+            // Nothing flows before the answer says so.
+            of.accepted = false;
+            self.wire(leg, Some(stream), effects);
+        }
+    }
+
+    pub(super) fn add_leg(&mut self, member: MemberId, line: OfferedMedia, effects: &mut Vec<Effect>) -> LegId {
+        let spec = LegSpec {
+            ssrc: line.ssrc,
+            rtx_ssrc: line.rtx_ssrc,
+            kind: line.kind,
+            clock_rate: line.codec.clock_rate(),
+            pt: line.pt,
+            mid: line.mid,
+            extensions: line.extensions,
+        };
+        let leg = self.legs.insert(Leg {
+            subscriber: member,
+            source: None,
+            line,
+            crossrefid: None,
+            accepted: false,
+            send: true,
+            delay: None,
+            open: false,
+            imposed: None,
+        });
+        self.roster.subscriber_mut(member).legs.push(leg);
+        effects.push(Effect::AddLeg { leg, member, spec });
+        leg
+    }
+
+    /// Gives an m-line another source or none.
+    pub(super) fn wire(&mut self, id: LegId, source: Option<StreamId>, effects: &mut Vec<Effect>) {
+        if let Some(before) = std::mem::replace(&mut self.legs[id].source, source) {
+            self.streams[before].legs.retain(|&leg| leg != id);
+        }
+        if let Some(source) = source {
+            self.streams[source].legs.push(id);
+        }
+        effects.push(Effect::SetSource { leg: id, source });
+        self.settle(&[id], effects);
+    }
+
+    /// Another stream on an m-line: it is relayed from now on, and video begins with a keyframe.
+    pub(super) fn exchange(&mut self, id: LegId, stream: StreamId, effects: &mut Vec<Effect>) {
+        let leg = &self.legs[id];
+        let (member, was_open) = (leg.subscriber, leg.open);
+        let msid = self.msid(self.roster.subscriber(member).use_msid, leg.line.mid, stream);
+        let leg = &mut self.legs[id];
+        leg.line.msid = msid;
+        leg.send = true;
+        leg.accepted &= leg.source.is_some();
+        self.wire(id, Some(stream), effects);
+        let leg = &self.legs[id];
+        // When it opens only now, the keyframe is asked for already.
+        if was_open && leg.open && leg.line.kind == MediaKind::Video && self.roster.peer(member) == Some(Peer::Up) {
+            effects.push(Effect::RequestKeyframe(stream));
+        }
+    }
+
+    /// The m-lines that the entries name.
+    pub(super) fn named(&self, member: MemberId, entries: &[Unsubscribe]) -> BTreeSet<LegId> {
+        let is_named = |leg: &Leg, entry: &Unsubscribe| match (entry, leg.source) {
+            (Unsubscribe { sub_mid: Some(sub_mid), .. }, _) => leg.line.mid == *sub_mid,
+            (Unsubscribe { feed: Some(feed), mid, .. }, Some(source)) => {
+                *self.feed_of(source) == *feed && mid.is_none_or(|mid| mid == self.line(source).media.mid)
+            }
+            _ => false,
+        };
+        let legs = self.roster.subscriber(member).legs.iter().copied();
+        legs.filter(|&leg| entries.iter().any(|entry| is_named(&self.legs[leg], entry))).collect()
+    }
+
+    /// Which stream is to come on which m-line; own m-lines that are not there are passed over.
+    pub(super) fn exchanges(
+        &self,
+        member: MemberId,
+        entries: &[SwitchStream],
+    ) -> Result<Vec<(LegId, StreamId)>, RoomError> {
+        let mut exchanges = Vec::with_capacity(entries.len());
+        for SwitchStream { feed, mid, sub_mid } in entries {
+            let lines = &self.roster.publisher(self.roster.live_feed(feed)?).lines;
+            let stream = lines.iter().find(|line| line.media.mid == *mid).and_then(|line| line.stream);
+            let stream = stream.ok_or_else(|| RoomError::NoSuchFeedMid(Box::new(*mid), feed.clone()))?;
+            let leg = self.roster.subscriber(member).legs.iter().find(|&&leg| self.legs[leg].line.mid == *sub_mid);
+            exchanges.extend(leg.map(|&leg| (leg, stream)));
+        }
+        Ok(exchanges)
+    }
+
+    /// For each own m-line the first stream of the feed that fits and is not on another one yet.
+    pub(super) fn exchanges_of_feed(
+        &self,
+        member: MemberId,
+        feed: &LegacyFeed,
+    ) -> Result<Vec<(LegId, StreamId)>, RoomError> {
+        let mut streams = self.roster.streams_of_feed(feed)?;
+        let mut exchanges = Vec::new();
+        for &leg in &self.roster.subscriber(member).legs {
+            if let Some(at) = streams.iter().position(|&stream| self.fits(leg, stream)) {
+                exchanges.push((leg, streams.remove(at)));
+            }
+        }
+        Ok(exchanges)
+    }
+
+    /// Whether the m-line can carry the stream as it was negotiated.
+    pub(super) fn fits(&self, leg: LegId, stream: StreamId) -> bool {
+        self.line(stream).media.codec == Some(self.legs[leg].line.codec)
+    }
+
+    pub(super) fn feed_of(&self, stream: StreamId) -> &FeedId {
+        &self.roster.publisher(self.streams[stream].publisher).who.id
+    }
+
+    pub(super) fn msid(&self, use_msid: bool, mid: Mid, stream: StreamId) -> (Box<str>, Box<str>) {
+        if use_msid {
+            (self.feed_of(stream).to_string().into(), self.line(stream).media.mid.as_str().into())
+        } else {
+            ("janus".into(), format!("janus{mid}").into())
+        }
+    }
+}
+
+impl Roster {
     /// The streams of these entries, in their order; with each, whether it is to be relayed where one line is named.
     pub(super) fn wanted<'a>(
         &self,
@@ -172,7 +379,7 @@ impl Room {
         Ok(streams.into_iter().map(|stream| Wanted { stream, crossrefid: None, delay: None, send: true }).collect())
     }
 
-    fn streams_of_feed(&self, legacy: &LegacyFeed) -> Result<Vec<StreamId>, RoomError> {
+    pub(super) fn streams_of_feed(&self, legacy: &LegacyFeed) -> Result<Vec<StreamId>, RoomError> {
         let publisher = self.publisher(self.live_feed(&legacy.feed)?);
         let offered = |line: &&Line| match line.media.kind {
             MediaKind::Audio => legacy.audio,
@@ -180,199 +387,6 @@ impl Room {
             MediaKind::Data | MediaKind::Other => false,
         };
         Ok(publisher.lines.iter().filter(offered).filter_map(|line| line.stream).collect())
-    }
-
-    /// Finds an m-line for each of the streams: the first of the `free` ones with its codec, else one behind the others.
-    /// A line that is taken again keeps its SSRCs, whose packets go on from where they were.
-    pub(super) fn place(
-        &mut self,
-        mut lines: Vec<OfferedMedia>,
-        mut free: Vec<usize>,
-        wanted: &[Wanted],
-        use_msid: bool,
-    ) -> Result<Vec<Place>, RoomError> {
-        let mut ssrcs: BTreeSet<u32> =
-            lines.iter().flat_map(|line| std::iter::once(line.ssrc).chain(line.rtx_ssrc)).collect();
-        let mut places = Vec::with_capacity(wanted.len());
-        for Wanted { stream, .. } in wanted {
-            let media = &self.line(*stream).media;
-            let codec = media.codec.expect("a line without codec has no stream");
-            let again = free.iter().position(|&mindex| lines[mindex].codec == codec).map(|at| free.remove(at));
-            // While a line is looked at again, its numbers are nobody's.
-            let before = again.map(|mindex| lines.remove(mindex));
-            let mindex = again.unwrap_or(lines.len());
-            if mindex >= MEDIA_LINES_MAX {
-                return Err(RoomError::Exhausted("media lines"));
-            }
-            let (pt, rtx_pt) = match &before {
-                Some(before) if negotiate::share_payload_type(codec, before.fmtp.as_deref(), media.fmtp.as_deref()) => {
-                    (before.pt, before.rtx_pt)
-                }
-                _ => negotiate::payload_types(&lines, codec, media.fmtp.as_deref())
-                    .ok_or(RoomError::Exhausted("payload types"))?,
-            };
-            let (ssrc, rtx_ssrc) = match before {
-                Some(before) => (before.ssrc, before.rtx_ssrc),
-                None => {
-                    let ssrc = unused(&mut ssrcs, &mut self.rng);
-                    let rtx_ssrc = unused(&mut ssrcs, &mut self.rng);
-                    (ssrc, rtx_pt.map(|_| rtx_ssrc))
-                }
-            };
-            let mid = tag(mindex);
-            let media = &self.line(*stream).media;
-            let line = OfferedMedia {
-                mid,
-                kind: media.kind,
-                codec,
-                pt,
-                rtx_pt,
-                fmtp: media.fmtp.clone(),
-                extensions: negotiate::subscriber_extensions(media.kind, &media.extensions, &self.spec),
-                ssrc,
-                rtx_ssrc,
-                active: true,
-                msid: self.msid(use_msid, mid, *stream),
-            };
-            lines.insert(mindex, line.clone());
-            places.push(Place { mindex, line });
-        }
-        Ok(places)
-    }
-
-    /// Puts the streams on their m-lines, which are new or taken again.
-    pub(super) fn occupy(
-        &mut self,
-        member: MemberId,
-        wanted: Vec<Wanted>,
-        places: Vec<Place>,
-        effects: &mut Vec<Effect>,
-    ) {
-        for (Wanted { stream, crossrefid, delay, send }, Place { mindex, line }) in wanted.into_iter().zip(places) {
-            let delay = delay.filter(|_| line.kind == MediaKind::Video);
-            let leg = match self.subscriber(member).legs.get(mindex) {
-                Some(&leg) => {
-                    self.legs[leg].line = line;
-                    leg
-                }
-                None => self.add_leg(member, line, effects),
-            };
-            let of = &mut self.legs[leg];
-            (of.crossrefid, of.delay, of.send) = (crossrefid, delay, send);
-            // Nothing flows before the answer says so.
-            of.accepted = false;
-            self.wire(leg, Some(stream), effects);
-        }
-    }
-
-    fn add_leg(&mut self, member: MemberId, line: OfferedMedia, effects: &mut Vec<Effect>) -> LegId {
-        let spec = LegSpec {
-            ssrc: line.ssrc,
-            rtx_ssrc: line.rtx_ssrc,
-            kind: line.kind,
-            clock_rate: line.codec.clock_rate(),
-            pt: line.pt,
-            mid: line.mid,
-            extensions: line.extensions,
-        };
-        let leg = self.legs.insert(Leg {
-            subscriber: member,
-            source: None,
-            line,
-            crossrefid: None,
-            accepted: false,
-            send: true,
-            delay: None,
-            open: false,
-            imposed: None,
-        });
-        self.subscriber_mut(member).legs.push(leg);
-        effects.push(Effect::AddLeg { leg, member, spec });
-        leg
-    }
-
-    /// Gives an m-line another source or none.
-    fn wire(&mut self, id: LegId, source: Option<StreamId>, effects: &mut Vec<Effect>) {
-        if let Some(before) = std::mem::replace(&mut self.legs[id].source, source) {
-            self.streams[before].legs.retain(|&leg| leg != id);
-        }
-        if let Some(source) = source {
-            self.streams[source].legs.push(id);
-        }
-        effects.push(Effect::SetSource { leg: id, source });
-        self.settle(&[id], effects);
-    }
-
-    /// Another stream on an m-line: it is relayed from now on, and video begins with a keyframe.
-    fn exchange(&mut self, id: LegId, stream: StreamId, effects: &mut Vec<Effect>) {
-        let leg = &self.legs[id];
-        let (member, was_open) = (leg.subscriber, leg.open);
-        let msid = self.msid(self.subscriber(member).use_msid, leg.line.mid, stream);
-        let leg = &mut self.legs[id];
-        leg.line.msid = msid;
-        leg.send = true;
-        leg.accepted &= leg.source.is_some();
-        self.wire(id, Some(stream), effects);
-        let leg = &self.legs[id];
-        // When it opens only now, the keyframe is asked for already.
-        if was_open && leg.open && leg.line.kind == MediaKind::Video && self.peer(member) == Some(Peer::Up) {
-            effects.push(Effect::RequestKeyframe(stream));
-        }
-    }
-
-    /// The m-lines that the entries name.
-    fn named(&self, member: MemberId, entries: &[Unsubscribe]) -> BTreeSet<LegId> {
-        let is_named = |leg: &Leg, entry: &Unsubscribe| match (entry, leg.source) {
-            (Unsubscribe { sub_mid: Some(sub_mid), .. }, _) => leg.line.mid == *sub_mid,
-            (Unsubscribe { feed: Some(feed), mid, .. }, Some(source)) => {
-                *self.feed_of(source) == *feed && mid.is_none_or(|mid| mid == self.line(source).media.mid)
-            }
-            _ => false,
-        };
-        let legs = self.subscriber(member).legs.iter().copied();
-        legs.filter(|&leg| entries.iter().any(|entry| is_named(&self.legs[leg], entry))).collect()
-    }
-
-    /// Which stream is to come on which m-line; own m-lines that are not there are passed over.
-    fn exchanges(&self, member: MemberId, entries: &[SwitchStream]) -> Result<Vec<(LegId, StreamId)>, RoomError> {
-        let mut exchanges = Vec::with_capacity(entries.len());
-        for SwitchStream { feed, mid, sub_mid } in entries {
-            let lines = &self.publisher(self.live_feed(feed)?).lines;
-            let stream = lines.iter().find(|line| line.media.mid == *mid).and_then(|line| line.stream);
-            let stream = stream.ok_or_else(|| RoomError::NoSuchFeedMid(Box::new(*mid), feed.clone()))?;
-            let leg = self.subscriber(member).legs.iter().find(|&&leg| self.legs[leg].line.mid == *sub_mid);
-            exchanges.extend(leg.map(|&leg| (leg, stream)));
-        }
-        Ok(exchanges)
-    }
-
-    /// For each own m-line the first stream of the feed that fits and is not on another one yet.
-    fn exchanges_of_feed(&self, member: MemberId, feed: &LegacyFeed) -> Result<Vec<(LegId, StreamId)>, RoomError> {
-        let mut streams = self.streams_of_feed(feed)?;
-        let mut exchanges = Vec::new();
-        for &leg in &self.subscriber(member).legs {
-            if let Some(at) = streams.iter().position(|&stream| self.fits(leg, stream)) {
-                exchanges.push((leg, streams.remove(at)));
-            }
-        }
-        Ok(exchanges)
-    }
-
-    /// Whether the m-line can carry the stream as it was negotiated.
-    fn fits(&self, leg: LegId, stream: StreamId) -> bool {
-        self.line(stream).media.codec == Some(self.legs[leg].line.codec)
-    }
-
-    fn feed_of(&self, stream: StreamId) -> &FeedId {
-        &self.publisher(self.streams[stream].publisher).who.id
-    }
-
-    fn msid(&self, use_msid: bool, mid: Mid, stream: StreamId) -> (Box<str>, Box<str>) {
-        if use_msid {
-            (self.feed_of(stream).to_string().into(), self.line(stream).media.mid.as_str().into())
-        } else {
-            ("janus".into(), format!("janus{mid}").into())
-        }
     }
 }
 

@@ -321,7 +321,7 @@ fn who_cannot_be_told_of_a_crowd_does_not_stay_in_it() {
     let gone = ask(&mut world, 'B', message(&handles[7], json!({"request":"listparticipants","room":2})));
     // The list of those who are there would be as long.
     assert_eq!(gone["plugindata"]["data"]["error_code"], 499);
-    assert_eq!(world.shards[0].rooms[&RoomId::from(2)].participants().len(), 5);
+    assert_eq!(world.shards[0].rooms[&RoomId::from(2)].wiring().participants().len(), 5);
     let detach = json!({"janus":"detach","transaction":"4","session_id":session,"handle_id":handles[7]});
     assert_eq!(ask(&mut world, 'B', detach)["janus"], "success");
     assert_eq!(json_of(world.hear('B'))["janus"], "detached");

@@ -106,17 +106,17 @@ impl Shard {
                 Reply::Exists(room, there)
             }
             Command::CheckPin { room, pin, is_signed } => {
-                match self.rooms.get(&room).map(|room| room.check_entry(is_signed, pin.as_deref())) {
+                match self.rooms.get(&room).map(|room| room.wiring().check_entry(is_signed, pin.as_deref())) {
                     Some(Ok(())) => Reply::Admitted(room),
                     Some(Err(error)) => Reply::Refused(error),
                     None => absent(&room),
                 }
             }
             Command::List { private } => {
-                let rooms = self.rooms.values().map(Room::summary);
+                let rooms = self.rooms.values().map(|room| room.wiring().summary());
                 Reply::Rooms(rooms.filter(|room| private || !room.spec.is_private).collect())
             }
-            Command::Participants(room) => match self.rooms.get(&room).map(Room::participants) {
+            Command::Participants(room) => match self.rooms.get(&room).map(|room| room.wiring().participants()) {
                 Some(participants) => Reply::Participants(room, participants),
                 None => absent(&room),
             },
@@ -142,7 +142,7 @@ impl Shard {
                 Reply::Adjusted
             }
             Command::Inspect { room, handle } => {
-                let member = self.rooms.get(&room).and_then(|room| room.inspect(handle));
+                let member = self.rooms.get(&room).and_then(|room| room.wiring().inspect(handle));
                 Reply::Inspected(member.map(|member| Box::new(Inspection { member, peer: None })))
             }
             Command::Capture { order: CaptureOrder::Start { .. }, .. } => Reply::Capture(Err(CaptureError::NoPeer)),
@@ -175,7 +175,7 @@ fn carry_out(from: ShardId, room: &mut Room, effects: Vec<Effect>) -> Events {
                 events.push(Mail::Event { from, to, event });
             }
             Effect::Observe { of, what } => {
-                events.push(Mail::Observed { of, what: Observation::Room(room.spec().room.clone(), what) });
+                events.push(Mail::Observed { of, what: Observation::Room(room.wiring().spec().room.clone(), what) });
             }
             _ => {}
         }
@@ -185,7 +185,7 @@ fn carry_out(from: ShardId, room: &mut Room, effects: Vec<Effect>) -> Events {
         room.peer_up(member, &mut consequences);
     }
     for (member, media) in heard {
-        room.media_changed(member, media.mid, media.kind, true, None, &mut consequences);
+        room.roster().media_changed(member, media.mid, media.kind, true, None, &mut consequences);
     }
     if !consequences.is_empty() {
         events.extend(carry_out(from, room, consequences));

@@ -303,7 +303,7 @@ impl Transcript {
                 let room = RoomId::from(room.parse::<u64>().map_err(|_| "not a room")?);
                 let world = self.world();
                 let failed = world.shards[0].rooms.remove(&room).ok_or("no such room")?;
-                let to = failed.addresses().collect();
+                let to = failed.roster().addresses().collect();
                 world.mail(Mail::Event { from: ShardId(0), to, event: Event::RoomFailed(room) });
             }
             ["stream", stream, verb @ ("talks" | "stops"), room, level] => {

@@ -98,7 +98,7 @@ impl HostedRoom {
     #[cold]
     pub(super) fn sources_exhausted(&mut self, turn: &mut Turn<'_>, member: MemberId, ssrc: u32) {
         let now = turn.now.mono;
-        let Some(of) = self.room.address(member) else { return };
+        let Some(of) = self.room.roster().address(member) else { return };
         let Some(peer) = self.peers.get_mut(member.0) else { return };
         if peer.exhausted_told.is_some_and(|told| now.since(told) < NOTICE_INTERVAL) {
             return;

@@ -53,7 +53,7 @@ impl HostedRoom {
             Reply::Switched(switched) => switched.offer.as_mut(),
             _ => None,
         };
-        if let (Some(description), Some(member)) = (description, self.room.member(to)) {
+        if let (Some(description), Some(member)) = (description, self.room.roster().member(to)) {
             self.complete(turn, member, description);
         }
     }
@@ -129,7 +129,7 @@ impl HostedRoom {
     /// An offer that goes out unasked needs our transport like one in a reply.
     fn tell(&self, turn: &mut Turn<'_>, to: &[HandleAddress], mut event: Event) {
         if let (Event::Updated(_, _, offer), &[address]) = (&mut event, to)
-            && let Some(member) = self.room.member(address)
+            && let Some(member) = self.room.roster().member(address)
         {
             self.complete(turn, member, offer);
         }

@@ -16,8 +16,8 @@ use crate::proto::ice::Selection;
 impl HostedRoom {
     /// One handle; none when it never joined.
     pub fn inspect(&self, turn: &Turn<'_>, handle: HandleAddress) -> Option<Inspection> {
-        let member = self.room.inspect(handle)?;
-        let peer = self.room.member(handle).and_then(|member| self.peers.get(member.0));
+        let member = self.room.wiring().inspect(handle)?;
+        let peer = self.room.roster().member(handle).and_then(|member| self.peers.get(member.0));
         Some(Inspection { member, peer: peer.map(|peer| self.view(turn, peer)) })
     }
 

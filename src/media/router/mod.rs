@@ -72,7 +72,7 @@ impl HostedRoom {
 
     /// The room's id.
     pub fn id(&self) -> &RoomId {
-        &self.room.spec().room
+        &self.room.wiring().spec().room
     }
 
     /// Which paths a member's peer has been heard on.
@@ -82,7 +82,7 @@ impl HostedRoom {
 
     /// For `list`.
     pub fn summary(&self) -> RoomSummary {
-        self.room.summary()
+        self.room.wiring().summary()
     }
 
     /// The rules, for questions that change nothing.
@@ -99,7 +99,7 @@ impl HostedRoom {
         reply: impl FnOnce(&mut Turn<'_>, Reply),
     ) {
         if matches!(request, MemberRequest::Leave | MemberRequest::Unpublish)
-            && let Some(member) = self.room.member(from)
+            && let Some(member) = self.room.roster().member(from)
         {
             self.observe_last_media(turn, member);
         }
@@ -134,7 +134,7 @@ impl HostedRoom {
 
     /// A handle hangs up or is gone.
     pub fn teardown(&mut self, turn: &mut Turn<'_>, from: HandleAddress, kind: Teardown) {
-        if let Some(member) = self.room.member(from) {
+        if let Some(member) = self.room.roster().member(from) {
             self.observe_last_media(turn, member);
         }
         let mut effects = Vec::new();
@@ -184,7 +184,7 @@ impl HostedRoom {
 
     /// Whom to tell when the room has failed.
     pub fn addresses(&self) -> Vec<HandleAddress> {
-        self.room.addresses().collect()
+        self.room.roster().addresses().collect()
     }
 
     /// Gives memory back; the room has ended or failed.

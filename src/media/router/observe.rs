@@ -67,7 +67,7 @@ impl HostedRoom {
 
     pub(super) fn observe(&self, turn: &mut Turn<'_>, member: MemberId, what: Observation) {
         if turn.state.watch.peers
-            && let Some(of) = self.room.address(member)
+            && let Some(of) = self.room.roster().address(member)
         {
             turn.state.observe(of, what);
         }
@@ -88,7 +88,7 @@ impl HostedRoom {
         let is_watched = !turn.state.watch.statistics.is_zero();
         let Some(peer) = self.peers.get_mut(member.0).filter(|peer| is_watched && peer.is_connected()) else { return };
         let since = turn.now.mono.since(peer.statistics_at);
-        let Some(of) = self.room.address(member).filter(|_| since >= least) else { return };
+        let Some(of) = self.room.roster().address(member).filter(|_| since >= least) else { return };
         peer.statistics_at = turn.now.mono;
         let mut lines = Vec::with_capacity(peer.streams.len() + peer.legs.len());
         for id in &peer.streams {

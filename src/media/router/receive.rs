@@ -165,8 +165,8 @@ impl HostedRoom {
         }
         self.observe_connection(turn, member);
         let mut effects = Vec::new();
-        if self.room.is_up(member) {
-            self.room.peer_replaced(member, &mut effects);
+        if self.room.roster().is_up(member) {
+            self.room.wiring().peer_replaced(member, &mut effects);
         } else {
             self.room.peer_up(member, &mut effects);
         }
@@ -459,7 +459,7 @@ impl HostedRoom {
         let mut effects = Vec::new();
         let silence = turn.state.no_media_timer.as_secs();
         let seconds = (!receiving && silence > 1).then_some(silence);
-        self.room.media_changed(member, mid, kind, receiving, seconds, &mut effects);
+        self.room.roster().media_changed(member, mid, kind, receiving, seconds, &mut effects);
         self.apply(turn, effects);
     }
 

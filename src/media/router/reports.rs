@@ -118,7 +118,7 @@ impl HostedRoom {
 
     /// The room's `fir_freq`: a keyframe at least so often, as long as media come.
     fn refresh_keyframes(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let interval = Duration::from_secs(self.room.spec().fir_freq.into());
+        let interval = Duration::from_secs(self.room.wiring().spec().fir_freq.into());
         if interval.is_zero() {
             return;
         }
@@ -154,7 +154,7 @@ impl HostedRoom {
         }
         for (line, uplink, lost) in slow {
             let mut effects = Vec::new();
-            self.room.slow_link(member, line, uplink, lost, &mut effects);
+            self.room.roster().slow_link(member, line, uplink, lost, &mut effects);
             self.apply(turn, effects);
         }
     }

@@ -9,7 +9,7 @@ use crate::media::turn::Turn;
 impl HostedRoom {
     /// Begins or ends the capture of a handle's PeerConnection; it ends with that at the latest.
     pub fn capture(&mut self, turn: &Turn<'_>, handle: HandleAddress, order: CaptureOrder) -> Result<(), CaptureError> {
-        let member = self.room.member(handle);
+        let member = self.room.roster().member(handle);
         let peer = member.and_then(|member| self.peers.get_mut(member.0)).ok_or(CaptureError::NoPeer)?;
         let slot = peer.capture();
         match order {

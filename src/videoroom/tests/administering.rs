@@ -61,10 +61,10 @@ fn every_request_needs_the_secret_of_a_room_that_has_one() {
 #[test]
 fn an_edit_changes_what_it_names_and_nothing_else() {
     let mut scene = Scene::with(|spec| (spec.secret, spec.pin) = (Some("old".into()), Some("p".into())));
-    let before = scene.room.spec().clone();
+    let before = scene.room.wiring().spec().clone();
     let (reply, effects) = scene.administer(Some("old"), Administration::Edit(Edit::default()));
     assert!(matches!(reply, Reply::Edited(..)) && effects.is_empty());
-    assert_eq!(*scene.room.spec(), before);
+    assert_eq!(*scene.room.wiring().spec(), before);
     let edit = Edit {
         description: Some("new".into()),
         secret: Some("other".into()),
@@ -76,7 +76,7 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
         ..Edit::default()
     };
     scene.administer(Some("old"), Administration::Edit(edit));
-    let spec = scene.room.spec();
+    let spec = scene.room.wiring().spec();
     assert_eq!((&*spec.description, spec.secret.as_deref(), spec.pin.as_deref()), ("new", Some("other"), Some("p")));
     assert_eq!((spec.is_private, spec.require_pvtid, spec.bitrate), (true, true, 128_000));
     assert_eq!((spec.fir_freq, spec.publishers), (9, 1));

@@ -72,7 +72,7 @@ fn what_a_participant_shows_stands_wherever_it_is_named() {
     scene.up(1);
     let joined = scene.join(2);
     assert_eq!(joined.publishers[0].who.metadata, metadata("{}"));
-    let participants = scene.room.participants();
+    let participants = scene.room.wiring().participants();
     let ana = participants.iter().find(|one| one.who.id == FeedId::from(1)).expect("listed");
     assert_eq!((ana.who.display.as_deref(), ana.who.metadata.clone()), (Some("Ana"), metadata("{}")));
     let attached = scene.subscribe(5, &[1]);
@@ -119,7 +119,7 @@ fn nothing_is_watched_where_nobody_wants_to_know_or_no_level_is_said() {
     scene.join(1);
     assert!(!scene.configured(1, publish(offer(&[AUDIO]))).iter().any(|effect| effect.starts_with("watch")));
     scene.up(1);
-    assert_eq!(scene.room.participants()[0].talking, None);
+    assert_eq!(scene.room.wiring().participants()[0].talking, None);
 }
 
 #[test]
@@ -142,9 +142,12 @@ fn everybody_hears_who_talks_and_later_joiners_see_it() {
     assert_eq!(joined.publishers[0].talking, Some(true));
     let shown: Vec<_> = joined.publishers[0].streams.iter().map(|stream| stream.talking).collect();
     assert_eq!(shown, [Some(true), None], "video has no level");
-    assert_eq!(scene.room.participants().iter().map(|one| one.talking).collect::<Vec<_>>(), [Some(true), None, None]);
+    assert_eq!(
+        scene.room.wiring().participants().iter().map(|one| one.talking).collect::<Vec<_>>(),
+        [Some(true), None, None]
+    );
     assert_eq!(talk(&mut scene, 0, false), ["tell [1, 2, 3] 1 0 stops at 12.5"]);
-    assert_eq!(scene.room.participants()[0].talking, Some(false));
+    assert_eq!(scene.room.wiring().participants()[0].talking, Some(false));
     assert!(talk(&mut scene, 7, true).is_empty(), "no such stream");
 }
 

@@ -41,7 +41,7 @@ fn a_lost_peer_is_told_to_subscribers_then_participants_then_its_owner() {
         effects[6..],
         ["tell [5] updated v2 with 0 of 2", "close peer 1", "tell [2] unpublished 1", "tell [1] hangup ICE failed"]
     );
-    let attendee = &scene.room.participants()[1];
+    let attendee = &scene.room.wiring().participants()[1];
     assert!(attendee.who.id == FeedId::from(1) && !attendee.publisher);
     assert_eq!(scene.configured(1, publish(offer(&[AUDIO])))[0], "open peer 1 abcd");
 }
@@ -186,8 +186,8 @@ fn summaries_count_participants_and_tell_who_is_up() {
     scene.publish(1);
     scene.join(2);
     scene.watch(5, &[1]);
-    assert_eq!(scene.room.summary().participants, 2);
-    let up: Vec<bool> = scene.room.participants().iter().map(|participant| participant.publisher).collect();
+    assert_eq!(scene.room.wiring().summary().participants, 2);
+    let up: Vec<bool> = scene.room.wiring().participants().iter().map(|participant| participant.publisher).collect();
     assert_eq!(up, [true, false]);
 }
 
@@ -197,8 +197,8 @@ fn news_of_unknown_members_and_handles_are_nothing() {
     let mut effects = Vec::new();
     scene.room.peer_up(MemberId(3), &mut effects);
     scene.room.peer_down(MemberId(3), crate::control::command::HangupReason::DtlsAlert, &mut effects);
-    scene.room.media_changed(MemberId(3), mid("0"), MediaKind::Audio, true, None, &mut effects);
+    scene.room.roster().media_changed(MemberId(3), mid("0"), MediaKind::Audio, true, None, &mut effects);
     scene.room.teardown(address(1), Teardown::Detach, &mut effects);
     assert!(effects.is_empty());
-    assert_eq!(scene.room.address(MemberId(3)), None);
+    assert_eq!(scene.room.roster().address(MemberId(3)), None);
 }

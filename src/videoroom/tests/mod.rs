@@ -112,7 +112,7 @@ impl Scene {
     }
 
     fn member(&self, handle: u64) -> MemberId {
-        self.room.member(address(handle)).expect("in the room")
+        self.room.roster().member(address(handle)).expect("in the room")
     }
 
     fn up(&mut self, handle: u64) -> Vec<String> {

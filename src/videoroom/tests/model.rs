@@ -203,7 +203,7 @@ impl History {
             Op::Hangup => self.teardown(handle, Teardown::Hangup, &mut effects),
             Op::Detach => self.teardown(handle, Teardown::Detach, &mut effects),
             Op::Up | Op::Down => {
-                let Some(member) = self.room.member(address(handle)) else { return };
+                let Some(member) = self.room.roster().member(address(handle)) else { return };
                 match op {
                     Op::Up => self.room.peer_up(member, &mut effects),
                     _ => self.room.peer_down(member, HangupReason::DtlsAlert, &mut effects),

@@ -293,6 +293,6 @@ fn media_events_go_to_their_owner() {
     let mut scene = Scene::new();
     scene.publish(1);
     let mut effects = Vec::new();
-    scene.room.media_changed(scene.member(1), mid("1"), MediaKind::Video, true, None, &mut effects);
+    scene.room.roster().media_changed(scene.member(1), mid("1"), MediaKind::Video, true, None, &mut effects);
     assert_eq!(trace(&effects), ["tell [1] media 1 true"]);
 }

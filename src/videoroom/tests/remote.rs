@@ -60,7 +60,7 @@ fn a_publisher_of_another_server_is_announced_listed_and_subscribed_to_like_any_
     );
     let joined = scene.join(2);
     assert_eq!((&joined.publishers[0].who.id, joined.publishers[0].streams.len()), (&FeedId::from(77), 2));
-    let remote = scene.room.participants().into_iter().find(|one| one.who.id == FeedId::from(77)).unwrap();
+    let remote = scene.room.wiring().participants().into_iter().find(|one| one.who.id == FeedId::from(77)).unwrap();
     assert!(remote.remote && remote.publisher);
     let attached = scene.subscribe(3, &[77]);
     assert_eq!(attached.streams.len(), 2);
