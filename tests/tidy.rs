@@ -1,6 +1,7 @@
 //! The house keeps its own order: who may import whom, no machine below `shards`, no stray markers, headers on every
 //! file, files that stay readable. One line per finding.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +118,104 @@ fn imports_follow_the_arrow() {
         }
     }
     report(findings);
+}
+
+/// Files that are allowed to import each other in a larger circle: the signalling side is being taken apart.
+const TANGLED: &str = "src/signalling/";
+
+#[test]
+fn no_more_than_two_files_import_each_other_in_a_circle() {
+    let sources: Vec<Source> = sources("src").into_iter().filter(|source| code(source).next().is_some()).collect();
+    let modules: BTreeMap<Vec<&str>, usize> =
+        sources.iter().enumerate().map(|(i, source)| (module(&source.path), i)).collect();
+    let imports: Vec<BTreeSet<usize>> = sources
+        .iter()
+        .enumerate()
+        .map(|(i, source)| {
+            let text: String = code(source).map(|(_, line)| line.to_owned() + "\n").collect();
+            let home = module(&source.path);
+            let named = paths(&text).into_iter().filter_map(|path| {
+                let path = absolute(&home, &path)?;
+                (1..=path.len()).rev().find_map(|len| modules.get(&path[..len]).copied())
+            });
+            named.filter(|other| *other != i).collect()
+        })
+        .collect();
+    // What a file reaches, and is reached by, is in one circle with it.
+    let reach: Vec<BTreeSet<usize>> = (0..sources.len())
+        .map(|from| {
+            let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+            while let Some(file) = next.pop() {
+                next.extend(imports[file].iter().filter(|file| seen.insert(**file)));
+            }
+            seen
+        })
+        .collect();
+    let circles: BTreeSet<Vec<usize>> = (0..sources.len())
+        .map(|one| {
+            (0..sources.len()).filter(|&other| reach[one].contains(&other) && reach[other].contains(&one)).collect()
+        })
+        .collect();
+    let large = circles.into_iter().filter(|circle| circle.len() > 2);
+    let named = large.map(|circle| circle.into_iter().map(|file| sources[file].path.as_str()).collect::<Vec<_>>());
+    report(named.filter(|circle| !circle[0].starts_with(TANGLED)).map(|circle| circle.join(" ")).collect());
+}
+
+/// The path of a file's module below the crate.
+fn module(path: &str) -> Vec<&str> {
+    let path = path.trim_start_matches("src/").trim_end_matches(".rs");
+    path.split('/').filter(|name| !matches!(*name, "mod" | "lib")).collect()
+}
+
+/// The paths that begin with `crate` or `super` in a text, those of `use` trees taken apart.
+fn paths(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (start, _) in text.match_indices("crate::").chain(text.match_indices("super::")) {
+        let is_begun = text[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        if !is_begun {
+            expand("", &text[start..], &mut found);
+        }
+    }
+    found
+}
+
+/// Takes one path or tree apart and returns what follows it.
+fn expand<'t>(before: &str, text: &'t str, found: &mut Vec<String>) -> &'t str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(text.len());
+    let (name, mut rest) = text.split_at(end);
+    let path = format!("{before}{name}");
+    if !(path.ends_with("::") && rest.starts_with('{')) {
+        found.push(path.trim_end_matches("::").into());
+        return rest;
+    }
+    while let Some(inner) = rest.strip_prefix(['{', ',']) {
+        let inner = inner.trim_start();
+        if let Some(after) = inner.strip_prefix('}') {
+            return after;
+        }
+        let after = expand(&path, inner, found).trim_start();
+        let after =
+            after.strip_prefix("as ").map_or(after, |alias| alias.trim_start_matches(|c: char| c != ',' && c != '}'));
+        if let Some(after) = after.strip_prefix('}') {
+            return after;
+        }
+        rest = after;
+    }
+    rest
+}
+
+/// A path from the crate's root; none when it leads out of it.
+fn absolute<'p>(home: &[&'p str], path: &'p str) -> Option<Vec<&'p str>> {
+    let mut names = path.split("::").peekable();
+    let mut base = home.to_vec();
+    if names.next_if_eq(&"crate").is_some() {
+        base.clear();
+    }
+    while names.next_if_eq(&"super").is_some() {
+        base.pop()?;
+    }
+    base.extend(names);
+    Some(base)
 }
 
 #[test]
