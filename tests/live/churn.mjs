@@ -7,8 +7,8 @@ const STAYS = 50;
 const GROWTH_KIB = 2048;
 
 const gauges = async () => {
-  const { signal, shards } = await health();
-  return { signal: signal.gauges, shards: shards.map(shard => shard.gauges) };
+  const { signalling, shards } = await health();
+  return { signalling: signalling.gauges, shards: shards.map(shard => shard.gauges) };
 };
 
 await scenario(async () => {
@@ -35,7 +35,7 @@ await scenario(async () => {
   };
 
   await visitor.evaluate(({ websocket, ROOM }) => stay(websocket, ROOM), { websocket, ROOM });     // first use pays for what is made once
-  await until(5000, 'the first visitor is gone', async () => { const { signal } = await gauges(); return signal.sessions === 0 && signal.connections === 1; });
+  await until(5000, 'the first visitor is gone', async () => { const { signalling } = await gauges(); return signalling.sessions === 0 && signalling.connections === 1; });
   const before = { gauges: await gauges(), descriptors: openDescriptors() };
   const resident = [];
   for (let n = 1; n <= 2; n++) {

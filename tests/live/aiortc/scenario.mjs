@@ -36,8 +36,8 @@ function aiortc(...role) {
 }
 
 const gauges = async () => {
-  const { signal, shards } = await health();
-  return { signal: signal.gauges, shards: shards.map(shard => shard.gauges) };
+  const { signalling, shards } = await health();
+  return { signalling: signalling.gauges, shards: shards.map(shard => shard.gauges) };
 };
 
 /** What Chromium has received so far. */
