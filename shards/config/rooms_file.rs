@@ -1,7 +1,7 @@
 //! Permanent rooms on disk: a TOML file of `[[room]]` tables, written whole by a thread of its own, to a new file that
 //! takes the old one's place. What is asked for together is written together.
 
-use crate::rooms::RoomTable;
+use super::rooms::RoomTable;
 use async_channel::Sender;
 use portunus::control::spec::RoomSpec;
 use portunus::id::{RoomId, SignallingId, Ticket};
