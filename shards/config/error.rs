@@ -1,5 +1,6 @@
 //! What is wrong with the configuration, in a sentence that names the setting.
 
+use super::misspelling::explain;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -20,7 +21,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            ConfigError::Toml(path, error) => write!(f, "{}: {error}", path.display()),
+            ConfigError::Toml(path, error) => write!(f, "{}: {}", path.display(), explain(error)),
             ConfigError::Value(name, sentence) => write!(f, "{name}: {sentence}"),
             ConfigError::Interfaces(error) => {
                 write!(f, "cannot list the network interfaces ({error}): name the addresses with --media-ip")

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod command_line;
 pub mod error;
 pub mod handlers;
+pub mod misspelling;
 pub mod rooms;
 pub mod rooms_file;
 pub mod settings;
