@@ -1,6 +1,7 @@
 //! Why the program does not start, and how it ends when it can no longer go on.
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
+use crate::import::ImportError;
 use crate::ring::RingError;
 use crate::rlimit::Descriptors;
 use portunus::proto::dtls::DtlsError;
@@ -11,6 +12,8 @@ use std::{fmt, io};
 #[derive(Debug)]
 pub enum StartError {
     Config(ConfigError),
+    /// A Janus' configuration could not be imported.
+    Import(ImportError),
     /// The kernel's io_uring.
     Ring(RingError),
     /// Less locked memory than the signalling executor needs; the limit in bytes.
@@ -45,6 +48,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Config(error) => error.fmt(f),
+            StartError::Import(error) => error.fmt(f),
             StartError::Ring(error) => error.fmt(f),
             StartError::LockedMemory(limit) => write!(
                 f,

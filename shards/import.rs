@@ -12,8 +12,8 @@ mod tests;
 mod transport;
 
 use crate::config::Config;
+use crate::config::settings::Settings;
 use crate::interface::{self, InterfaceAddress};
-use crate::settings::Settings;
 use portunus::wire::jcfg::JcfgError;
 use source::{File, is_true};
 use std::collections::BTreeMap;

@@ -19,9 +19,6 @@ mod mailbox;
 mod media;
 mod ring;
 mod rlimit;
-mod rooms;
-mod rooms_file;
-mod settings;
 mod signalling;
 mod socket;
 mod stun;
@@ -29,7 +26,8 @@ mod tcp;
 mod udp;
 
 use clock::Clock;
-use config::{Config, Task};
+use config::Config;
+use config::command_line::{self, Task};
 use fault::StartError;
 use portunus::control::capture::CaptureFolder;
 use portunus::control::observation::Watch;
@@ -66,7 +64,7 @@ const INTERRUPTED: i32 = 128 + SIGINT;
 static PAGE: &[u8] = include_bytes!("page.html");
 
 fn main() -> ExitCode {
-    let outcome = config::load().map_err(StartError::from).and_then(|task| match task {
+    let outcome = command_line::load().and_then(|task| match task {
         Task::Show(settings) => {
             say(&settings);
             Ok(())

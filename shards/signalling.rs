@@ -4,11 +4,11 @@
 
 use crate::affinity;
 use crate::clock::Clock;
+use crate::config::rooms_file::Clerk;
 use crate::events::Post;
 use crate::fault::{StartError, fatal};
 use crate::log::Log;
 use crate::mailbox::{RelayPost, SignallingEnd, SignallingPost};
-use crate::rooms_file::Clerk;
 use crate::tcp::{Connection, Listener, Step, Wake};
 use futures_lite::FutureExt;
 use futures_lite::future::or;

@@ -1,17 +1,16 @@
 //! The delivery of events to handlers: for each a bounded queue and a thread of its own, which may wait for the other side
 //! as long as it must. Who has events puts them in and goes on; what finds no room is shed and counted.
 
-mod endpoint;
+pub mod endpoint;
 mod http;
-pub mod settings;
 mod stream;
 mod webhook;
 mod websocket;
 
 use crate::affinity;
+use crate::config::handlers::Handlers;
 use portunus::signalling::{Delivery, HandlerEvent};
 use portunus::wire::janus::events::{Kind, Mask};
-use settings::Handlers;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -3,9 +3,9 @@
 
 use super::endpoint::Endpoint;
 use super::http::Head;
-use super::settings::Webhook;
 use super::stream::Stream;
 use super::{Queue, Trouble, backoff, join};
+use crate::config::handlers::Webhook;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::{self, Write};

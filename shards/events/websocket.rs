@@ -3,9 +3,9 @@
 
 use super::endpoint::Endpoint;
 use super::http::Head;
-use super::settings::WebSocket as Settings;
 use super::stream::Stream;
 use super::{Ended, Queue, Trouble, backoff, join};
+use crate::config::handlers::WebSocket as Settings;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

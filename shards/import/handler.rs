@@ -2,8 +2,8 @@
 
 use super::source::File;
 use super::{Import, disabled};
-use crate::events::settings::Handlers;
-use crate::settings::Settings;
+use crate::config::handlers::Handlers;
+use crate::config::settings::Settings;
 use toml::Table;
 
 /// One of Janus' handlers, and the settings of ours that does the same.

@@ -2,7 +2,7 @@
 
 use super::source::File;
 use super::{Import, disabled};
-use crate::rooms::RoomTable;
+use crate::config::rooms::RoomTable;
 use portunus::control::codec::Codec;
 use portunus::wire::jcfg::{Group, Value};
 use toml::Table;

@@ -1,9 +1,9 @@
 //! What the operator says about event handlers: two tables of the file, with Janus' names where it has them, and what they
 //! mean together with the URLs.
 
-use super::endpoint::Endpoint;
-use crate::config::ConfigError;
-use crate::settings::Settings;
+use super::error::ConfigError;
+use super::settings::{BLOT, Settings};
+use crate::events::endpoint::Endpoint;
 use portunus::wire::janus::events::Mask;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -113,13 +113,13 @@ pub fn blot(all: &mut Settings) {
         }
     }
     if let Some(table) = &mut all.event_webhook_options {
-        table.backend_pwd = table.backend_pwd.take().map(|_| crate::config::BLOT.into());
+        table.backend_pwd = table.backend_pwd.take().map(|_| BLOT.into());
     }
 }
 
 const HTTP: [&str; 2] = ["http", "https"];
 const WS: [&str; 2] = ["ws", "wss"];
-/// With [`QUEUE_BYTES`](super) in mind, more would not help.
+/// With `events::QUEUE_BYTES` in mind, more would not help.
 const QUEUE_MAX: usize = 1 << 20;
 /// What Janus' own handler asks for.
 const SUBPROTOCOL: &str = "janus-event-handlers";

@@ -1,7 +1,8 @@
 //! Permanent rooms on disk: a TOML file of `[[room]]` tables, written whole by a thread of its own, to a new file that
 //! takes the old one's place. What is asked for together is written together.
 
-use crate::rooms::RoomTable;
+use super::misspelling::explain;
+use super::rooms::RoomTable;
 use async_channel::Sender;
 use portunus::control::spec::RoomSpec;
 use portunus::id::{RoomId, SignallingId, Ticket};
@@ -66,7 +67,8 @@ impl RoomsFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => String::new(),
             text => text.map_err(|error| format!("cannot read {}: {error}", path.display()))?,
         };
-        let contents: Contents = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let contents: Contents =
+            toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), explain(&error)))?;
         let configured = rooms.iter().map(|room| room.room.clone()).collect();
         let mut file = RoomsFile { configured, string_ids, ..RoomsFile::default() };
         let spec = |table: &RoomTable| table.spec(string_ids).map_err(|error| format!("{}: {error}", path.display()));

@@ -1,46 +1,18 @@
 //! What the operator may say, and the four layers of saying it: a flag beats an environment variable (`PORTUNUS_*`), that
-//! beats the file, that beats the default. One list of settings serves all layers; what it means is checked in `config`.
+//! beats the file, that beats the default. One list of settings serves all layers; what it means is checked in `config/mod.rs`.
 
+use super::error::ConfigError;
+use super::handlers::{WebSocketTable, WebhookTable};
+use super::rooms::RoomTable;
 use crate::affinity::CpuList;
-use crate::config::ConfigError;
-use crate::events::settings::{WebSocketTable, WebhookTable};
-use crate::rooms::RoomTable;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// A WebRTC media server for Janus clients.
-#[derive(Parser)]
-#[command(name = "portunus", version, about)]
-pub struct CommandLine {
-    /// Settings file (TOML; every setting by its name with underscores, rooms as [[room]])
-    #[arg(long, value_name = "FILE", env = "PORTUNUS_CONFIG", global = true)]
-    pub config: Option<PathBuf>,
-    #[command(flatten)]
-    pub settings: Settings,
-    #[command(subcommand)]
-    pub command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-pub enum Command {
-    /// Validates the settings and prints them as they take effect
-    Check {
-        /// Ask a STUN server too at which address it sees this machine: the one to put into public_ip
-        #[arg(long, value_name = "HOST:PORT")]
-        stun: Option<String>,
-    },
-    /// Makes a portunus.toml of a Janus' configuration files and says what has no equivalent
-    ImportJanus {
-        /// Where janus.jcfg is, such as /etc/janus
-        dir: PathBuf,
-        /// Where portunus.toml is written
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        out: PathBuf,
-    },
-}
+/// What stands for a secret where settings are shown.
+pub const BLOT: &str = "***";
 
 /// What `dtls_certificate` may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -352,7 +324,9 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::command_line::CommandLine;
     use super::*;
+    use clap::Parser;
 
     fn flags(flags: &[&str]) -> Settings {
         CommandLine::try_parse_from([&["portunus"], flags].concat()).unwrap().settings
@@ -390,13 +364,5 @@ mod tests {
         ]);
         assert_eq!(given.listen.map(|list| list.len()), Some(3));
         assert_eq!((given.string_ids, given.cpus), (Some(true), Some("0,1".parse().unwrap())));
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_that_names_key_and_line() {
-        let error = toml::from_str::<Settings>("shards = 1\nlisen = []\n").unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("lisen"), "{error}");
-        let error = toml::from_str::<Settings>("[[room]]\nroom = 1\npublisher = 3\n").unwrap_err().to_string();
-        assert!(error.contains("line 3") && error.contains("publisher"), "{error}");
     }
 }

@@ -1,29 +1,34 @@
 //! What the settings mean: the merged layers checked, by name and sentence, and as the shards are told them. Every setting
 //! is read by somebody.
 
+pub mod addresses;
+pub mod command_line;
+pub mod error;
+pub mod handlers;
+pub mod misspelling;
+pub mod rooms;
+pub mod rooms_file;
+pub mod settings;
+
 use crate::affinity::{self, Plan};
-use crate::events::{self, settings::Handlers};
-use crate::import::{self, ImportError};
-use crate::interface;
-use crate::rooms::RoomTable;
-use crate::rooms_file::RoomsFile;
-use crate::settings::{Command, CommandLine, DtlsCertificate, Settings};
 use crate::socket::MediaAddress;
-use clap::Parser;
+use addresses::media_addresses;
+use error::ConfigError;
+use handlers::Handlers;
 use portunus::control::spec::RoomSpec;
 use portunus::proto::dtls::KeyKind;
 use portunus::proto::srtp::Profile;
 use portunus::signalling::{Network, Origin};
 use portunus::videoroom::target::TargetRule;
+use rooms::RoomTable;
+use rooms_file::RoomsFile;
+use settings::{BLOT, DtlsCertificate, Settings};
 use std::collections::HashSet;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
-use std::{fmt, io};
 use tracing_subscriber::EnvFilter;
-
-/// Media addresses: each takes a socket on every shard, and a candidate in every description.
-const MEDIA_ADDRESSES_MAX: usize = 32;
 
 /// Ports for publishers of other servers on every shard: each is a socket with the kernel's buffers of its own.
 const REMOTE_PORTS_MAX: u16 = 1024;
@@ -31,9 +36,6 @@ const REMOTE_PORTS_MAX: u16 = 1024;
 /// Signalling shards: each has lanes to all others and to all media shards, and one carries tens of thousands of messages
 /// a second.
 const SIGNALLING_SHARDS_MAX: u8 = 16;
-
-/// What stands for a secret where settings are shown.
-pub const BLOT: &str = "***";
 
 /// Microseconds that video may be held: what a listener would not see yet, and far from what a round trip takes.
 const COALESCE_MAX: u64 = 5000;
@@ -126,44 +128,6 @@ pub struct Config {
     pub notes: Vec<String>,
     /// The same as a file would say it, without secrets.
     shown: Settings,
-}
-
-/// What the program is asked to do.
-pub enum Task {
-    Serve(Box<Config>),
-    /// Show the settings, and what a STUN server says.
-    Check(Box<Config>, Option<String>),
-    /// Show this text.
-    Show(String),
-}
-
-/// What is wrong with the configuration.
-#[derive(Debug)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    File(PathBuf, io::Error),
-    /// The file is not what it should be; the error names line and key.
-    Toml(PathBuf, Box<toml::de::Error>),
-    /// A setting has a value that cannot be: its name and a sentence.
-    Value(&'static str, String),
-    /// The interfaces cannot be listed.
-    Interfaces(io::Error),
-    /// A Janus' configuration could not be imported.
-    Import(ImportError),
-}
-
-/// Reads the command line, the environment and the file. Wrong flags and `--help` end the program here.
-pub fn load() -> Result<Task, ConfigError> {
-    let line = CommandLine::parse();
-    let config = || {
-        let file = line.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-        Config::new(line.settings.or(file)).map(Box::new)
-    };
-    Ok(match line.command {
-        None => Task::Serve(config()?),
-        Some(Command::Check { stun }) => Task::Check(config()?, stun),
-        Some(Command::ImportJanus { dir, out }) => Task::Show(import::run(&dir, &out).map_err(ConfigError::Import)?),
-    })
 }
 
 impl Config {
@@ -290,7 +254,7 @@ impl Config {
         };
         let admin_allow = all.admin_allow.iter().flatten().map(network).collect::<Result<_, _>>()?;
         let handlers = Handlers::new(&all)?;
-        events::settings::blot(&mut all);
+        handlers::blot(&mut all);
         Ok(Config {
             listen,
             tls,
@@ -374,20 +338,6 @@ impl fmt::Display for Config {
     }
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigError::File(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            ConfigError::Toml(path, error) => write!(f, "{}: {error}", path.display()),
-            ConfigError::Value(name, sentence) => write!(f, "{name}: {sentence}"),
-            ConfigError::Import(error) => write!(f, "{error}"),
-            ConfigError::Interfaces(error) => {
-                write!(f, "cannot list the network interfaces ({error}): name the addresses with --media-ip")
-            }
-        }
-    }
-}
-
 fn capture_folder(all: &Settings) -> Result<Option<PathBuf>, ConfigError> {
     match &all.capture_folder {
         Some(folder) if !folder.is_dir() => {
@@ -429,37 +379,6 @@ fn tls(all: &Settings) -> Result<Option<Tls>, ConfigError> {
         (Some(_), Some(_), true) => value("tls_self_signed", "tls_cert gives a certificate already"),
         (Some(_), None, _) => value("tls_key", "the key of tls_cert is needed"),
         (None, Some(_), _) => value("tls_cert", "the certificate of tls_key is needed"),
-    }
-}
-
-fn media_addresses(all: &Settings, listen: &[SocketAddr]) -> Result<Vec<MediaAddress>, ConfigError> {
-    let value = |sentence: String| ConfigError::Value("media_ip", sentence);
-    let mut media = Vec::new();
-    match &all.media_ip {
-        Some(ips) => {
-            if let Some(ip) = ips.iter().find(|ip| ip.is_unspecified()) {
-                return Err(value(format!("{ip} cannot be advertised: name the addresses themselves")));
-            }
-            if let Some(ip) = ips.iter().find(|ip| ip.is_ipv6() && all.media_ipv6 == Some(false)) {
-                return Err(value(format!("{ip} is an IPv6 address, and media_ipv6 is false")));
-            }
-            media.extend(ips.iter().map(|&ip| MediaAddress { ip, explicit: true }));
-        }
-        None => {
-            let mut found = interface::addresses().map_err(ConfigError::Interfaces)?;
-            found.retain(|address| address.ip.is_ipv4() || all.media_ipv6 != Some(false));
-            let local = listen.iter().any(|at| at.ip().is_loopback());
-            let patterns = all.media_interface.as_deref().unwrap_or_default();
-            media = interface::choose(&found, patterns, local);
-            if media.is_empty() && patterns.is_empty() {
-                media = interface::choose(&found, patterns, true); // a host without a network
-            }
-        }
-    }
-    match media.len() {
-        0 => Err(value("no interface has an address for media".into())),
-        count if count > MEDIA_ADDRESSES_MAX => Err(value(format!("{count} addresses are too many: name some"))),
-        _ => Ok(media),
     }
 }
 
