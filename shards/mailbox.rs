@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn signalling_shards_reach_each_other_through_the_door_that_all_mail_uses() {
         let (mut signalling, _) = mesh(2, 1).unwrap();
-        let relay = || Relay::Survey(SignallingId(0), portunus::id::Ticket { slot: 0, generation: 0 });
+        let ticket = portunus::id::Ticket { slot: 0, generation: 0 };
+        let relay = || Relay::Question(SignallingId(0), ticket, portunus::signalling::Question::Survey);
         signalling[1].post.door().prepare_sleep();
         signalling[0].relays.put(1, relay()).unwrap();
         signalling[0].relays.ring();

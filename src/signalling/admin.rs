@@ -1,5 +1,5 @@
 //! The Admin API: who may use it, and what each verb does to the server, to a session and to a handle. What takes an
-//! answer of other shards goes through `council`; what is told of a handle is put together in `inspection`.
+//! answer of other shards is asked in `questions`; what is told of a handle is put together in `inspection`.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use serde_json::json;
 use simd_json::borrowed::Value;
 
 use super::core::{CANDIDATES_TIMEOUT, millis};
-use super::council::{About, Change, FIRST, Question, Transport};
+use super::gather::{Change, Question, Topic, Transport};
+use super::questions::{FIRST, Wanted};
 use super::{ConnectionId, SignallingEngine};
-use crate::control::command::{Command, Teardown};
+use crate::control::command::Teardown;
 use crate::id::{HandleId, RoomId, SessionId, SignallingId};
 use crate::limits::HISTORY_AGE;
 use crate::proto::session::Asker;
@@ -179,10 +180,10 @@ impl SignallingEngine {
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
             AdminVerb::ListSessions => {
-                self.hold(now, asker, transaction, About::Sessions(Vec::new()), &Question::Sessions);
+                self.gather_for(now, asker, transaction, (Topic::Sessions, Wanted::Sessions), &Question::Sessions);
             }
             AdminVerb::LoopsInfo => {
-                self.hold_media(now, asker, transaction, About::Loops(Vec::new()), || Command::Survey);
+                self.gather_loops(now, asker, transaction);
             }
             AdminVerb::MessagePlugin => {
                 let (plugin, body) = request::query(fields, "plugin")?;
@@ -274,8 +275,8 @@ impl SignallingEngine {
         };
         let refusal = match Fields::of(query, self.ids).map(|query| request::text(query, "request")) {
             Some(Ok("connections")) => {
-                let about = About::Connections(transport, Default::default());
-                self.hold(now, asker, request.transaction, about, &Question::Connections);
+                let wanted = (Topic::Connections, Wanted::Connections(transport));
+                self.gather_for(now, asker, request.transaction, wanted, &Question::Connections);
                 return Ok(());
             }
             Some(Ok("configure")) => match self.configure_transport(now, asker, request, transport, query) {

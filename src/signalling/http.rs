@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::connection::{Fate, Pending, Protocol, Purpose};
+use super::gather::Gathered;
 use super::rest::Route;
-use super::scatter::Gathered;
-use super::{ConnectionId, SignallingEngine, SignallingReport};
+use super::{ConnectionId, SignallingEngine, SignallingReport, questions};
 use crate::proto::http::{Method, Request, Response, Status, Upgrade};
 use crate::proto::session::{Asker, Place};
 use crate::proto::websocket;
@@ -15,10 +15,6 @@ use crate::proto::websocket::{Subprotocol, WebSocket};
 use crate::time::{Mono, Now};
 use crate::wire::janus::envelope;
 use crate::wire::janus::error::CoreError;
-
-/// A request for `/healthz` that waits for the media shards.
-#[derive(Debug)]
-pub(super) struct HealthCheck(Asker);
 
 /// The page runs its own script and style, talks to this server and shows media; nothing else.
 const PAGE_FIELDS: &[(&str, &str)] = &[
@@ -81,7 +77,7 @@ impl SignallingEngine {
             }
             "healthz" => {
                 let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Health);
-                self.scatter_health(now, HealthCheck(asker));
+                self.gather_survey(now, questions::Purpose::Health(asker));
             }
             _ => self.respond(id, method, keep_alive, &Response::plain(Status::NotFound)),
         }
@@ -189,10 +185,10 @@ impl SignallingEngine {
         }
     }
 
-    /// All media shards have reported, or the deadline has passed.
-    pub(super) fn answer_health(&mut self, check: &HealthCheck, gathered: &Gathered) {
-        let Gathered { reports, missing, signalling_shards, missing_signalling_shards } = gathered;
-        let status = match (missing.is_empty() && missing_signalling_shards.is_empty(), &self.drain) {
+    /// All shards have reported, or the deadline has passed.
+    pub(super) fn answer_health(&mut self, asker: Asker, gathered: &Gathered) {
+        let Gathered { reports, signalling_reports, .. } = gathered;
+        let status = match (gathered.missing.is_empty(), &self.drain) {
             (true, None) => "ok",
             (true, Some(_)) => "draining",
             _ => "degraded",
@@ -207,7 +203,7 @@ impl SignallingEngine {
         };
         let sum = |part: fn(&SignallingReport) -> &[(&'static str, u64)]| {
             let mut sum: Vec<(&'static str, u64)> = Vec::new();
-            for (name, count) in signalling_shards.iter().flat_map(part) {
+            for (name, count) in signalling_reports.iter().flat_map(part) {
                 match sum.iter_mut().find(|(known, _)| known == name) {
                     Some((_, total)) => *total += count,
                     None => sum.push((name, *count)),
@@ -223,7 +219,7 @@ impl SignallingEngine {
                 "counters": sum(|report| &report.counters),
                 "drops": sum(|report| &report.drops),
             },
-            "signalling_shards": signalling_shards.iter().map(shard).collect::<Vec<_>>(),
+            "signalling_shards": signalling_reports.iter().map(shard).collect::<Vec<_>>(),
             "shards": reports.iter().map(|report| json!({
                 "shard": report.shard,
                 "gauges": object(&report.gauges),
@@ -231,12 +227,12 @@ impl SignallingEngine {
                 "drops": object(&report.drops),
             })).collect::<Vec<_>>(),
         });
-        if !missing.is_empty() {
-            body["missing"] = missing.iter().map(|shard| Value::from(shard.0)).collect();
+        if gathered.missing_media().next().is_some() {
+            body["missing"] = gathered.missing_media().map(|shard| Value::from(shard.0)).collect();
         }
-        if !missing_signalling_shards.is_empty() {
+        if gathered.missing_signalling().next().is_some() {
             body["missing_signalling_shards"] =
-                missing_signalling_shards.iter().map(|shard| Value::from(shard.0)).collect();
+                gathered.missing_signalling().map(|shard| Value::from(shard.0)).collect();
         }
         let content = body.to_string();
         let response = Response {
@@ -245,7 +241,6 @@ impl SignallingEngine {
             fields: &[],
             content: content.as_bytes(),
         };
-        let HealthCheck(asker) = *check;
         if let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) {
             self.respond(asker.place.connection, method, keep_alive, &response);
         }

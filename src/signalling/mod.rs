@@ -10,10 +10,10 @@ mod capture;
 mod config;
 mod connection;
 mod core;
-mod council;
 mod counters;
 mod deliver;
 mod duty;
+mod gather;
 mod http;
 mod inspection;
 mod network;
@@ -22,14 +22,14 @@ mod origin;
 mod outlet;
 mod permanent;
 mod plugin;
+mod questions;
 mod relay;
 mod reply;
 mod rest;
-mod scatter;
 mod size;
 mod tls_in;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use simd_json::Buffers;
 
 use crate::control::command::{Command, CommandEnvelope, Mail, Settings};
-use crate::id::{SessionId, ShardId, SignallingId, Ticket};
+use crate::id::{SessionId, ShardId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
@@ -52,24 +52,23 @@ use crate::videoroom::error::PluginError;
 use crate::wire::janus::field::Ids;
 use capture::CaptureRequest;
 use connection::{Connections, Protocol, Purpose};
-use council::{Council, CouncilId};
 use duty::{Duties, DutyId};
+use gather::{Gather, GatherId, Shard};
 use inspection::Inquiry;
 use observers::Emitter;
 use plugin::{Exchange, Step};
 use relay::Lane;
-use scatter::{Scatter, ScatterId};
 
 pub use admin::{Access, MachineRequest};
 pub use config::SignallingConfig;
 pub use connection::Fate;
-pub use council::{Change, Connected, Question, Told, Transport};
 pub use counters::{Counters, Drops};
+pub use gather::{Answer, Change, Connected, Question, SignallingReport, Transport};
 pub use network::{Network, NotANetwork};
 pub use observers::{Delivery, HandlerEvent};
 pub use origin::{NotAnOrigin, Origin};
 pub use permanent::Permanent;
-pub use relay::{Relay, SignallingReport};
+pub use relay::Relay;
 
 pub use crate::proto::session::ConnectionId;
 
@@ -101,10 +100,7 @@ pub struct SignallingEngine {
     lanes_at: Mono,
     sessions: Sessions,
     tickets: Tickets<Waiting>,
-    scatters: BTreeMap<ScatterId, Scatter>,
-    scatters_made: u64,
-    councils: BTreeMap<CouncilId, Council>,
-    councils_held: u64,
+    gather: Gather<questions::Purpose>,
     /// Who may use the API without its secret.
     tokens: Tokens,
     /// Whether operators let new sessions in.
@@ -139,12 +135,8 @@ pub struct SignallingEngine {
 enum Waiting {
     /// A client's request.
     Plugin(Exchange, Step),
-    /// One shard's part of an answer.
-    Scatter(ScatterId, ShardId),
-    /// A signalling shard's.
-    Report(ScatterId, SignallingId),
-    /// One shard's part in an operator's question.
-    Council(CouncilId),
+    /// A question to many shards, for the answer of this one.
+    Gather(GatherId, Shard),
     /// What an operator wants to know of a handle.
     Inquiry(Box<Inquiry>),
     /// What an operator wants to have captured.
@@ -192,13 +184,10 @@ impl SignallingEngine {
                 SessionTimeouts { idle: config.session_timeout, lost: config.reclaim_session_timeout },
             ),
             tickets: Tickets::default(),
-            scatters: BTreeMap::new(),
-            scatters_made: 0,
-            councils: BTreeMap::new(),
-            councils_held: 0,
+            gather: Gather::default(),
             tokens,
             is_accepting: true,
-            media_settings: council::media_settings(config.slowlink_threshold),
+            media_settings: questions::media_settings(config.slowlink_threshold),
             machine_requests: VecDeque::new(),
             without_effect: Vec::new(),
             mute_transports: Vec::new(),
@@ -549,9 +538,10 @@ impl SignallingEngine {
     fn give_up(&mut self, now: Now, waiting: Waiting, error: PluginError) {
         match waiting {
             Waiting::Plugin(exchange, step) => self.abandon(now, exchange, step, error),
-            Waiting::Scatter(id, shard) => self.gather(now, id, shard, Err(error)),
-            Waiting::Report(id, signalling) => self.miss_report(now, id, signalling),
-            Waiting::Council(id) => self.hear_media(id, None, Err(error)),
+            Waiting::Gather(id, from) => {
+                let finished = self.gather.missing(id, from, error);
+                self.tell_gathered(now, finished);
+            }
             Waiting::Inquiry(inquiry) => self.conclude_inquiry(now, *inquiry, Err(error)),
             Waiting::Capture(request) => self.conclude_capture(&request, Err(error)),
             // Duties have no deadline and are not refused.

@@ -2,10 +2,11 @@
 //! its type. The machine takes it away after every call and delivers it; how that fares is shown with our own counts.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::gather::Gathered;
 use super::plugin::Exchange;
-use super::scatter::{Gathered, UPDATE_INTERVAL};
-use super::{ConnectionId, SignallingEngine, council};
+use super::{ConnectionId, SignallingEngine, gather};
 use crate::control::command::{Event, HangupReason, Reply};
 use crate::control::observation::{LineStatistics, Observation, RoomObservation};
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, SignallingId};
@@ -27,6 +28,9 @@ use crate::wire::sdp;
 
 const WEBSOCKETS: &str = "janus.transport.websockets";
 const HTTP: &str = "janus.transport.http";
+
+/// Janus' pace, whatever that of statistics is.
+pub(super) const UPDATE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// One event for handlers that want its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +91,8 @@ impl SignallingEngine {
 
     /// How much there is in all shards. Half of it would be taken for the whole.
     pub(super) fn emit_update(&mut self, now: Now, gathered: &Gathered) {
-        let Gathered { reports, missing, signalling_shards, missing_signalling_shards } = gathered;
-        if !missing.is_empty() || !missing_signalling_shards.is_empty() {
+        let Gathered { reports, signalling_reports, missing, .. } = gathered;
+        if !missing.is_empty() {
             self.drops.update_incomplete += 1;
             return;
         }
@@ -96,7 +100,7 @@ impl SignallingEngine {
             gauges.filter(|(name, _)| *name == wanted).map(|(_, count)| count).sum()
         };
         let of_signalling_shards =
-            |wanted| sum(&mut signalling_shards.iter().flat_map(|report| &report.gauges), wanted);
+            |wanted| sum(&mut signalling_reports.iter().flat_map(|report| &report.gauges), wanted);
         let info = Census {
             sessions: of_signalling_shards("sessions"),
             handles: of_signalling_shards("handles"),
@@ -136,7 +140,7 @@ impl SignallingEngine {
     }
 
     pub(super) fn emit_websocket(&mut self, now: Now, id: ConnectionId, is_there: bool) {
-        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&council::Transport::WebSockets);
+        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&gather::Transport::WebSockets);
         let Some(connection) = self.connections.get(id).filter(|_| is_wanted) else { return };
         let data = match is_there {
             true => TransportData::Connected { admin_api: connection.is_administration, ip: connection.peer },
@@ -146,7 +150,7 @@ impl SignallingEngine {
     }
 
     pub(super) fn emit_http_request(&mut self, now: Now, id: ConnectionId, admin_api: bool) {
-        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&council::Transport::Http);
+        let is_wanted = self.wants(Kind::Transport) && !self.mute_transports.contains(&gather::Transport::Http);
         let Some(ip) = self.peer(id).filter(|_| is_wanted) else { return };
         self.emit_transport(now, HTTP, id, TransportData::Request { admin_api, ip });
     }

@@ -180,7 +180,7 @@ impl SignallingEngine {
             Ok(Start::Command(to, command, step)) => {
                 self.ask(now.mono, to, command, Waiting::Plugin(exchange, step));
             }
-            Ok(Start::List { private }) => self.scatter_list(now, exchange, private),
+            Ok(Start::List { private }) => self.gather_rooms(now, exchange, private),
             Err(error) => self.finish(now, exchange, Err(error)),
         }
     }

@@ -8,8 +8,7 @@ use simd_json::borrowed::Value;
 
 use super::admin::Access;
 use super::connection::Fate;
-use super::council::{Question, Told};
-use super::observers::Delivery;
+use super::gather::{Answer, Question};
 use super::{ConnectionId, SignallingEngine};
 use crate::id::{HandleId, SessionId, SignallingId, Ticket};
 use crate::proto::http::Status;
@@ -54,24 +53,9 @@ pub enum Relay {
     Owned(Place, SessionId),
     /// From the home: it is not any more.
     Disowned(Place, SessionId),
-    /// Asks how the shard is.
-    Survey(SignallingId, Ticket),
-    Report(Ticket, SignallingReport),
-    /// Asks in an operator's name.
+    /// What every shard is asked.
     Question(SignallingId, Ticket, Question),
-    Told(Ticket, Told),
-}
-
-/// How a signalling shard is.
-#[derive(Clone, Debug)]
-pub struct SignallingReport {
-    pub signalling: SignallingId,
-    /// What it holds.
-    pub gauges: Vec<(&'static str, u64)>,
-    /// What it has done.
-    pub counters: Vec<(&'static str, u64)>,
-    /// What it has dropped.
-    pub drops: Vec<(&'static str, u64)>,
+    Answered(Ticket, Answer),
 }
 
 /// The way to one other shard.
@@ -98,13 +82,11 @@ impl SignallingEngine {
             Relay::Event(place, _, text) => self.send(place.connection, text),
             Relay::Owned(place, session) => self.own(place, session),
             Relay::Disowned(place, session) => self.disown(place, session),
-            Relay::Survey(from, ticket) => self.relay(from, Relay::Report(ticket, self.report())),
-            Relay::Report(ticket, report) => self.gather_report(now, ticket, report),
             Relay::Question(from, ticket, question) => {
-                let told = self.answer_question(question);
-                self.relay(from, Relay::Told(ticket, told));
+                let answer = self.answer_question(question);
+                self.relay(from, Relay::Answered(ticket, answer));
             }
-            Relay::Told(ticket, told) => self.hear(ticket, told),
+            Relay::Answered(ticket, answer) => self.handle_answer(now, ticket, answer),
         }
         self.settle(now);
     }
@@ -154,8 +136,11 @@ impl SignallingEngine {
                 self.refuse_poll(asker, Status::ServiceUnavailable);
             }
             Relay::Answer(..) if is_crowded => self.drops.relay_lane_full += 1,
-            // The operator hears that not all have answered. Changes are never lost: all shards must agree on them.
-            Relay::Question(.., Question::Sessions | Question::Connections) | Relay::Told(..) if is_crowded => {
+            // Whoever asked hears that not all have answered. Changes are never lost: all shards must agree on them.
+            Relay::Question(.., Question::Sessions | Question::Connections | Question::Survey)
+            | Relay::Answered(..)
+                if is_crowded =>
+            {
                 self.drops.relay_lane_full += 1;
             }
             Relay::Event(_, session, _) if is_crowded => {
@@ -218,17 +203,6 @@ impl SignallingEngine {
     fn withdraw(&mut self, place: Place, session: SessionId) {
         if let Some(Outlet::Poll(polls)) = self.sessions.get_mut(session).map(|session| &mut session.outlet) {
             polls.withdraw(place);
-        }
-    }
-
-    /// How this shard is.
-    pub(super) fn report(&self) -> SignallingReport {
-        let Delivery { counters, drops } = &self.emitter.delivery;
-        SignallingReport {
-            signalling: self.config.id,
-            gauges: self.gauges(),
-            counters: [&self.counters.named()[..], counters].concat(),
-            drops: [&self.drops.named()[..], drops].concat(),
         }
     }
 

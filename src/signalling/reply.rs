@@ -2,6 +2,7 @@
 
 use super::admin::MachineRequest;
 use super::duty::DutyKind;
+use super::gather::Answer;
 use super::permanent::Permanent;
 use super::plugin::{Exchange, ForOwner, Step};
 use super::{SignallingEngine, Waiting, size};
@@ -20,12 +21,15 @@ impl SignallingEngine {
         match self.tickets.take(ticket) {
             None => self.handle_late_reply(now, from, reply),
             Some(Waiting::Plugin(exchange, step)) => self.advance(now, from, exchange, step, reply),
-            Some(Waiting::Scatter(id, shard)) => self.gather(now, id, shard, Ok(reply)),
-            Some(Waiting::Council(id)) => self.hear_media(id, Some(from), Ok(reply)),
+            Some(Waiting::Gather(id, from)) => {
+                let finished = match Answer::of_reply(reply) {
+                    Some(answer) => self.gather.answer(id, from, answer),
+                    None => self.gather.missing(id, from, PluginError::Unexpected),
+                };
+                self.tell_gathered(now, finished);
+            }
             Some(Waiting::Inquiry(inquiry)) => self.conclude_inquiry(now, *inquiry, Ok(reply)),
             Some(Waiting::Capture(request)) => self.conclude_capture(&request, Ok(reply)),
-            // Signalling shards do not reply by mail.
-            Some(Waiting::Report(..)) => self.drops.reply_unexpected += 1,
             Some(Waiting::Duty(id)) => self.duty_done(now, id, reply),
         }
     }
