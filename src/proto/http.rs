@@ -1,7 +1,11 @@
 //! The server side of HTTP/1.1 on one connection: bytes in, requests out, responses to bytes (RFC 9112). Heads and
 //! contents are bounded; what is served, and what an upgrade leads to, is decided elsewhere.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+pub use http::{Method, StatusCode};
 
 mod content;
 
@@ -45,24 +49,10 @@ pub struct Request {
     pub upgrade: Option<Upgrade>,
     /// `Origin`, or for want of it a `Referer` that names another host than `Host`.
     pub origin: Option<Box<str>>,
-    /// `Access-Control-Request-Method` and `Access-Control-Request-Headers`: what a page of elsewhere is about to do.
-    pub preflight: (Option<Box<str>>, Option<Box<str>>),
+    /// Every header field; the values are UTF-8.
+    pub headers: HeaderMap,
     /// The content, whole.
     pub content: Vec<u8>,
-}
-
-/// Methods that are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `HEAD`: a response without content.
-    Head,
-    /// `POST`
-    Post,
-    /// `OPTIONS`
-    Options,
-    Other,
 }
 
 /// The elements of a WebSocket handshake (RFC 6455 §4.2.1), not judged.
@@ -74,45 +64,6 @@ pub struct Upgrade {
     pub version: Box<str>,
     /// `Sec-WebSocket-Protocol`, in order.
     pub protocols: Vec<Box<str>>,
-}
-
-/// Statuses of responses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the reason phrases")]
-pub enum Status {
-    Ok,
-    Found,
-    BadRequest,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    RequestTimeout,
-    ContentTooLarge,
-    UpgradeRequired,
-    HeadersTooLarge,
-    NotImplemented,
-    ServiceUnavailable,
-    VersionNotSupported,
-}
-
-impl Status {
-    fn line(self) -> &'static str {
-        match self {
-            Status::Ok => "200 OK",
-            Status::Found => "302 Found",
-            Status::BadRequest => "400 Bad Request",
-            Status::Forbidden => "403 Forbidden",
-            Status::NotFound => "404 Not Found",
-            Status::MethodNotAllowed => "405 Method Not Allowed",
-            Status::RequestTimeout => "408 Request Timeout",
-            Status::ContentTooLarge => "413 Content Too Large",
-            Status::UpgradeRequired => "426 Upgrade Required",
-            Status::HeadersTooLarge => "431 Request Header Fields Too Large",
-            Status::NotImplemented => "501 Not Implemented",
-            Status::ServiceUnavailable => "503 Service Unavailable",
-            Status::VersionNotSupported => "505 HTTP Version Not Supported",
-        }
-    }
 }
 
 impl Http {
@@ -132,7 +83,7 @@ impl Http {
     }
 
     /// The next complete request. An error is a status to answer with before the connection is closed.
-    pub fn poll(&mut self, now: Mono) -> Result<Option<Request>, Status> {
+    pub fn poll(&mut self, now: Mono) -> Result<Option<Request>, StatusCode> {
         if self.reading.is_none() {
             let Some((request, framing, interim)) = self.read_head()? else { return Ok(None) };
             let Some(framing) = framing else {
@@ -161,15 +112,15 @@ impl Http {
         std::mem::take(&mut self.interim)
     }
 
-    fn read_head(&mut self) -> Result<Option<(Request, Option<Framing>, bool)>, Status> {
+    fn read_head(&mut self) -> Result<Option<(Request, Option<Framing>, bool)>, StatusCode> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut headers);
         let length = match head.parse(&self.inbox) {
             Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
             Ok(httparse::Status::Partial) if self.inbox.len() < HEAD_BYTES_MAX => return Ok(None),
-            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Status::HeadersTooLarge),
-            Err(httparse::Error::Version) => return Err(Status::VersionNotSupported),
-            Err(_) => return Err(Status::BadRequest),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Err(httparse::Error::Version) => return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
+            Err(_) => return Err(StatusCode::BAD_REQUEST),
         };
         let read = Request::read(&head)?;
         self.inbox.drain(..length);
@@ -213,85 +164,59 @@ fn names(url: &str, host: &str) -> bool {
 
 impl Request {
     /// The request without its content, how that is framed, and whether the client waits for leave to send it.
-    fn read(head: &httparse::Request<'_, '_>) -> Result<(Request, Option<Framing>, bool), Status> {
-        let mut keep_alive = head.version == Some(1);
-        let mut upgrades = false;
-        let mut connection_upgrade = false;
-        let (mut host, mut hosts) = ("", 0);
-        let mut upgrade = Upgrade::default();
-        let (mut origin, mut referer) = (None, None);
-        let mut preflight = (None, None);
-        let (mut length, mut coding) = (None, None);
-        let mut interim = false;
-        for header in head.headers.iter() {
-            let value = std::str::from_utf8(header.value).map_err(|_| Status::BadRequest)?.trim();
-            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-            if is("host") {
-                (host, hosts) = (value, hosts + 1);
-            } else if is("connection") {
-                for token in tokens(value) {
-                    match token {
-                        token if token.eq_ignore_ascii_case("close") => keep_alive = false,
-                        token if token.eq_ignore_ascii_case("upgrade") => connection_upgrade = true,
-                        _ => {}
-                    }
-                }
-            } else if is("upgrade") {
-                upgrades |= tokens(value).any(|token| token.eq_ignore_ascii_case("websocket"));
-            } else if is("sec-websocket-key") {
-                upgrade.key = value.into();
-            } else if is("sec-websocket-version") {
-                upgrade.version = value.into();
-            } else if is("sec-websocket-protocol") {
-                upgrade.protocols.extend(tokens(value).map(Box::from));
-            } else if is("origin") {
-                origin = Some(value.into());
-            } else if is("referer") {
-                referer = Some(value);
-            } else if is("access-control-request-method") {
-                preflight.0 = Some(value.into());
-            } else if is("access-control-request-headers") {
-                preflight.1 = Some(value.into());
-            } else if is("expect") {
-                interim = head.version == Some(1) && value.eq_ignore_ascii_case("100-continue");
-            } else if is("content-length") {
-                if length.replace(value).is_some_and(|other| other != value) {
-                    return Err(Status::BadRequest);
-                }
-            } else if is("transfer-encoding") && coding.replace(value).is_some() {
-                return Err(Status::NotImplemented);
-            }
+    fn read(head: &httparse::Request<'_, '_>) -> Result<(Request, Option<Framing>, bool), StatusCode> {
+        let is_1_1 = head.version == Some(1);
+        let mut headers = HeaderMap::with_capacity(head.headers.len());
+        for field in head.headers.iter() {
+            std::str::from_utf8(field.value).map_err(|_| StatusCode::BAD_REQUEST)?;
+            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
+            headers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| StatusCode::BAD_REQUEST)?);
         }
+        let mentions =
+            |name, token: &str| all(&headers, name).flat_map(tokens).any(|one| one.eq_ignore_ascii_case(token));
+        let interim = is_1_1 && all(&headers, header::EXPECT).any(|value| value.eq_ignore_ascii_case("100-continue"));
         // RFC 9112 §3.2: one Host field, else 400.
-        if head.version == Some(1) && hosts != 1 {
-            return Err(Status::BadRequest);
+        if is_1_1 && all(&headers, header::HOST).count() != 1 {
+            return Err(StatusCode::BAD_REQUEST);
         }
-        let method = match head.method {
-            Some("GET") => Method::Get,
-            Some("HEAD") => Method::Head,
-            Some("POST") => Method::Post,
-            Some("OPTIONS") => Method::Options,
-            _ => Method::Other,
-        };
+        let method = Method::from_bytes(head.method.unwrap_or_default().as_bytes());
+        let method = method.map_err(|_| StatusCode::BAD_REQUEST)?;
         let target = head.path.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let framing = Framing::of(length, coding, head.version == Some(1))?;
-        if framing.is_some() && matches!(method, Method::Get | Method::Head) {
+        let framing = framing(&headers, is_1_1)?;
+        if framing.is_some() && matches!(method, Method::GET | Method::HEAD) {
             // Nothing takes it there, and a proxy in between may not see it (RFC 9110 §9.3.1).
-            return Err(Status::ContentTooLarge);
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let is_upgrade = upgrades && connection_upgrade && method == Method::Get && head.version == Some(1);
+        let is_upgrade = is_1_1
+            && method == Method::GET
+            && mentions(header::UPGRADE, "websocket")
+            && mentions(header::CONNECTION, "upgrade");
+        let upgrade = is_upgrade.then(|| Upgrade {
+            key: last(&headers, header::SEC_WEBSOCKET_KEY).into(),
+            version: last(&headers, header::SEC_WEBSOCKET_VERSION).into(),
+            protocols: all(&headers, header::SEC_WEBSOCKET_PROTOCOL).flat_map(tokens).map(Box::from).collect(),
+        });
+        let keep_alive = is_1_1 && !mentions(header::CONNECTION, "close");
+        let host = last(&headers, header::HOST);
+        let referer = || all(&headers, header::REFERER).last().filter(|url| !names(url, host));
+        let origin = all(&headers, header::ORIGIN).last().or_else(referer).map(Box::from);
         let request = Request {
             method,
             path: path.into(),
             query: query.into(),
             keep_alive,
-            upgrade: is_upgrade.then_some(upgrade),
-            origin: origin.or(referer.filter(|url| !names(url, host)).map(Box::from)),
-            preflight,
+            upgrade,
+            origin,
+            headers,
             content: Vec::new(),
         };
         Ok((request, framing, interim))
+    }
+
+    /// The value of a header field; none without one.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        all(&self.headers, name).last()
     }
 
     /// The first value of a name in the query, decoded as forms are; none when it is absent or not UTF-8.
@@ -314,39 +239,68 @@ impl Request {
     }
 }
 
+/// How the content is framed. Repeated lengths have to agree.
+fn framing(headers: &HeaderMap, is_1_1: bool) -> Result<Option<Framing>, StatusCode> {
+    let mut lengths = all(headers, header::CONTENT_LENGTH);
+    let mut codings = all(headers, header::TRANSFER_ENCODING);
+    let (length, coding) = (lengths.next(), codings.next());
+    if lengths.any(|other| Some(other) != length) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    if codings.next().is_some() {
+        return Err(StatusCode::NOT_IMPLEMENTED);
+    }
+    Framing::of(length, coding, is_1_1)
+}
+
+/// The values of a header field, in order, without the space around them.
+fn all(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).iter().map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or_default().trim())
+}
+
+/// The value of a header field that should stand once; empty without one.
+fn last(headers: &HeaderMap, name: HeaderName) -> &str {
+    all(headers, name).last().unwrap_or_default()
+}
+
 fn tokens(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// A status as the first line of a response has it (RFC 9112 §4).
+fn line(status: StatusCode) -> String {
+    format!("{} {}", status.as_str(), status.canonical_reason().unwrap_or_default())
 }
 
 /// A response.
 #[derive(Debug)]
 pub struct Response<'a> {
     /// How it went.
-    pub status: Status,
+    pub status: StatusCode,
     /// `Content-Type`, said when there is content.
     pub content_type: &'a str,
     pub fields: &'a [(&'a str, &'a str)],
-    pub content: &'a [u8],
+    pub content: Cow<'a, [u8]>,
 }
 
 impl Response<'_> {
     /// A response whose content is its status in words.
-    pub fn plain(status: Status) -> Response<'static> {
-        let content = status.line().as_bytes();
+    pub fn plain(status: StatusCode) -> Response<'static> {
+        let content = Cow::Owned(line(status).into_bytes());
         Response { status, content_type: "text/plain; charset=utf-8", fields: &[], content }
     }
 
     /// A response without content.
-    pub fn empty<'a>(status: Status, fields: &'a [(&'a str, &'a str)]) -> Response<'a> {
-        Response { status, content_type: "", fields, content: b"" }
+    pub fn empty<'a>(status: StatusCode, fields: &'a [(&'a str, &'a str)]) -> Response<'a> {
+        Response { status, content_type: "", fields, content: Cow::Borrowed(b"") }
     }
 
     /// Composes it; to `HEAD` without the content.
-    pub fn compose(&self, method: Method, keep_alive: bool, out: &mut Vec<u8>) {
+    pub fn compose(&self, method: &Method, keep_alive: bool, out: &mut Vec<u8>) {
         let Response { status, content_type, fields, content } = self;
         let mut head = format!(
             "HTTP/1.1 {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
-            status.line(),
+            line(*status),
             content.len(),
         );
         if !content.is_empty() {
@@ -360,7 +314,7 @@ impl Response<'_> {
         }
         head.push_str("\r\n");
         out.extend_from_slice(head.as_bytes());
-        if method != Method::Head {
+        if *method != Method::HEAD {
             out.extend_from_slice(content);
         }
     }
@@ -370,7 +324,7 @@ impl Response<'_> {
 mod tests {
     use super::*;
 
-    fn poll(bytes: &[u8]) -> Result<Option<Request>, Status> {
+    fn poll(bytes: &[u8]) -> Result<Option<Request>, StatusCode> {
         let mut http = Http::new(Mono(0));
         assert!(http.receive(Mono(0), bytes));
         http.poll(Mono(0))
@@ -388,7 +342,7 @@ mod tests {
                     seen.push((request.method, request.path.to_string(), request.keep_alive));
                 }
             }
-            assert_eq!(seen, [(Method::Get, "/a".into(), true), (Method::Head, "/b".into(), false)]);
+            assert_eq!(seen, [(Method::GET, "/a".into(), true), (Method::HEAD, "/b".into(), false)]);
             assert!(!http.is_partial());
         }
     }
@@ -410,24 +364,24 @@ mod tests {
     fn heads_are_bounded_in_bytes_and_fields() {
         let mut long = b"GET / HTTP/1.1\r\nHost: h\r\nX: ".to_vec();
         long.resize(HEAD_BYTES_MAX, b'a');
-        assert_eq!(poll(&long), Err(Status::HeadersTooLarge));
+        assert_eq!(poll(&long), Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
         long.extend_from_slice(b"\r\n\r\n");
-        assert_eq!(poll(&long), Err(Status::HeadersTooLarge));
+        assert_eq!(poll(&long), Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
         let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(HEADERS_MAX));
-        assert_eq!(poll(many.as_bytes()), Err(Status::HeadersTooLarge));
+        assert_eq!(poll(many.as_bytes()), Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
         let mut http = Http::new(Mono(0));
         assert!(!http.receive(Mono(0), &vec![b'a'; INBOX_BYTES_MAX + 1]));
     }
 
     #[test]
     fn what_is_not_a_plain_request_is_refused() {
-        assert_eq!(poll(b"\x16\x03\x01\x02\x00\x01"), Err(Status::BadRequest));
-        assert_eq!(poll(b"GET / HTTP/1.1\r\n\r\n"), Err(Status::BadRequest));
-        assert_eq!(poll(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Err(Status::BadRequest));
-        assert_eq!(poll(b"GET / HTTP/3.0\r\nHost: a\r\n\r\n"), Err(Status::VersionNotSupported));
+        assert_eq!(poll(b"\x16\x03\x01\x02\x00\x01"), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(poll(b"GET / HTTP/1.1\r\n\r\n"), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(poll(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(poll(b"GET / HTTP/3.0\r\nHost: a\r\n\r\n"), Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED));
         assert_eq!(
             poll(b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            Err(Status::ContentTooLarge)
+            Err(StatusCode::PAYLOAD_TOO_LARGE)
         );
     }
 
@@ -446,9 +400,9 @@ mod tests {
                 }
             }
             let expected = [
-                (Method::Post, "/a".into(), b"abcde".to_vec()),
-                (Method::Post, "/b".into(), b"abcde".to_vec()),
-                (Method::Options, "/c".into(), vec![]),
+                (Method::POST, "/a".into(), b"abcde".to_vec()),
+                (Method::POST, "/b".into(), b"abcde".to_vec()),
+                (Method::OPTIONS, "/c".into(), vec![]),
             ];
             assert_eq!(seen, expected, "in pieces of {size}");
             assert!(!http.is_partial());
@@ -497,7 +451,7 @@ mod tests {
     #[test]
     fn a_response_to_head_has_the_length_but_not_the_content() {
         let mut out = Vec::new();
-        Response::plain(Status::NotFound).compose(Method::Head, false, &mut out);
+        Response::plain(StatusCode::NOT_FOUND).compose(&Method::HEAD, false, &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("HTTP/1.1 404 Not Found\r\n"));
         assert!(text.contains("Content-Length: 13\r\n") && text.contains("Connection: close\r\n"));

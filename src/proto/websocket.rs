@@ -4,13 +4,14 @@
 
 use std::io;
 
+use http::StatusCode;
 use tungstenite::error::Error;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, Message, Utf8Bytes};
 
-use super::http::{Response, Status, Upgrade};
+use super::http::{Response, Upgrade};
 use super::memory::Memory;
 use crate::limits::MESSAGE_JSON_MAX;
 
@@ -87,20 +88,20 @@ pub fn accept(upgrade: &Upgrade, operators: bool, out: &mut Vec<u8>) -> Result<S
     if &*upgrade.version != "13" {
         // RFC 6455 §4.4
         let fields = &[("Sec-WebSocket-Version", "13")];
-        return Err(Response { fields, ..Response::plain(Status::UpgradeRequired) });
+        return Err(Response { fields, ..Response::plain(StatusCode::UPGRADE_REQUIRED) });
     }
     // RFC 6455 §4.1: 16 bytes in base64.
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
     match upgrade.key.as_bytes() {
         [body @ .., b'=', b'='] if body.len() == 22 && body.iter().all(|byte| is_base64(*byte)) => {}
-        _ => return Err(Response::plain(Status::BadRequest)),
+        _ => return Err(Response::plain(StatusCode::BAD_REQUEST)),
     }
     let known = upgrade.protocols.iter().find_map(|protocol| match &**protocol {
         JANUS_PROTOCOL => Some((Subprotocol::Janus, JANUS_PROTOCOL)),
         JANUS_ADMIN_PROTOCOL if operators => Some((Subprotocol::Admin, JANUS_ADMIN_PROTOCOL)),
         _ => None,
     });
-    let (subprotocol, name) = known.ok_or(Response::plain(Status::Forbidden))?;
+    let (subprotocol, name) = known.ok_or(Response::plain(StatusCode::FORBIDDEN))?;
     let accept = tungstenite::handshake::derive_accept_key(upgrade.key.as_bytes());
     out.extend_from_slice(
         format!(
@@ -379,10 +380,13 @@ mod tests {
         assert!(String::from_utf8(out).unwrap().contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         let refused = |upgrade: Upgrade| accept(&upgrade, false, &mut Vec::new()).unwrap_err().status;
         let like = || Upgrade { key: good.key.clone(), version: "13".into(), protocols: good.protocols.clone() };
-        assert_eq!(refused(Upgrade { version: "8".into(), ..like() }), Status::UpgradeRequired);
-        assert_eq!(refused(Upgrade { key: "short".into(), ..like() }), Status::BadRequest);
-        assert_eq!(refused(Upgrade { protocols: vec![], ..like() }), Status::Forbidden);
-        assert_eq!(refused(Upgrade { protocols: vec!["janus-admin-protocol".into()], ..like() }), Status::Forbidden);
+        assert_eq!(refused(Upgrade { version: "8".into(), ..like() }), StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(refused(Upgrade { key: "short".into(), ..like() }), StatusCode::BAD_REQUEST);
+        assert_eq!(refused(Upgrade { protocols: vec![], ..like() }), StatusCode::FORBIDDEN);
+        assert_eq!(
+            refused(Upgrade { protocols: vec!["janus-admin-protocol".into()], ..like() }),
+            StatusCode::FORBIDDEN
+        );
         let operators = Upgrade { protocols: vec!["janus-admin-protocol".into(), JANUS_PROTOCOL.into()], ..like() };
         let spoken = |may_administer| accept(&operators, may_administer, &mut Vec::new()).unwrap();
         assert_eq!((spoken(true), spoken(false)), (Subprotocol::Admin, Subprotocol::Janus));

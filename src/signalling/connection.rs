@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use http::Method;
+
 use crate::id::SessionId;
-use crate::proto::http::{Http, Method};
+use crate::proto::http::Http;
 use crate::proto::session::ConnectionId;
 use crate::proto::tls::Tls;
 use crate::proto::websocket::WebSocket;

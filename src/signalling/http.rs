@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::connection::{Fate, Pending, Protocol, Purpose};
 use super::gather::Gathered;
 use super::rest::Route;
 use super::{ConnectionId, SignallingEngine, SignallingReport, questions};
-use crate::proto::http::{Method, Request, Response, Status, Upgrade};
+use crate::proto::http::{Request, Response, Upgrade};
 use crate::proto::session::{Asker, Place};
 use crate::proto::websocket;
 use crate::proto::websocket::{Subprotocol, WebSocket};
@@ -47,7 +48,7 @@ impl SignallingEngine {
                 Ok(Some(request)) => self.answer_http(now, id, request),
                 Err(status) => {
                     self.drops.http_request_malformed += 1;
-                    self.respond(id, Method::Get, false, &Response::plain(status));
+                    self.respond(id, &Method::GET, false, &Response::plain(status));
                 }
             }
         }
@@ -55,7 +56,7 @@ impl SignallingEngine {
 
     fn answer_http(&mut self, now: Now, id: ConnectionId, request: Request) {
         self.counters.http_requests += 1;
-        let Request { method, keep_alive, .. } = request;
+        let (method, keep_alive) = (&request.method, request.keep_alive);
         if let Some(upgrade) = &request.upgrade {
             return self.upgrade(now, id, upgrade, request.origin.as_deref());
         }
@@ -64,22 +65,24 @@ impl SignallingEngine {
         }
         let path = request.path.trim_matches('/');
         let is_here = matches!(path, "" | "healthz");
-        if is_here && !matches!(method, Method::Get | Method::Head) {
-            let response = Response { fields: &[("Allow", "GET, HEAD")], ..Response::plain(Status::MethodNotAllowed) };
+        if is_here && !matches!(method, &Method::GET | &Method::HEAD) {
+            let response =
+                Response { fields: &[("Allow", "GET, HEAD")], ..Response::plain(StatusCode::METHOD_NOT_ALLOWED) };
             return self.respond(id, method, keep_alive, &response);
         }
         match path {
             "" => {
                 let content_type = "text/html; charset=utf-8";
                 let page = self.config.page;
-                let response = Response { status: Status::Ok, content_type, fields: PAGE_FIELDS, content: page };
+                let response =
+                    Response { status: StatusCode::OK, content_type, fields: PAGE_FIELDS, content: page.into() };
                 self.respond(id, method, keep_alive, &response);
             }
             "healthz" => {
                 let asker = self.begin(Mono::NEVER, id, method, keep_alive, Purpose::Health);
                 self.gather_survey(now, questions::Purpose::Health(asker));
             }
-            _ => self.respond(id, method, keep_alive, &Response::plain(Status::NotFound)),
+            _ => self.respond(id, method, keep_alive, &Response::plain(StatusCode::NOT_FOUND)),
         }
     }
 
@@ -93,7 +96,7 @@ impl SignallingEngine {
         }
     }
 
-    pub(super) fn respond(&mut self, id: ConnectionId, method: Method, keep_alive: bool, response: &Response<'_>) {
+    pub(super) fn respond(&mut self, id: ConnectionId, method: &Method, keep_alive: bool, response: &Response<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Protocol::Http(http) = &mut connection.protocol else { return };
         if connection.fate != Fate::Open {
@@ -110,14 +113,14 @@ impl SignallingEngine {
     fn upgrade(&mut self, now: Now, id: ConnectionId, upgrade: &Upgrade, origin: Option<&str>) {
         if !self.may_ask(origin) {
             self.drops.origin_refused += 1;
-            return self.respond(id, Method::Get, false, &Response::plain(Status::Forbidden));
+            return self.respond(id, &Method::GET, false, &Response::plain(StatusCode::FORBIDDEN));
         }
         let mut answer = Vec::new();
         let subprotocol = match websocket::accept(upgrade, self.may_administer(id), &mut answer) {
             Ok(subprotocol) => subprotocol,
             Err(response) => {
                 self.drops.websocket_refused += 1;
-                return self.respond(id, Method::Get, false, &response);
+                return self.respond(id, &Method::GET, false, &response);
             }
         };
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -176,7 +179,7 @@ impl SignallingEngine {
             }
             Protocol::Http(http) if http.http.is_partial() => {
                 self.drops.http_request_timeout += 1;
-                self.respond(id, Method::Get, false, &Response::plain(Status::RequestTimeout));
+                self.respond(id, &Method::GET, false, &Response::plain(StatusCode::REQUEST_TIMEOUT));
             }
             Protocol::Http(http) => {
                 self.drops.connection_silent += u64::from(http.http.is_fresh());
@@ -236,13 +239,13 @@ impl SignallingEngine {
         }
         let content = body.to_string();
         let response = Response {
-            status: if status == "ok" { Status::Ok } else { Status::ServiceUnavailable },
+            status: if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
             content_type: "application/json",
             fields: &[],
-            content: content.as_bytes(),
+            content: content.as_bytes().into(),
         };
-        if let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) {
-            self.respond(asker.place.connection, method, keep_alive, &response);
+        if let Some(Pending { method, keep_alive, .. }) = &self.take_pending(asker) {
+            self.respond(asker.place.connection, method, *keep_alive, &response);
         }
     }
 }

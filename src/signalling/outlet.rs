@@ -1,11 +1,13 @@
 //! Where words go: an answer to the request that asked, a session's events to the WebSocket that owns it or to its long
 //! polls. And how that place changes: claims, lost connections, sessions that end.
 
+use http::{Method, StatusCode};
+
 use super::connection::{Fate, Pending, Protocol};
 use super::relay::Relay;
 use super::{ConnectionId, SignallingEngine};
 use crate::id::SessionId;
-use crate::proto::http::{Method, Response, Status};
+use crate::proto::http::Response;
 use crate::proto::session::poll::{LongPoll, Overflow, Shape};
 use crate::proto::session::{Asker, NotPolled, Outlet, Place, Session};
 use crate::time::Now;
@@ -66,13 +68,13 @@ impl SignallingEngine {
             self.drops.answer_late += 1;
             return;
         };
-        self.respond_json(asker.place.connection, method, keep_alive, &text);
+        self.respond_json(asker.place.connection, &method, keep_alive, &text);
     }
 
     /// Answers a poll with a status alone.
-    pub(super) fn refuse_poll(&mut self, asker: Asker, status: Status) {
-        if let Some(Pending { method, keep_alive, .. }) = self.take_pending(asker) {
-            self.respond_empty(asker.place.connection, method, keep_alive, status);
+    pub(super) fn refuse_poll(&mut self, asker: Asker, status: StatusCode) {
+        if let Some(Pending { method, keep_alive, .. }) = &self.take_pending(asker) {
+            self.respond_empty(asker.place.connection, method, *keep_alive, status);
         }
     }
 
@@ -165,14 +167,14 @@ impl SignallingEngine {
     }
 
     /// A response with JSON for pages of any origin that may have it.
-    pub(super) fn respond_json(&mut self, id: ConnectionId, method: Method, keep_alive: bool, text: &str) {
+    pub(super) fn respond_json(&mut self, id: ConnectionId, method: &Method, keep_alive: bool, text: &str) {
         let fields = self.cors();
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let response = Response {
-            status: Status::Ok,
+            status: StatusCode::OK,
             content_type: "application/json",
             fields: &fields,
-            content: text.as_bytes(),
+            content: text.as_bytes().into(),
         };
         self.respond(id, method, keep_alive, &response);
     }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use http::StatusCode;
 use simd_json::borrowed::Value;
 
 use super::admin::Access;
@@ -11,7 +12,6 @@ use super::connection::Fate;
 use super::gather::{Answer, Question};
 use super::{ConnectionId, SignallingEngine};
 use crate::id::{HandleId, SessionId, SignallingId, Ticket};
-use crate::proto::http::Status;
 use crate::proto::session::poll::Shape;
 use crate::proto::session::{Asker, NotPolled, Outlet, Place};
 use crate::time::{Mono, Now};
@@ -78,7 +78,7 @@ impl SignallingEngine {
             Relay::Withdraw(place, session) => self.withdraw(place, session),
             Relay::Lost(place, session) => self.lose(now, place, session),
             Relay::Answer(asker, text) => self.say(asker, text),
-            Relay::NotPolled(asker) => self.refuse_poll(asker, Status::NotFound),
+            Relay::NotPolled(asker) => self.refuse_poll(asker, StatusCode::NOT_FOUND),
             Relay::Event(place, _, text) => self.send(place.connection, text),
             Relay::Owned(place, session) => self.own(place, session),
             Relay::Disowned(place, session) => self.disown(place, session),
@@ -133,7 +133,7 @@ impl SignallingEngine {
             }
             Relay::Poll(asker, ..) if lane.is_full || is_crowded => {
                 self.drops.relay_lane_full += 1;
-                self.refuse_poll(asker, Status::ServiceUnavailable);
+                self.refuse_poll(asker, StatusCode::SERVICE_UNAVAILABLE);
             }
             Relay::Answer(..) if is_crowded => self.drops.relay_lane_full += 1,
             // Whoever asked hears that not all have answered. Changes are never lost: all shards must agree on them.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use http::{Method, StatusCode, header};
 use rand_chacha::rand_core::Rng;
 use simd_json::borrowed::Value;
 
@@ -13,7 +14,7 @@ use super::relay::Relay;
 use super::{ConnectionId, SignallingEngine};
 use crate::id::{HandleId, SessionId};
 use crate::limits::TICKET_DEADLINE;
-use crate::proto::http::{Method, Request, Response, Status};
+use crate::proto::http::{Request, Response};
 use crate::proto::session::poll::Shape;
 use crate::proto::session::{Asker, NotPolled};
 use crate::time::{Mono, Now};
@@ -83,56 +84,58 @@ impl Route {
 impl SignallingEngine {
     /// One request under the base.
     pub(super) fn answer_rest(&mut self, now: Now, id: ConnectionId, (base, route): (Base, Route), request: Request) {
-        let Request { method, keep_alive, .. } = request;
+        let (method, keep_alive) = (&request.method, request.keep_alive);
         if !self.may_ask(request.origin.as_deref()) {
             self.drops.origin_refused += 1;
-            return self.respond(id, method, keep_alive, &Response::empty(Status::Forbidden, &[]));
+            return self.respond(id, method, keep_alive, &Response::empty(StatusCode::FORBIDDEN, &[]));
         }
         if base == Base::Admin && !self.is_operators_place(id) {
-            return self.respond_empty(id, method, keep_alive, Status::NotFound);
+            return self.respond_empty(id, method, keep_alive, StatusCode::NOT_FOUND);
         }
         if base == Base::Admin && !self.is_from_operators(id) {
             self.drops.operator_refused += 1;
-            return self.respond_empty(id, method, keep_alive, Status::Forbidden);
+            return self.respond_empty(id, method, keep_alive, StatusCode::FORBIDDEN);
         }
         self.emit_http_request(now, id, base == Base::Admin);
         match (route, method) {
-            (_, Method::Options) => self.answer_preflight(id, &request),
-            (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, Status::NotFound),
-            (Route::Info, Method::Get | Method::Head) => {
+            (_, &Method::OPTIONS) => self.answer_preflight(id, &request),
+            (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, StatusCode::NOT_FOUND),
+            (Route::Info, &Method::GET | &Method::HEAD) => {
                 let transaction = self.mint_transaction();
                 let text = self.server_info(&transaction);
                 self.respond_json(id, method, keep_alive, &text);
             }
-            (Route::Ping, Method::Get | Method::Head) => {
+            (Route::Ping, &Method::GET | &Method::HEAD) => {
                 let text = envelope::pong(&self.mint_transaction());
                 self.respond_json(id, method, keep_alive, &text);
             }
-            (Route::Info | Route::Ping, Method::Post) => self.respond_empty(id, method, keep_alive, Status::BadRequest),
-            (Route::Api(..), Method::Post) if request.content.is_empty() => {
+            (Route::Info | Route::Ping, &Method::POST) => {
+                self.respond_empty(id, method, keep_alive, StatusCode::BAD_REQUEST)
+            }
+            (Route::Api(..), &Method::POST) if request.content.is_empty() => {
                 self.drops.http_request_malformed += 1;
                 self.end(id, Fate::Drop);
             }
-            (Route::Api(session, handle), Method::Post) => {
+            (Route::Api(session, handle), &Method::POST) => {
                 let asker =
                     self.begin(now.mono + REQUEST_DEADLINE, id, method, keep_alive, Purpose::Answer(session, None));
                 let door = if base == Base::Admin { Access::Operators } else { self.clients_door(id) };
                 self.handle_content(now, asker, door, (session, handle), &request.content);
             }
-            (Route::Api(..), Method::Get) if base == Base::Admin => {
+            (Route::Api(..), &Method::GET) if base == Base::Admin => {
                 self.counters.core_errors += 1;
                 let text = envelope::error(None, None, &CoreError::Unhandled("GET".into()));
                 self.respond_json(id, method, keep_alive, &text);
             }
-            (Route::Api(Some(session), Some(_)), Method::Get) => {
+            (Route::Api(Some(session), Some(_)), &Method::GET) => {
                 if !self.is_authorised_query(now, &request) {
-                    return self.respond_empty(id, method, keep_alive, Status::Forbidden);
+                    return self.respond_empty(id, method, keep_alive, StatusCode::FORBIDDEN);
                 }
                 let location = format!("/{BASE}/{}", session.0);
-                self.respond_with(id, method, keep_alive, Status::Found, &[("Location", &location)]);
+                self.respond_with(id, method, keep_alive, StatusCode::FOUND, &[("Location", &location)]);
             }
-            (Route::Api(Some(session), None), Method::Get) => self.answer_poll(now, id, session, &request),
-            (Route::Api(None, _), Method::Get) => self.respond_empty(id, method, keep_alive, Status::NotFound),
+            (Route::Api(Some(session), None), &Method::GET) => self.answer_poll(now, id, session, &request),
+            (Route::Api(None, _), &Method::GET) => self.respond_empty(id, method, keep_alive, StatusCode::NOT_FOUND),
             (Route::Api(..) | Route::Info | Route::Ping, _) => {
                 self.counters.core_errors += 1;
                 let text = envelope::error(None, None, &CoreError::Method);
@@ -165,7 +168,7 @@ impl SignallingEngine {
         fields
     }
 
-    pub(super) fn respond_empty(&mut self, id: ConnectionId, method: Method, keep_alive: bool, status: Status) {
+    pub(super) fn respond_empty(&mut self, id: ConnectionId, method: &Method, keep_alive: bool, status: StatusCode) {
         self.respond_with(id, method, keep_alive, status, &[]);
     }
 
@@ -173,9 +176,9 @@ impl SignallingEngine {
     fn respond_with(
         &mut self,
         id: ConnectionId,
-        method: Method,
+        method: &Method,
         keep_alive: bool,
-        status: Status,
+        status: StatusCode,
         more: &[(&str, &str)],
     ) {
         let cors = self.cors();
@@ -186,11 +189,13 @@ impl SignallingEngine {
 
     /// What a page is about to do, it may do.
     fn answer_preflight(&mut self, id: ConnectionId, request: &Request) {
-        let (method, headers) = &request.preflight;
-        let mut more = Vec::new();
-        more.extend(method.as_deref().map(|method| ("Access-Control-Allow-Methods", method)));
-        more.extend(headers.as_deref().map(|headers| ("Access-Control-Allow-Headers", headers)));
-        self.respond_with(id, request.method, request.keep_alive, Status::Ok, &more);
+        let asked = [
+            ("Access-Control-Allow-Methods", header::ACCESS_CONTROL_REQUEST_METHOD),
+            ("Access-Control-Allow-Headers", header::ACCESS_CONTROL_REQUEST_HEADERS),
+        ];
+        let granted = asked.into_iter().filter_map(|(allow, name)| Some((allow, request.header(name)?)));
+        let more: Vec<_> = granted.collect();
+        self.respond_with(id, &request.method, request.keep_alive, StatusCode::OK, &more);
     }
 
     /// Notes that a connection waits for an answer; it is given up at `deadline`.
@@ -198,7 +203,7 @@ impl SignallingEngine {
         &mut self,
         deadline: Mono,
         id: ConnectionId,
-        method: Method,
+        method: &Method,
         keep_alive: bool,
         purpose: Purpose,
     ) -> Asker {
@@ -208,7 +213,7 @@ impl SignallingEngine {
         {
             // 0 is what a WebSocket asks with.
             http.requests = http.requests.wrapping_add(1).max(1);
-            http.pending = Some(Pending { method, keep_alive, purpose });
+            http.pending = Some(Pending { method: method.clone(), keep_alive, purpose });
             request = http.requests;
             self.connection_deadlines.set(id, deadline);
         }
@@ -221,9 +226,9 @@ impl SignallingEngine {
     }
 
     fn answer_poll(&mut self, now: Now, id: ConnectionId, session: SessionId, request: &Request) {
-        let Request { method, keep_alive, .. } = *request;
+        let (method, keep_alive) = (&request.method, request.keep_alive);
         if !self.is_authorised_query(now, request) {
-            return self.respond_empty(id, method, keep_alive, Status::Forbidden);
+            return self.respond_empty(id, method, keep_alive, StatusCode::FORBIDDEN);
         }
         let shape = Shape::of(request.parameter("maxev").as_deref());
         // The session's home keeps the time.
@@ -232,7 +237,7 @@ impl SignallingEngine {
         if home != self.config.id {
             self.relay(home, Relay::Poll(asker, session, shape));
         } else if self.poll_session(now, session, asker, shape) == Err(NotPolled) {
-            self.refuse_poll(asker, Status::NotFound);
+            self.refuse_poll(asker, StatusCode::NOT_FOUND);
         }
     }
 

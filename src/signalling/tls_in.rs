@@ -1,8 +1,10 @@
 //! Connections behind TLS: what arrives is opened before it is read, and a client that does not speak TLS is told so.
 
+use http::{Method, StatusCode};
+
 use super::connection::Fate;
 use super::{ConnectionId, SignallingEngine};
-use crate::proto::http::{Method, Response, Status};
+use crate::proto::http::Response;
 use crate::proto::tls::Standing;
 use crate::time::Now;
 
@@ -49,6 +51,11 @@ impl SignallingEngine {
         }
         connection.tls = None;
         let content = b"This port speaks HTTPS: use https:// or wss://\n";
-        self.respond(id, Method::Get, false, &Response { content, ..Response::plain(Status::BadRequest) });
+        self.respond(
+            id,
+            &Method::GET,
+            false,
+            &Response { content: content.into(), ..Response::plain(StatusCode::BAD_REQUEST) },
+        );
     }
 }

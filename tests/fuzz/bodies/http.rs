@@ -1,6 +1,6 @@
 //! HTTP requests of one connection: how the bytes are cut into reads changes nothing about what they mean.
 
-use portunus::proto::http::{Http, Request, Status};
+use portunus::proto::http::{Http, Request, StatusCode};
 use portunus::proto::websocket;
 use portunus::time::Mono;
 
@@ -22,7 +22,7 @@ struct Conversation {
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Open { partial: bool },
-    Refused(Status),
+    Refused(StatusCode),
     Upgraded { rest: Vec<u8> },
 }
 
