@@ -161,6 +161,61 @@ fn no_more_than_two_files_import_each_other_in_a_circle() {
     report(named.filter(|circle| !circle[0].starts_with(TANGLED)).map(|circle| circle.join(" ")).collect());
 }
 
+/// Methods and fields that one type may have, over all files.
+const METHODS_MAX: usize = 60;
+const FIELDS_MAX: usize = 20;
+/// Those that are being taken apart, and what they have no more than.
+const LARGE: [(&str, usize, usize); 4] =
+    [("SignallingEngine", 203, 30), ("HostedRoom", 96, 20), ("Peer", 20, 24), ("ShardState", 20, 21)];
+/// Plain data with as many fields as its message or its file has.
+const DATA: [&str; 6] = ["SignallingConfig", "Create", "RoomSpec", "Listed", "Config", "Settings"];
+
+#[test]
+fn no_type_has_too_many_methods_or_fields() {
+    let (mut methods, mut fields) = (BTreeMap::new(), BTreeMap::new());
+    let sources = sources("src");
+    for source in &sources {
+        let mut within = None;
+        let layer = source.path.split('/').nth(1).unwrap_or_default();
+        for (_, line) in code(source) {
+            let item = line.strip_prefix("pub ").or(line.strip_prefix("pub(super) ")).unwrap_or(line);
+            if let Some(head) = item.strip_prefix("impl") {
+                within = head.split(" for ").last().map(|of| (&mut methods, (layer, named(of))));
+            } else if let Some(head) = item.strip_prefix("struct ") {
+                within = Some((&mut fields, (source.path.as_str(), named(head))));
+            } else if line.starts_with('}') {
+                within = None;
+            }
+            let Some((counts, name)) = &mut within else { continue };
+            let inner = line.strip_prefix("    ").filter(|inner| !inner.starts_with(' ')).unwrap_or_default();
+            let inner = inner.strip_prefix("pub ").or(inner.strip_prefix("pub(super) ")).unwrap_or(inner);
+            let inner = inner.strip_prefix("pub(crate) ").or(inner.strip_prefix("const ")).unwrap_or(inner);
+            let is_field = inner.split(':').next().is_some_and(|name| name.len() < inner.len() && !name.contains(' '));
+            if inner.starts_with("fn ") || inner.starts_with("async fn ") || is_field && !inner.contains('(') {
+                *counts.entry(*name).or_insert(0) += 1;
+            }
+        }
+    }
+    let large = |name: &str| LARGE.iter().find(|(of, ..)| *of == name).map(|(_, methods, fields)| (*methods, *fields));
+    let mut findings = Vec::new();
+    for (counts, what) in [(&methods, "methods"), (&fields, "fields")] {
+        for ((_, name), &count) in counts.iter().filter(|((_, name), _)| !DATA.contains(name)) {
+            let (methods, fields) = large(name).unwrap_or((METHODS_MAX, FIELDS_MAX));
+            if count > if what == "methods" { methods } else { fields } {
+                findings.push(format!("{name} has {count} {what}"));
+            }
+        }
+    }
+    report(findings);
+}
+
+/// The name of a type at the beginning of a text, its generics left out.
+fn named(text: &str) -> &str {
+    let text = text.trim_start();
+    let text = if text.starts_with('<') { text.split_once("> ").map_or(text, |(_, of)| of) } else { text };
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+}
+
 /// The path of a file's module below the crate.
 fn module(path: &str) -> Vec<&str> {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
