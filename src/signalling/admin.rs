@@ -176,7 +176,7 @@ impl SignallingEngine {
                     self.note_without_effect("custom_event", "there are no event handlers");
                 }
                 let data = serde_json::to_value(data).map_err(|_| CoreError::NotAnObject)?;
-                self.emit_external(now, schema, &data);
+                self.observers.external(now, schema, &data);
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
             AdminVerb::ListSessions => {

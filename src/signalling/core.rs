@@ -8,6 +8,7 @@ use simd_json::borrowed::Value;
 
 use super::admin::Access;
 use super::connection::{Fate, Protocol};
+use super::duty::subject;
 use super::{ConnectionId, SignallingEngine};
 use crate::control::command::Teardown;
 use crate::id::{HandleId, SessionId, SignallingId};
@@ -227,7 +228,7 @@ impl SignallingEngine {
         let outlet = Outlet::of(asker);
         let session = self.sessions.create(now.mono, wished, outlet, &mut self.rng).ok_or(CoreError::SessionTaken)?;
         self.counters.sessions_created += 1;
-        self.emit_session_created(now, asker, session);
+        self.observers.session_created(now, asker, session);
         if asker.is_socket() {
             self.own(asker.place, session);
         }
@@ -263,7 +264,8 @@ impl SignallingEngine {
                     let (opaque_id, token) = (opaque_id.map(Box::from), token.map(Box::from));
                     handle.origin = Origin { created: now.mono, opaque_id, token };
                 }
-                self.emit_attached(now, session, handle);
+                let address = self.address(session, handle);
+                self.observers.attached(now, subject(&self.sessions, &self.duties, address));
                 self.say(asker, envelope::attached(session, handle, transaction));
             }
             Verb::Destroy => {
@@ -294,7 +296,8 @@ impl SignallingEngine {
             Verb::Message => return self.handle_message(now, asker, request, session, handle),
             Verb::Trickle => {
                 check_trickle(request.fields)?;
-                self.emit_trickle(now, session, handle, request.fields);
+                let of = subject(&self.sessions, &self.duties, self.address(session, handle));
+                self.observers.trickle(now, of, request.fields);
                 self.say(asker, envelope::ack(session, transaction));
             }
             Verb::Hangup => {
@@ -340,7 +343,8 @@ impl SignallingEngine {
                 if handle_state.is_some_and(|handle| !handle.describe(&description)) {
                     return Err(CoreError::CertificateChanged);
                 }
-                self.emit_remote(now, session, handle, jsep);
+                let of = subject(&self.sessions, &self.duties, self.address(session, handle));
+                self.observers.remote_description(now, of, jsep);
                 Some(Box::new(description))
             }
         };

@@ -1,6 +1,7 @@
 //! What media shards tell unasked: rendered once, then addressed to each handle.
 
 use super::SignallingEngine;
+use super::duty::{gone, subject};
 use crate::control::command::{Event, HangupReason};
 use crate::id::{HandleAddress, ShardId};
 use crate::proto::session::handle::Role;
@@ -24,7 +25,8 @@ impl SignallingEngine {
                 self.drops.event_without_handle += 1;
                 continue;
             }
-            self.emit_event(now, address, event);
+            let of = subject(&self.sessions, &self.duties, *address);
+            self.observers.event(now, of, event);
             for notice in [Some(&notice), hangup.as_ref()].into_iter().flatten() {
                 self.counters.events_delivered += 1;
                 self.tell(address.session, notice.address(address.session, address.handle, None));
@@ -43,7 +45,7 @@ impl SignallingEngine {
             }
             Event::Detached => {
                 if let Some(state) = self.sessions.detach(address.session, address.handle) {
-                    self.emit_detached(now, address.session, address.handle, state.origin.opaque_id.as_deref());
+                    self.observers.detached(now, gone(*address, state.origin.opaque_id.as_deref()));
                 }
             }
             _ => {}

@@ -9,10 +9,12 @@ use crate::control::command::{Command, CommandEnvelope, Event, Reply, Teardown};
 use crate::control::placement::registrar;
 use crate::control::spec::RoomSpec;
 use crate::id::{HandleAddress, HandleId, RoomId, SessionId, ShardId, Ticket};
+use crate::proto::session::Sessions;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::handle::{Handle, Origin, Seat};
 use crate::time::{Mono, Now};
 use crate::videoroom::render;
+use crate::wire::janus::events::Subject;
 
 /// Unacknowledged duties are sent again after this time.
 pub(super) const REPEAT_INTERVAL: Duration = Duration::from_millis(250);
@@ -82,6 +84,20 @@ impl Duties {
     }
 }
 
+/// A handle for event handlers, with what its client calls it; of one that is gone, until its room has heard of that.
+pub(super) fn subject<'a>(sessions: &'a Sessions, duties: &'a Duties, of: HandleAddress) -> Subject<'a> {
+    let opaque_id = match sessions.handle(of.session, of.handle) {
+        Some(state) => state.origin.opaque_id.as_deref(),
+        None => duties.opaque_id(&of),
+    };
+    gone(of, opaque_id)
+}
+
+/// The same of a handle that is in no table any more.
+pub(super) fn gone(of: HandleAddress, opaque_id: Option<&str>) -> Subject<'_> {
+    Subject { session: Some(of.session), handle: Some(of.handle), opaque_id }
+}
+
 impl SignallingEngine {
     /// Takes on a duty and does it for the first time.
     pub(super) fn take_on(&mut self, now: Mono, what: DutyKind) {
@@ -134,7 +150,7 @@ impl SignallingEngine {
         match (what, reply) {
             (DutyKind::Teardown { handle, kind: Teardown::Detach, announce, opaque_id, .. }, _) => {
                 // The last that is heard of it, as in Janus.
-                self.emit_detached(now, handle.session, handle.handle, opaque_id.as_deref());
+                self.observers.detached(now, gone(handle, opaque_id.as_deref()));
                 if announce {
                     self.say_detached(handle);
                 }
@@ -170,7 +186,7 @@ impl SignallingEngine {
                 self.take_on(now.mono, DutyKind::Teardown { handle, room, owner, kind, announce, opaque_id });
             }
             None => {
-                self.emit_detached(now, handle.session, handle.handle, opaque_id.as_deref());
+                self.observers.detached(now, gone(handle, opaque_id.as_deref()));
                 if announce {
                     self.say_detached(handle);
                 }

@@ -131,7 +131,7 @@ impl SignallingEngine {
         connection.protocol = Protocol::WebSocket(Box::new(WebSocket::new(rest, output)));
         connection.is_administration = subprotocol == Subprotocol::Admin;
         self.counters.websockets_opened += 1;
-        self.emit_websocket(now, id, true);
+        self.observers.websocket_opened(now, id, connection.peer, connection.is_administration);
         self.connection_deadlines.set(id, self.next_pulse(now.mono));
         self.connections.touch(id);
         self.read_websocket(now, id);

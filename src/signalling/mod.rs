@@ -52,10 +52,10 @@ use crate::videoroom::error::PluginError;
 use crate::wire::janus::field::Ids;
 use capture::CaptureRequest;
 use connection::{Connections, Protocol, Purpose};
-use duty::{Duties, DutyId};
+use duty::{Duties, DutyId, subject};
 use gather::{Gather, GatherId, Shard};
 use inspection::Inquiry;
-use observers::Emitter;
+use observers::Observers;
 use plugin::{Exchange, Step};
 use relay::Lane;
 
@@ -111,10 +111,6 @@ pub struct SignallingEngine {
     machine_requests: VecDeque<MachineRequest>,
     /// Verbs of theirs of which the log has said that they have no effect.
     without_effect: Vec<&'static str>,
-    /// Transports of whose connections event handlers do not hear.
-    mute_transports: Vec<Transport>,
-    /// When event handlers hear next how much there is.
-    update_at: Mono,
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
@@ -125,7 +121,7 @@ pub struct SignallingEngine {
     drain: Option<Drain>,
     buffers: Buffers,
     scratch: Vec<u8>,
-    emitter: Emitter,
+    observers: Observers,
     counters: Counters,
     drops: Drops,
 }
@@ -190,8 +186,6 @@ impl SignallingEngine {
             media_settings: questions::media_settings(config.slowlink_threshold),
             machine_requests: VecDeque::new(),
             without_effect: Vec::new(),
-            mute_transports: Vec::new(),
-            update_at: Mono::NEVER,
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
@@ -200,12 +194,13 @@ impl SignallingEngine {
             drain: None,
             buffers: Buffers::default(),
             scratch: Vec::new(),
-            emitter: Emitter::default(),
+            observers: Observers::new(&config),
             counters: Counters::default(),
             drops: Drops::default(),
             config,
         };
-        engine.emit_start(now);
+        let info = engine.server_info("");
+        engine.observers.started(now, &info);
         for room in engine.config.rooms.clone() {
             engine.claim_configured(now.mono, room);
         }
@@ -301,7 +296,9 @@ impl SignallingEngine {
                 self.handle_reply(now, ticket, from, reply);
             }
             Mail::Event { from, to, event } => self.handle_event(now, from, &to, &event),
-            Mail::Observed { of, what } => self.emit_observation(now, of, &what),
+            Mail::Observed { of, what } => {
+                self.observers.observation(now, subject(&self.sessions, &self.duties, of), &what);
+            }
             Mail::Lost { sessions, .. } => {
                 for session in sessions {
                     self.drops.events_lost += 1;
@@ -331,8 +328,8 @@ impl SignallingEngine {
             self.drops.reply_missing += 1;
             self.give_up(now, waiting, PluginError::Late);
         }
-        if self.update_at <= now.mono {
-            self.begin_update(now);
+        if self.observers.is_update_due(now.mono) {
+            self.gather_survey(now, questions::Purpose::Update);
         }
         self.repeat_duties(now.mono);
         self.retry_lanes(now.mono);
@@ -347,7 +344,7 @@ impl SignallingEngine {
         let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
         [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
             .into_iter()
-            .fold(drain.min(self.lanes_at).min(self.update_at), Mono::min)
+            .fold(drain.min(self.lanes_at).min(self.observers.deadline()), Mono::min)
     }
 
     /// A connection that has output or is to be closed: its output is to be taken once its last is written.
@@ -399,7 +396,7 @@ impl SignallingEngine {
     pub fn drain(&mut self, now: Now) {
         if self.drain.is_none() {
             self.drain = Some(Drain { deadline: now.mono + DRAIN_DEADLINE, closing: false });
-            self.update_at = Mono::NEVER;
+            self.observers.end_updates();
             for session in self.sessions.ids() {
                 self.end_session(now, session);
             }
@@ -425,8 +422,23 @@ impl SignallingEngine {
     }
 
     /// What was done since start.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        Counters { handler_events: self.observers.made(), ..self.counters.clone() }
+    }
+
+    /// The next event for handlers.
+    pub fn poll_handler_event(&mut self) -> Option<HandlerEvent> {
+        self.observers.poll()
+    }
+
+    /// How delivery to handlers fares: shown by `/healthz`.
+    pub fn note_delivery(&mut self, delivery: Delivery) {
+        self.observers.note_delivery(delivery);
+    }
+
+    /// Handlers hear that a signal ends the server.
+    pub fn announce_end(&mut self, now: Now, signum: i32) {
+        self.observers.shutdown(now, signum);
     }
 
     /// What was dropped or refused since start.
@@ -488,7 +500,7 @@ impl SignallingEngine {
                     connection.as_ref().is_some_and(|connection| matches!(connection.protocol, Protocol::WebSocket(_)));
                 let sessions = connection.map(|connection| std::mem::take(&mut connection.sessions));
                 if was_websocket {
-                    self.emit_websocket(now, id, false);
+                    self.observers.websocket_closed(now, id);
                 }
                 for session in sessions.unwrap_or_default() {
                     self.leave_session(id, session);

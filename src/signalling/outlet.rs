@@ -155,7 +155,7 @@ impl SignallingEngine {
 
     fn end_session_as(&mut self, now: Now, id: SessionId, how: events::Session<'_>) {
         let Some(session) = self.sessions.remove(id) else { return };
-        self.emit_session_end(now, id, how);
+        self.observers.session_ended(now, id, how);
         match session.outlet {
             Outlet::Socket(place) => self.disown(place, id),
             Outlet::Poll(mut polls) => self.release_polls(&mut polls),

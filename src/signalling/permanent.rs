@@ -48,7 +48,7 @@ impl SignallingEngine {
         if !is_written {
             self.drops.room_not_written += 1;
         }
-        self.emit_reply(now, &exchange, reply);
+        self.observe_reply(now, &exchange, reply);
         let notice = render::made(exchange.name(), reply, is_written, exchange.warning);
         self.finish(now, exchange, notice.ok_or(PluginError::Unexpected));
     }

@@ -9,7 +9,7 @@ use super::connection::{Connection, Protocol};
 use super::gather::{
     Answer, Change, Connected, Finished, GatherId, Gathered, Question, Shard, SignallingReport, Topic, Transport,
 };
-use super::observers::{Delivery, UPDATE_INTERVAL};
+use super::observers::Delivery;
 use super::plugin::Exchange;
 use super::relay::Relay;
 use super::{SignallingEngine, Waiting, size};
@@ -58,12 +58,6 @@ impl SignallingEngine {
     pub(super) fn gather_rooms(&mut self, now: Now, exchange: Exchange, private: bool) {
         let id = self.gather.start(Topic::Rooms, media(self.config.shards), Purpose::List(exchange));
         self.ask_media(now, TICKET_DEADLINE, id, || Command::List { private });
-    }
-
-    /// The next `update` of event handlers is due.
-    pub(super) fn begin_update(&mut self, now: Now) {
-        self.update_at = now.mono + UPDATE_INTERVAL;
-        self.gather_survey(now, Purpose::Update);
     }
 
     /// Asks every shard how it is, the signalling shards too.
@@ -159,11 +153,11 @@ impl SignallingEngine {
 
     /// How this shard is.
     fn report(&self) -> SignallingReport {
-        let Delivery { counters, drops } = &self.emitter.delivery;
+        let Delivery { counters, drops } = self.observers.delivery();
         SignallingReport {
             signalling: self.config.id,
             gauges: self.gauges(),
-            counters: [&self.counters.named()[..], counters].concat(),
+            counters: [&self.counters().named()[..], counters].concat(),
             drops: [&self.drops.named()[..], drops].concat(),
         }
     }
@@ -172,11 +166,7 @@ impl SignallingEngine {
         match (change, &mut self.tokens) {
             (Change::SessionTimeout(idle), _) => self.sessions.set_idle_timeout(idle),
             (Change::Accepting(accepting), _) => self.is_accepting = accepting,
-            (Change::TransportEvents(transport, wanted), _) => match wanted {
-                true => self.mute_transports.retain(|mute| *mute != transport),
-                false if self.mute_transports.contains(&transport) => {}
-                false => self.mute_transports.push(transport),
-            },
+            (Change::TransportEvents(transport, wanted), _) => self.observers.set_transport(transport, wanted),
             (Change::AllowToken(token, plugins), Tokens::Stored(tokens)) => tokens.allow(&token, plugins),
             (Change::DisallowToken(token, plugins), Tokens::Stored(tokens)) => tokens.disallow(&token, &plugins),
             (Change::RemoveToken(token), Tokens::Stored(tokens)) => drop(tokens.remove(&token)),
@@ -209,7 +199,9 @@ impl SignallingEngine {
                 self.finish(now, exchange, answer);
             }
             Purpose::Health(asker) => self.answer_health(asker, &gathered),
-            Purpose::Update => self.emit_update(now, &gathered),
+            Purpose::Update => {
+                self.drops.update_incomplete += u64::from(!self.observers.update(now, &gathered));
+            }
             Purpose::Operator { asker, transaction, .. } if !gathered.missing.is_empty() => {
                 self.refuse(asker, None, Some(&transaction), &CoreError::Incomplete);
             }

@@ -1,7 +1,7 @@
 //! A media shard's reply: the next step of the request that waits for it, or its answer.
 
 use super::admin::MachineRequest;
-use super::duty::DutyKind;
+use super::duty::{DutyKind, subject};
 use super::gather::Answer;
 use super::permanent::Permanent;
 use super::plugin::{Exchange, ForOwner, Step};
@@ -15,6 +15,7 @@ use crate::time::Now;
 use crate::videoroom::error::PluginError;
 use crate::videoroom::{render, translate};
 use crate::wire::janus::envelope::Notice;
+use crate::wire::janus::events::Subject;
 
 impl SignallingEngine {
     pub(super) fn handle_reply(&mut self, now: Now, ticket: Ticket, from: ShardId, reply: Reply) {
@@ -136,9 +137,19 @@ impl SignallingEngine {
         if let Some(notice) = render::preface(exchange.name(), reply) {
             self.answer(&exchange, Ok(notice));
         }
-        self.emit_reply(now, &exchange, reply);
+        self.observe_reply(now, &exchange, reply);
         let answer: Option<Notice> = render::answer(exchange.name(), reply, exchange.warning);
         self.finish(now, exchange, answer.ok_or(PluginError::Unexpected));
+    }
+
+    /// What was asked for by a handle, or by an operator without one, is news.
+    pub(super) fn observe_reply(&mut self, now: Now, exchange: &Exchange, reply: &Reply) {
+        let address = self.address(exchange.session, exchange.handle);
+        let of = match exchange.is_administration {
+            true => Subject::default(),
+            false => subject(&self.sessions, &self.duties, address),
+        };
+        self.observers.reply(now, of, reply);
     }
 
     /// The registrar has said who owns the room.

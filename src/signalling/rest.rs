@@ -96,7 +96,9 @@ impl SignallingEngine {
             self.drops.operator_refused += 1;
             return self.respond_empty(id, method, keep_alive, StatusCode::FORBIDDEN);
         }
-        self.emit_http_request(now, id, base == Base::Admin);
+        if let Some(ip) = self.peer(id) {
+            self.observers.http_request(now, id, ip, base == Base::Admin);
+        }
         match (route, method) {
             (_, &Method::OPTIONS) => self.answer_preflight(id, &request),
             (Route::Nowhere, _) => self.respond_empty(id, method, keep_alive, StatusCode::NOT_FOUND),
