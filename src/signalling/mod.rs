@@ -423,7 +423,7 @@ impl SignallingEngine {
 
     /// What was done since start.
     pub fn counters(&self) -> Counters {
-        Counters { handler_events: self.observers.made(), ..self.counters.clone() }
+        Counters { handler_events: self.observers.made(), ..self.counters }
     }
 
     /// The next event for handlers.
