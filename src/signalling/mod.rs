@@ -5,6 +5,7 @@
 //! and output ([`SignallingEngine::poll_touched`], [`SignallingEngine::take_output`]). It takes a connection's output only when
 //! what it took before is written: what stays here is counted against `outbox_bytes`.
 
+mod access;
 mod admin;
 mod capture;
 mod config;
@@ -59,7 +60,8 @@ use observers::Observers;
 use plugin::{Exchange, Step};
 use relay::Lane;
 
-pub use admin::{Access, MachineRequest};
+pub use access::Access;
+pub use admin::MachineRequest;
 pub use config::SignallingConfig;
 pub use connection::Fate;
 pub use counters::{Counters, drops};

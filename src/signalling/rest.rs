@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_chacha::rand_core::Rng;
 use simd_json::borrowed::Value;
 
-use super::admin::Access;
+use super::access::Access;
 use super::connection::{Fate, Pending, Protocol, Purpose};
 use super::origin::Origin;
 use super::relay::Relay;
