@@ -2,7 +2,7 @@
 //! polls. And how that place changes: claims, lost connections, sessions that end.
 
 use super::connection::{Fate, Pending, Protocol};
-use super::relay::Relay;
+use super::lanes::Relay;
 use super::{ConnectionId, SignallingEngine};
 use crate::id::SessionId;
 use crate::proto::http::{Method, Response, Status};

@@ -8,8 +8,8 @@ use simd_json::borrowed::Value;
 
 use super::access::Access;
 use super::connection::{Fate, Pending, Protocol, Purpose};
+use super::lanes::Relay;
 use super::origin::Origin;
-use super::relay::Relay;
 use super::{ConnectionId, SignallingEngine};
 use crate::id::{HandleId, SessionId};
 use crate::limits::TICKET_DEADLINE;
