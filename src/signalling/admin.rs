@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use simd_json::borrowed::Value;
 
+use super::access::Access;
 use super::core::{CANDIDATES_TIMEOUT, millis};
 use super::gather::{Change, Question, Topic, Transport};
 use super::questions::{FIRST, Wanted};
@@ -28,16 +29,6 @@ use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 /// The plugins that there are.
 const PLUGINS: [&str; 1] = [PACKAGE];
 
-/// Whose requests come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    Clients,
-    /// Clients', and operators' that bring an `admin_secret`.
-    Shared,
-    /// Operators', and clients' too.
-    Operators,
-}
-
 /// What an operator wants of the machine around the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineRequest {
@@ -49,17 +40,6 @@ pub enum MachineRequest {
     WithoutEffect(&'static str, &'static str),
     /// Says in the log what of a new room has no effect.
     Warn(RoomId, &'static str),
-}
-
-impl Access {
-    /// Whether a request that comes in here is an operator's.
-    pub(super) fn is_administration(self, request: &Request<'_>) -> bool {
-        match (self, request.verb) {
-            (Access::Operators, Verb::Admin(_) | Verb::Unknown) => true,
-            (Access::Shared, Verb::Admin(_)) => request::has_secret(request.fields),
-            _ => false,
-        }
-    }
 }
 
 impl SignallingEngine {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simd_json::borrowed::Value;
 
-use super::admin::Access;
+use super::access::Access;
 use super::connection::{Fate, Protocol};
 use super::duty::subject;
 use super::{ConnectionId, SignallingEngine};

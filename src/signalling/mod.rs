@@ -5,6 +5,7 @@
 //! and output ([`SignallingEngine::poll_touched`], [`SignallingEngine::take_output`]). It takes a connection's output only when
 //! what it took before is written: what stays here is counted against `outbox_bytes`.
 
+mod access;
 mod admin;
 mod capture;
 mod config;
@@ -16,6 +17,7 @@ mod duty;
 mod gather;
 mod http;
 mod inspection;
+mod lanes;
 mod network;
 mod observers;
 mod origin;
@@ -55,20 +57,21 @@ use connection::{Connections, Protocol, Purpose};
 use duty::{Duties, DutyId, subject};
 use gather::{Gather, GatherId, Shard};
 use inspection::Inquiry;
+use lanes::Lanes;
 use observers::Observers;
 use plugin::{Exchange, Step};
-use relay::Lane;
 
-pub use admin::{Access, MachineRequest};
+pub use access::Access;
+pub use admin::MachineRequest;
 pub use config::SignallingConfig;
 pub use connection::Fate;
 pub use counters::{Counters, Drops};
 pub use gather::{Answer, Change, Connected, Question, SignallingReport, Transport};
+pub use lanes::Relay;
 pub use network::{Network, NotANetwork};
 pub use observers::{Delivery, HandlerEvent};
 pub use origin::{NotAnOrigin, Origin};
 pub use permanent::Permanent;
-pub use relay::Relay;
 
 pub use crate::proto::session::ConnectionId;
 
@@ -95,9 +98,7 @@ pub struct SignallingEngine {
     overflowed: Vec<SessionId>,
     /// Sessions whose WebSocket is gone.
     left: Vec<(Place, SessionId)>,
-    /// The ways to the other signalling shards, and when full ones are tried again.
-    lanes: Vec<Lane>,
-    lanes_at: Mono,
+    lanes: Lanes,
     sessions: Sessions,
     tickets: Tickets<Waiting>,
     gather: Gather<questions::Purpose>,
@@ -172,8 +173,7 @@ impl SignallingEngine {
             answered: Vec::new(),
             overflowed: Vec::new(),
             left: Vec::new(),
-            lanes: (0..config.signalling_shards).map(|_| Lane::default()).collect(),
-            lanes_at: Mono::NEVER,
+            lanes: Lanes::new(config.signalling_shards),
             sessions: Sessions::new(
                 config.id,
                 config.signalling_shards,
@@ -332,7 +332,7 @@ impl SignallingEngine {
             self.gather_survey(now, questions::Purpose::Update);
         }
         self.repeat_duties(now.mono);
-        self.retry_lanes(now.mono);
+        self.lanes.retry(now.mono);
         while let Some(id) = self.connection_deadlines.due(now.mono) {
             self.connection_due(now.mono, id);
         }
@@ -344,7 +344,7 @@ impl SignallingEngine {
         let drain = self.drain.filter(|drain| !drain.closing).map_or(Mono::NEVER, |drain| drain.deadline);
         [self.sessions.deadline(), self.tickets.deadline(), self.duties.deadline(), self.connection_deadlines.next()]
             .into_iter()
-            .fold(drain.min(self.lanes_at).min(self.observers.deadline()), Mono::min)
+            .fold(drain.min(self.lanes.deadline()).min(self.observers.deadline()), Mono::min)
     }
 
     /// A connection that has output or is to be closed: its output is to be taken once its last is written.

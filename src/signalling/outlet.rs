@@ -4,7 +4,7 @@
 use http::{Method, StatusCode};
 
 use super::connection::{Fate, Pending, Protocol};
-use super::relay::Relay;
+use super::lanes::Relay;
 use super::{ConnectionId, SignallingEngine};
 use crate::id::SessionId;
 use crate::proto::http::Response;

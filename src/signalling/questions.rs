@@ -9,9 +9,9 @@ use super::connection::{Connection, Protocol};
 use super::gather::{
     Answer, Change, Connected, Finished, GatherId, Gathered, Question, Shard, SignallingReport, Topic, Transport,
 };
+use super::lanes::Relay;
 use super::observers::Delivery;
 use super::plugin::Exchange;
-use super::relay::Relay;
 use super::{SignallingEngine, Waiting, size};
 use crate::control::command::{Command, Settings, ShardReport};
 use crate::id::{ShardId, SignallingId, Ticket};

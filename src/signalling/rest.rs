@@ -7,10 +7,10 @@ use http::{Method, StatusCode, header};
 use rand_chacha::rand_core::Rng;
 use simd_json::borrowed::Value;
 
-use super::admin::Access;
+use super::access::Access;
 use super::connection::{Fate, Pending, Protocol, Purpose};
+use super::lanes::Relay;
 use super::origin::Origin;
-use super::relay::Relay;
 use super::{ConnectionId, SignallingEngine};
 use crate::id::{HandleId, SessionId};
 use crate::limits::TICKET_DEADLINE;
