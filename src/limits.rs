@@ -1,5 +1,6 @@
 //! Every bound of the engine, with its sum and its reason.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Largest UDP payload accepted as one datagram; larger ones are dropped and counted.
@@ -147,8 +148,277 @@ pub const CAPTURES_MAX: usize = 16;
 /// Bytes of a capture that wait for the disk: a fifth of a second at 80 Mbit/s.
 pub const CAPTURE_RING_BYTES: usize = 2 << 20;
 
+/// How much a bound allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    Bytes(u64),
+    Time(Duration),
+    /// A number, and of what.
+    Count(u64, &'static str),
+}
+
+/// A bound that operators or clients meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// The constant's name.
+    pub name: &'static str,
+    pub amount: Amount,
+    /// What happens past it.
+    pub beyond: &'static str,
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Amount::Bytes(bytes) if bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
+            Amount::Bytes(bytes) if bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
+            Amount::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Amount::Time(time) if time.subsec_millis() == 0 => write!(f, "{} s", time.as_secs()),
+            Amount::Time(time) => write!(f, "{} ms", time.as_millis()),
+            Amount::Count(count, what) => write!(f, "{count} {what}"),
+        }
+    }
+}
+
+/// What `portunus limits` prints. A constant of this file is here or in the test's list of internal ones.
+pub const BOUNDS: &[Bound] = &[
+    Bound {
+        name: "DATAGRAM_MAX",
+        amount: Amount::Bytes(DATAGRAM_MAX as u64),
+        beyond: "a longer datagram is dropped and counted",
+    },
+    Bound {
+        name: "MEDIA_LINES_MAX",
+        amount: Amount::Count(MEDIA_LINES_MAX as u64, "m-lines of one description"),
+        beyond: "the description is refused",
+    },
+    Bound { name: "SDP_BYTES_MAX", amount: Amount::Bytes(SDP_BYTES_MAX as u64), beyond: "the description is refused" },
+    Bound {
+        name: "MESSAGE_JSON_MAX",
+        amount: Amount::Bytes(MESSAGE_JSON_MAX as u64),
+        beyond: "the request is refused, a WebSocket is closed, and a session that fetches no events ends",
+    },
+    Bound {
+        name: "REPLY_BYTES_MAX",
+        amount: Amount::Bytes(REPLY_BYTES_MAX as u64),
+        beyond: "the answer, such as a list, is an error",
+    },
+    Bound {
+        name: "JSON_DEPTH_MAX",
+        amount: Amount::Count(JSON_DEPTH_MAX as u64, "levels"),
+        beyond: "the request is refused as invalid JSON",
+    },
+    Bound {
+        name: "ROOMS_PER_SHARD_MAX",
+        amount: Amount::Count(ROOMS_PER_SHARD_MAX as u64, "rooms of one media shard"),
+        beyond: "create is refused",
+    },
+    Bound {
+        name: "MEMBERS_PER_ROOM_MAX",
+        amount: Amount::Count(MEMBERS_PER_ROOM_MAX as u64, "handles in one room"),
+        beyond: "join is refused",
+    },
+    Bound {
+        name: "LABEL_BYTES_MAX",
+        amount: Amount::Bytes(LABEL_BYTES_MAX as u64),
+        beyond: "a longer display, secret or pin is refused",
+    },
+    Bound {
+        name: "OPAQUE_ID_BYTES_MAX",
+        amount: Amount::Bytes(OPAQUE_ID_BYTES_MAX as u64),
+        beyond: "attach is refused",
+    },
+    Bound {
+        name: "DESCRIPTION_BYTES_MAX",
+        amount: Amount::Bytes(DESCRIPTION_BYTES_MAX as u64),
+        beyond: "a longer description of a room or stream is refused",
+    },
+    Bound {
+        name: "NAME_BYTES_MAX",
+        amount: Amount::Bytes(NAME_BYTES_MAX as u64),
+        beyond: "a longer id of a room or participant is refused",
+    },
+    Bound {
+        name: "METADATA_BYTES_MAX",
+        amount: Amount::Bytes(METADATA_BYTES_MAX as u64),
+        beyond: "longer metadata is refused",
+    },
+    Bound {
+        name: "COPIES_PER_SUBSCRIPTION_MAX",
+        amount: Amount::Count(COPIES_PER_SUBSCRIPTION_MAX as u64, "m-lines of one subscription with the same stream"),
+        beyond: "the subscription is refused",
+    },
+    Bound {
+        name: "TOKENS_BYTES_MAX",
+        amount: Amount::Bytes(TOKENS_BYTES_MAX as u64),
+        beyond: "more tokens in one room's allowed are refused",
+    },
+    Bound {
+        name: "TOKEN_BYTES_MAX",
+        amount: Amount::Bytes(TOKEN_BYTES_MAX as u64),
+        beyond: "a longer token is refused",
+    },
+    Bound {
+        name: "STORED_TOKENS_MAX",
+        amount: Amount::Count(STORED_TOKENS_MAX as u64, "tokens"),
+        beyond: "add_token is refused",
+    },
+    Bound {
+        name: "FORWARDERS_PER_ROOM_MAX",
+        amount: Amount::Count(FORWARDERS_PER_ROOM_MAX as u64, "RTP forwarders of one room"),
+        beyond: "rtp_forward is refused",
+    },
+    Bound {
+        name: "REMOTIZATIONS_PER_ROOM_MAX",
+        amount: Amount::Count(REMOTIZATIONS_PER_ROOM_MAX as u64, "publishers of one room shown to other servers"),
+        beyond: "publish_remotely is refused",
+    },
+    Bound {
+        name: "REMOTE_SILENCE",
+        amount: Amount::Time(REMOTE_SILENCE),
+        beyond: "a remote publisher without SRTP that was silent for longer may come from another address",
+    },
+    Bound {
+        name: "SOURCES_PER_PEER",
+        amount: Amount::Count(SOURCES_PER_PEER as u64, "SSRCs of one publisher"),
+        beyond: "packets of a further SSRC are dropped and counted",
+    },
+    Bound {
+        name: "SOURCE_SILENCE",
+        amount: Amount::Time(SOURCE_SILENCE),
+        beyond: "an SSRC that was silent for longer makes room for another",
+    },
+    Bound {
+        name: "TUPLES_PER_PEER",
+        amount: Amount::Count(TUPLES_PER_PEER as u64, "validated address pairs of one peer"),
+        beyond: "a further pair takes the place of the oldest",
+    },
+    Bound {
+        name: "HISTORY_REGION_BYTES",
+        amount: Amount::Bytes(HISTORY_REGION_BYTES as u64),
+        beyond: "new histories of a media shard are smaller, so that fewer packets can be resent",
+    },
+    Bound { name: "HISTORY_AGE", amount: Amount::Time(HISTORY_AGE), beyond: "an older packet is not resent" },
+    Bound {
+        name: "RESENDS_SAVED_MAX",
+        amount: Amount::Count(RESENDS_SAVED_MAX as u64, "packets"),
+        beyond: "a subscriber that asks for more gets one resend for every second packet it is sent",
+    },
+    Bound {
+        name: "NO_MEDIA_TIMEOUT",
+        amount: Amount::Time(NO_MEDIA_TIMEOUT),
+        beyond: "an m-line that was silent for longer is reported as not receiving",
+    },
+    Bound { name: "DTLS_TIMEOUT", amount: Amount::Time(DTLS_TIMEOUT), beyond: "the peer is closed: DTLS timeout" },
+    Bound {
+        name: "ICE_CONNECT_TIMEOUT",
+        amount: Amount::Time(ICE_CONNECT_TIMEOUT),
+        beyond: "the peer is closed: ICE failed",
+    },
+    Bound {
+        name: "TICKET_DEADLINE",
+        amount: Amount::Time(TICKET_DEADLINE),
+        beyond: "a request without a reply from its media shard gets an error",
+    },
+    Bound {
+        name: "EVENTS_WAITING_MAX",
+        amount: Amount::Count(EVENTS_WAITING_MAX as u64, "events that wait for a signalling shard"),
+        beyond: "the sessions concerned are closed",
+    },
+    Bound { name: "CAPTURE_BYTES_MAX", amount: Amount::Bytes(CAPTURE_BYTES_MAX as u64), beyond: "the capture ends" },
+    Bound { name: "CAPTURE_TIME_MAX", amount: Amount::Time(CAPTURE_TIME_MAX), beyond: "the capture ends" },
+    Bound {
+        name: "CAPTURES_MAX",
+        amount: Amount::Count(CAPTURES_MAX as u64, "captures at a time"),
+        beyond: "a further capture is refused",
+    },
+    Bound {
+        name: "CAPTURE_RING_BYTES",
+        amount: Amount::Bytes(CAPTURE_RING_BYTES as u64),
+        beyond: "packets that the disk is too slow for are missing from the capture and counted",
+    },
+];
+
 const _: () = assert!(SEGMENT_MAX <= DATAGRAM_MAX);
 const _: () = assert!(4 * VIDEO_MISSING_MAX + 128 <= SEGMENT_MAX);
 const _: () = assert!(VIDEO_SENT_MAX.is_power_of_two() && AUDIO_SENT_MAX.is_power_of_two());
 const _: () = assert!(MESSAGE_BYTES_MAX < 65_536 - 48);
 const _: () = assert!(SEND_ARENA_BYTES >= 2 * MESSAGE_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bounds of the engine's own pace and memory, which nobody outside can reach or change.
+    const INTERNAL: &[&str] = &[
+        "SEGMENT_MAX",
+        "NOTICES_MAX",
+        "NOTICE_INTERVAL",
+        "MESSAGE_BYTES_MAX",
+        "MESSAGE_SEGMENTS_MAX",
+        "SEND_ARENA_BYTES",
+        "SEND_MESSAGES_MAX",
+        "MEDIA_LINE_BYTES",
+        "AUDIO_HISTORY_BYTES",
+        "VIDEO_HISTORY_BYTES",
+        "LAYERS_MAX",
+        "KEYFRAME_REQUEST_INTERVAL",
+        "REPORT_INTERVAL",
+        "REPORT_SLOT",
+        "NACK_DELAY",
+        "NACK_INTERVAL",
+        "NACK_TRIES",
+        "VIDEO_MISSING_MAX",
+        "AUDIO_MISSING_MAX",
+        "VIDEO_SENT_MAX",
+        "AUDIO_SENT_MAX",
+        "RESEND_INTERVAL",
+        "NACKED_MAX",
+        "TWCC_INTERVAL_MIN",
+        "TWCC_INTERVAL_MAX",
+        "TWCC_INTERVAL",
+        "REMB_INTERVAL",
+        "COMMANDS_PER_TURN",
+        "LANE_DEPTH",
+        "BOUNDS",
+    ];
+
+    #[test]
+    fn every_constant_is_printed_or_internal() {
+        let source = include_str!("limits.rs");
+        let names: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const ")?.split_once(':').map(|(name, _)| name))
+            .collect();
+        assert!(names.len() > BOUNDS.len());
+        for name in &names {
+            let printed = BOUNDS.iter().filter(|bound| bound.name == *name).count();
+            let internal = INTERNAL.iter().filter(|internal| *internal == name).count();
+            assert_eq!(printed + internal, 1, "{name} is neither in BOUNDS nor internal, or in both");
+        }
+        for name in BOUNDS.iter().map(|bound| bound.name).chain(INTERNAL.iter().copied()) {
+            assert!(names.contains(&name), "{name} is no constant of this file");
+        }
+        // A name stands with its own value.
+        for bound in BOUNDS {
+            let row = format!("name: \"{}\"", bound.name);
+            let from = source.find(&row).expect("its row");
+            let value = source[from + row.len()..].split_once("beyond").expect("what happens").0;
+            assert!(value.contains(bound.name), "{} shows another constant", bound.name);
+        }
+    }
+
+    #[test]
+    fn amounts_have_the_largest_unit_that_is_exact() {
+        for (amount, text) in [
+            (Amount::Bytes(1500), "1500 bytes"),
+            (Amount::Bytes(2 << 20), "2 MiB"),
+            (Amount::Bytes(3 << 10), "3 KiB"),
+            (Amount::Time(Duration::from_millis(1500)), "1500 ms"),
+            (Amount::Time(Duration::from_secs(20)), "20 s"),
+            (Amount::Count(4, "rooms"), "4 rooms"),
+        ] {
+            assert_eq!(amount.to_string(), text);
+        }
+    }
+}

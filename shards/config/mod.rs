@@ -12,13 +12,14 @@ pub mod settings;
 
 use crate::affinity::{self, Plan};
 use crate::socket::MediaAddress;
-use addresses::media_addresses;
+use addresses::{media_addresses, networks};
 use error::ConfigError;
 use handlers::Handlers;
+use ipnet::IpNet;
 use portunus::control::spec::RoomSpec;
 use portunus::proto::dtls::KeyKind;
 use portunus::proto::srtp::Profile;
-use portunus::signalling::{Network, Origin};
+use portunus::signalling::Origin;
 use portunus::videoroom::target::TargetRule;
 use rooms::RoomTable;
 use rooms_file::RoomsFile;
@@ -78,7 +79,7 @@ pub struct Config {
     /// Where operators are served apart.
     pub admin_listen: Vec<SocketAddr>,
     /// Where they may come from; none is anywhere.
-    pub admin_allow: Vec<Network>,
+    pub admin_allow: Vec<IpNet>,
     pub log: String,
     /// Session timeout; zero is never.
     pub session_timeout: Duration,
@@ -216,9 +217,7 @@ impl Config {
             let sentence = format!("the ports of {shards} shards do not fit behind {remote_port}");
             return Err(ConfigError::Value("remote_port", sentence));
         }
-        let networks = all.forward_allow.clone().unwrap_or_default();
-        let allowed = networks.iter().map(|network| network.parse()).collect::<Result<_, _>>();
-        let allowed = allowed.map_err(|sentence| ConfigError::Value("forward_allow", sentence))?;
+        let allowed = networks("forward_allow", all.forward_allow.as_deref())?;
         let lock_rtp_forward = all.lock_rtp_forward.unwrap_or_default();
         if lock_rtp_forward && all.admin_key.is_none() {
             return Err(ConfigError::Value("lock_rtp_forward", "admin_key says what the key is".into()));
@@ -248,11 +247,7 @@ impl Config {
         if let Some(at) = admin_listen.iter().find(|at| at.port() != 0 && listen.contains(at)) {
             return Err(ConfigError::Value("admin_listen", format!("{at} is in listen, where everybody is served")));
         }
-        let network = |text: &String| {
-            let refused = |_| ConfigError::Value("admin_allow", format!("{text:?} is no network, such as 10.0.0.0/8"));
-            text.parse().map_err(refused)
-        };
-        let admin_allow = all.admin_allow.iter().flatten().map(network).collect::<Result<_, _>>()?;
+        let admin_allow = networks("admin_allow", all.admin_allow.as_deref())?;
         let handlers = Handlers::new(&all)?;
         handlers::blot(&mut all);
         Ok(Config {

@@ -51,7 +51,7 @@ pub struct Settings {
     /// Address of media, bound and advertised; repeatable [default: those of all interfaces but container bridges]
     #[arg(long, value_name = "IP", env = "PORTUNUS_MEDIA_IP", value_delimiter = ',', global = true)]
     pub media_ip: Option<Vec<IpAddr>>,
-    /// Interface of media (eth*), or with a leading ! one to leave out; repeatable
+    /// Interface of media (eth*), or with a leading ! one to leave out; repeatable [default: all]
     #[arg(long, value_name = "NAME", env = "PORTUNUS_MEDIA_INTERFACE", value_delimiter = ',', global = true)]
     pub media_interface: Option<Vec<String>>,
     /// Media over IPv6 too, where an interface has it [default: true]

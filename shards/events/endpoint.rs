@@ -1,5 +1,6 @@
 //! Where a handler's events go: a URL taken apart. What of it may be a secret (user, password, path, query) is never shown.
 
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use tungstenite::http::Uri;
 
@@ -68,15 +69,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// RFC 3986 §2.1.
+/// User and password as they are (RFC 3986 §2.1); none when a `%` begins no escape, which the library would let stand.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
-        bytes.extend(part.as_bytes().get(2..)?);
-    }
-    Some(bytes)
+    let is_escape =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(is_escape).then(|| percent_decode_str(text).collect())
 }
 
 #[cfg(test)]
@@ -103,6 +100,8 @@ mod tests {
             let said = Endpoint::parse(url, HTTP, None).err().unwrap_or_else(|| panic!("{url} was taken"));
             assert_eq!(said, "that is no URL such as http://host:port/path");
         }
-        assert!(Endpoint::parse("http://a%4:b@h/", HTTP, None).is_err());
+        for url in ["http://a%4:b@h/", "http://a%:b@h/", "http://a%+4:b@h/", "http://a%zz:b@h/"] {
+            assert!(Endpoint::parse(url, HTTP, None).is_err(), "{url}");
+        }
     }
 }

@@ -57,7 +57,7 @@ impl SignallingEngine {
     pub(super) fn is_from_operators(&self, id: ConnectionId) -> bool {
         let allow = &self.config.admin_allow;
         let peer = self.connections.get(id).map(|connection| connection.peer);
-        allow.is_empty() || peer.is_some_and(|peer| allow.iter().any(|network| network.contains(peer)))
+        allow.is_empty() || peer.is_some_and(|peer| allow.iter().any(|network| network.contains(&peer.to_canonical())))
     }
 
     /// Who comes in where clients do.

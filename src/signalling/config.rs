@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::network::Network;
+use ipnet::IpNet;
+
 use super::origin::Origin;
 use crate::control::capture::CaptureFolder;
 use crate::control::spec::RoomSpec;
@@ -46,7 +47,7 @@ pub struct SignallingConfig {
     /// Operators come by connections of their own.
     pub admin_apart: bool,
     /// From where operators may come; none is anywhere.
-    pub admin_allow: Vec<Network>,
+    pub admin_allow: Vec<IpNet>,
     /// What is logged, as Janus counts it: 0 is nothing, 4 what is ordinary, 7 everything. Shown and changed alone.
     pub log_level: u8,
     /// Whether the log has colours.

@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net};
 
 use super::json::forward::{Family, Host};
 
@@ -11,14 +12,7 @@ use super::json::forward::{Family, Host};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetRule {
     /// What is allowed besides public addresses.
-    pub allowed: Vec<Network>,
-}
-
-/// A network: an address and how many of its bits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
+    pub allowed: Vec<IpNet>,
 }
 
 /// Why something is not sent to.
@@ -53,37 +47,7 @@ impl TargetRule {
     }
 
     fn admits(&self, address: IpAddr) -> bool {
-        is_public(address) || self.allowed.iter().any(|network| network.holds(address))
-    }
-}
-
-impl Network {
-    fn holds(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                (network.to_bits() ^ address.to_bits()) & mask == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                (network.to_bits() ^ address.to_bits()) & mask == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    /// `10.1.0.0/16`, `fd00::/8`, or one address.
-    fn from_str(text: &str) -> Result<Network, String> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let wrong = || format!("{text:?} is no network such as 10.1.0.0/16");
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
-        if prefix > most { Err(wrong()) } else { Ok(Network { address, prefix }) }
+        is_public(address) || self.allowed.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -114,10 +78,7 @@ impl fmt::Display for TargetError {
 /// Whether it is an address of one host on the public Internet (RFC 6890 §2.2: globally reachable, and not multicast).
 fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|&(network, prefix)| {
-            let address_of_network = IpAddr::V4(Ipv4Addr::from_octets(network));
-            Network { address: address_of_network, prefix }.holds(IpAddr::V4(address))
-        }),
+        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|network| network.contains(&address)),
         // Everything but 2000::/3 is reserved or special; in it, documentation and what wraps an address of IPv4.
         IpAddr::V6(address) => {
             let [first, second, ..] = address.segments();
@@ -128,22 +89,22 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-const SPECIAL_V4: [([u8; 4], u8); 15] = [
-    ([0, 0, 0, 0], 8),
-    ([10, 0, 0, 0], 8),
-    ([100, 64, 0, 0], 10),
-    ([127, 0, 0, 0], 8),
-    ([169, 254, 0, 0], 16),
-    ([172, 16, 0, 0], 12),
-    ([192, 0, 0, 0], 24),
-    ([192, 0, 2, 0], 24),
-    ([192, 88, 99, 0], 24),
-    ([192, 168, 0, 0], 16),
-    ([198, 18, 0, 0], 15),
-    ([198, 51, 100, 0], 24),
-    ([203, 0, 113, 0], 24),
-    ([224, 0, 0, 0], 4),
-    ([240, 0, 0, 0], 4),
+const SPECIAL_V4: [Ipv4Net; 15] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10),
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16),
+    Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12),
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 0), 24),
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 0), 24),
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 88, 99, 0), 24),
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16),
+    Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15),
+    Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24),
+    Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24),
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4),
+    Ipv4Net::new_assert(Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
 #[cfg(test)]
@@ -195,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_the_operator_names_is_sent_to() {
-        let rule = rule(&["10.1.0.0/16", "127.0.0.1", "fd00::/8", "::1/128"]);
+        let rule = rule(&["10.1.0.0/16", "127.0.0.1/32", "fd00::/8", "::1/128"]);
         assert_eq!(ask(&rule, "10.1.255.255", None), Ok("10.1.255.255".into()));
         assert_eq!(ask(&rule, "10.2.0.0", None), Err(433));
         assert_eq!(ask(&rule, "127.0.0.2", None), Err(433));
@@ -215,12 +176,5 @@ mod tests {
         assert_eq!(ask(&rule, "", None), Err(430));
         assert_eq!(ask(&rule, "8.8.8.8", Some(Family::V6)), Err(430));
         assert_eq!(ask(&rule, "2a00::1", Some(Family::V4)), Err(430));
-    }
-
-    #[test]
-    fn a_network_is_an_address_with_a_prefix_that_fits() {
-        for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "10.0.0", "example.org", "1.2.3.4/-1"] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
-        }
     }
 }
