@@ -16,6 +16,7 @@ mod deliver;
 mod duty;
 mod http;
 mod inspection;
+mod network;
 mod observers;
 mod origin;
 mod outlet;
