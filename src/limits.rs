@@ -291,7 +291,7 @@ pub const BOUNDS: &[Bound] = &[
     Bound {
         name: "TUPLES_PER_PEER",
         amount: Amount::Count(TUPLES_PER_PEER as u64, "validated address pairs of one peer"),
-        beyond: "a further pair takes the place of the oldest",
+        beyond: "a further pair takes the place of the one that was checked longest ago",
     },
     Bound {
         name: "HISTORY_REGION_BYTES",
@@ -325,7 +325,7 @@ pub const BOUNDS: &[Bound] = &[
         amount: Amount::Count(EVENTS_WAITING_MAX as u64, "events that wait for a signalling shard"),
         beyond: "the sessions concerned are closed",
     },
-    Bound { name: "CAPTURE_BYTES_MAX", amount: Amount::Bytes(CAPTURE_BYTES_MAX as u64), beyond: "the capture ends" },
+    Bound { name: "CAPTURE_BYTES_MAX", amount: Amount::Bytes(CAPTURE_BYTES_MAX), beyond: "the capture ends" },
     Bound { name: "CAPTURE_TIME_MAX", amount: Amount::Time(CAPTURE_TIME_MAX), beyond: "the capture ends" },
     Bound {
         name: "CAPTURES_MAX",

@@ -103,3 +103,18 @@ fn with_too_few_open_files_it_does_not_start_and_names_the_number() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("# 1500 files may be open"), "the soft limit is raised to the hard one: {said}");
 }
+
+#[test]
+fn limits_are_printed_and_a_misspelt_setting_is_told_what_was_meant() {
+    let output = portunus(None, &["limits"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let captures = said.lines().find(|line| line.starts_with("capture_bytes_max ")).unwrap_or_default();
+    assert!(output.status.success() && captures.ends_with("256 MiB; beyond it the capture ends"), "{said}");
+
+    let file = std::env::temp_dir().join(format!("portunus-check-{}.toml", std::process::id()));
+    std::fs::write(&file, "signaling_shards = 2\n").expect("a temporary file");
+    let output = portunus(None, &["check", "--config", &file.to_string_lossy()]);
+    std::fs::remove_file(&file).expect("it was written");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("did you mean `signalling_shards`?"), "{said}");
+}

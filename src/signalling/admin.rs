@@ -10,7 +10,7 @@ use super::access::Access;
 use super::core::{CANDIDATES_TIMEOUT, millis};
 use super::gather::{Change, Question, Topic, Transport};
 use super::questions::{FIRST, Wanted};
-use super::{ConnectionId, SignallingEngine};
+use super::{ConnectionId, SignallingEngine, network};
 use crate::control::command::Teardown;
 use crate::id::{HandleId, RoomId, SessionId, SignallingId};
 use crate::limits::HISTORY_AGE;
@@ -57,7 +57,7 @@ impl SignallingEngine {
     pub(super) fn is_from_operators(&self, id: ConnectionId) -> bool {
         let allow = &self.config.admin_allow;
         let peer = self.connections.get(id).map(|connection| connection.peer);
-        allow.is_empty() || peer.is_some_and(|peer| allow.iter().any(|network| network.contains(&peer.to_canonical())))
+        allow.is_empty() || peer.is_some_and(|peer| network::is_in_any(allow, peer))
     }
 
     /// Who comes in where clients do.

@@ -18,6 +18,7 @@ mod gather;
 mod http;
 mod inspection;
 mod lanes;
+mod network;
 mod observers;
 mod origin;
 mod outlet;
