@@ -9,10 +9,11 @@ use simd_json::borrowed::Value;
 use super::access::Access;
 use super::core::{CANDIDATES_TIMEOUT, millis};
 use super::gather::{Change, Question, Topic, Transport};
+use super::operators::MachineRequest;
 use super::questions::{FIRST, Wanted};
 use super::{ConnectionId, SignallingEngine, network};
 use crate::control::command::Teardown;
-use crate::id::{HandleId, RoomId, SessionId, SignallingId};
+use crate::id::{HandleId, SessionId, SignallingId};
 use crate::limits::HISTORY_AGE;
 use crate::proto::session::Asker;
 use crate::proto::session::token::{TokenError, Tokens};
@@ -28,19 +29,6 @@ use crate::wire::janus::field::{Field, FieldError, Fields, Kind};
 
 /// The plugins that there are.
 const PLUGINS: [&str; 1] = [PACKAGE];
-
-/// What an operator wants of the machine around the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MachineRequest {
-    /// Log from now on what is of this importance: 0 is nothing, 2 errors, 4 what is ordinary, 7 everything.
-    LogLevel(u8),
-    /// Log this with such an importance.
-    LogLine(u8, Box<str>),
-    /// Log that a verb was taken and has no effect, and why.
-    WithoutEffect(&'static str, &'static str),
-    /// Says in the log what of a new room has no effect.
-    Warn(RoomId, &'static str),
-}
 
 impl SignallingEngine {
     /// Whether a connection may be used by operators.
@@ -131,29 +119,28 @@ impl SignallingEngine {
             }
             AdminVerb::SetSlowlinkThreshold => {
                 let threshold = request::natural(fields, "slowlink_threshold")?;
-                self.media_settings.slowlink_threshold = threshold;
+                self.operators.set_slowlink_threshold(threshold);
                 self.adjust(now, asker, transaction, json!({ "slowlink_threshold": threshold }));
             }
             AdminVerb::SetNoMediaTimer => {
                 let seconds: u32 = request::natural(fields, "no_media_timer")?;
-                self.media_settings.no_media_timer = Duration::from_secs(seconds.into());
+                self.operators.set_no_media_timer(Duration::from_secs(seconds.into()));
                 self.adjust(now, asker, transaction, json!({ "no_media_timer": seconds }));
             }
             AdminVerb::SetLogLevel => {
                 let level = request::level(fields)?;
-                self.config.log_level = level;
-                self.machine_requests.push_back(MachineRequest::LogLevel(level));
+                self.operators.set_log_level(level);
                 self.say(asker, admin::success(None, transaction, &json!({ "level": level })));
             }
             AdminVerb::CustomLogLine => {
                 let (line, level) = request::log_line(fields)?;
-                self.machine_requests.push_back(MachineRequest::LogLine(level, line.into()));
+                self.operators.request(MachineRequest::LogLine(level, line.into()));
                 self.say(asker, admin::success(None, transaction, &json!({})));
             }
             AdminVerb::CustomEvent => {
                 let (schema, data) = request::event(fields)?;
                 if self.config.events.is_none() {
-                    self.note_without_effect("custom_event", "there are no event handlers");
+                    self.operators.note_without_effect("custom_event", "there are no event handlers");
                 }
                 let data = serde_json::to_value(data).map_err(|_| CoreError::NotAnObject)?;
                 self.observers.external(now, schema, &data);
@@ -202,7 +189,7 @@ impl SignallingEngine {
                 } else {
                     json!(request::natural::<u32>(fields, element)?)
                 };
-                self.note_without_effect(verb, why);
+                self.operators.note_without_effect(verb, why);
                 self.say(asker, admin::success(None, transaction, &json!({ confirmed: value })));
             }
             AdminVerb::Unavailable(name, why) => return Err(CoreError::Unavailable(name, why)),
@@ -217,22 +204,14 @@ impl SignallingEngine {
         Ok(())
     }
 
-    /// The log says once of each verb that it was taken in vain.
-    fn note_without_effect(&mut self, verb: &'static str, why: &'static str) {
-        if !self.without_effect.contains(&verb) {
-            self.without_effect.push(verb);
-            self.machine_requests.push_back(MachineRequest::WithoutEffect(verb, why));
-        }
-    }
-
     /// What Janus lets operators change, and how it is: what has no effect here stays as it is.
     fn status(&self) -> serde_json::Value {
         json!({
-            "token_auth": !matches!(self.tokens, Tokens::Off),
+            "token_auth": !matches!(self.operators.tokens(), Tokens::Off),
             "session_timeout": self.sessions.idle_timeout().as_secs(),
             "reclaim_session_timeout": self.config.reclaim_session_timeout.as_secs(),
             "candidates_timeout": CANDIDATES_TIMEOUT.as_secs(),
-            "log_level": self.config.log_level,
+            "log_level": self.operators.log_level(),
             "log_timestamps": true,
             "log_colors": self.config.log_colors,
             // No signal has a log file opened anew.
@@ -241,8 +220,8 @@ impl SignallingEngine {
             "refcount_debug": false,
             "min_nack_queue": millis(HISTORY_AGE),
             "nack-optimizations": true,
-            "no_media_timer": self.media_settings.no_media_timer.as_secs(),
-            "slowlink_threshold": self.media_settings.slowlink_threshold,
+            "no_media_timer": self.operators.media().no_media_timer.as_secs(),
+            "slowlink_threshold": self.operators.media().slowlink_threshold,
         })
     }
 
@@ -319,13 +298,13 @@ impl SignallingEngine {
         verb: AdminVerb,
     ) -> Result<(), CoreError> {
         let transaction = request.transaction;
-        let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
+        let Tokens::Stored(stored) = self.operators.tokens() else { return Err(CoreError::NoStoredTokens) };
         if verb == AdminVerb::ListTokens {
             let bytes = stored.list().into_iter().map(|(token, plugins)| token.len() + 64 + 32 * plugins.len()).sum();
             if !self.has_space_for(asker, bytes) {
                 return Err(CoreError::TooLong(bytes));
             }
-            let Tokens::Stored(stored) = &self.tokens else { return Err(CoreError::NoStoredTokens) };
+            let Tokens::Stored(stored) = self.operators.tokens() else { return Err(CoreError::NoStoredTokens) };
             let tokens = stored.list().into_iter();
             let shown = tokens.map(|(token, plugins)| json!({ "token": token, "allowed_plugins": plugins }));
             let data = json!({ "data": { "tokens": shown.collect::<Vec<_>>() } });

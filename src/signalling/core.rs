@@ -162,9 +162,9 @@ impl SignallingEngine {
 
     /// Whoever is asked for a secret or a token may bring either.
     pub(super) fn authorise(&self, now: Now, secret: Option<&str>, token: Option<&str>) -> Result<(), CoreError> {
-        let is_open = self.config.api_secret.is_none() && matches!(self.tokens, Tokens::Off);
+        let is_open = self.config.api_secret.is_none() && matches!(self.operators.tokens(), Tokens::Off);
         let knows = |wanted: &String| secret.is_some_and(|given| is_same(wanted, given));
-        let has_token = || token.is_some_and(|token| self.tokens.open_api(unix_seconds(now), token));
+        let has_token = || token.is_some_and(|token| self.operators.tokens().open_api(unix_seconds(now), token));
         if is_open || self.config.api_secret.as_ref().is_some_and(knows) || has_token() {
             Ok(())
         } else {
@@ -209,9 +209,9 @@ impl SignallingEngine {
             session_timeout: self.sessions.idle_timeout().as_secs(),
             reclaim_session_timeout: self.config.reclaim_session_timeout.as_secs(),
             server_name: &self.config.server_name,
-            accepting_new_sessions: self.drain.is_none() && self.is_accepting,
+            accepting_new_sessions: self.drain.is_none() && self.operators.is_accepting(),
             api_secret: self.config.api_secret.is_some(),
-            auth_token: !matches!(self.tokens, Tokens::Off),
+            auth_token: !matches!(self.operators.tokens(), Tokens::Off),
             event_handlers: !self.config.events.is_none(),
             static_event_loops: self.config.shards,
         };
@@ -219,7 +219,7 @@ impl SignallingEngine {
     }
 
     fn create_session(&mut self, now: Now, asker: Asker, wished: Option<SessionId>) -> Result<SessionId, CoreError> {
-        if self.drain.is_some() || !self.is_accepting {
+        if self.drain.is_some() || !self.operators.is_accepting() {
             return Err(CoreError::NotAccepting);
         }
         if self.sessions.len() >= self.config.sessions_max {
@@ -252,8 +252,8 @@ impl SignallingEngine {
                     return Err(CoreError::NoSuchPlugin(plugin.into()));
                 }
                 // One that is shown must fit, even beside the right secret.
-                let token = request.token.filter(|_| !matches!(self.tokens, Tokens::Off));
-                if token.is_some_and(|token| !self.tokens.open_plugin(unix_seconds(now), token, plugin)) {
+                let token = request.token.filter(|_| !matches!(self.operators.tokens(), Tokens::Off));
+                if token.is_some_and(|token| !self.operators.tokens().open_plugin(unix_seconds(now), token, plugin)) {
                     return Err(CoreError::TokenDenied(plugin.into()));
                 }
                 if self.sessions.get(session).is_some_and(|session| session.handles.len() >= self.config.handles_max) {

@@ -1,4 +1,4 @@
-//! DutyKind must reach a media shard whatever the lanes are like: teardowns, releases, and the configured rooms. Each is
+//! What must reach a media shard whatever the lanes are like: teardowns, releases, and the configured rooms. Each is
 //! sent again until it is acknowledged.
 
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ mod inspection;
 mod lanes;
 mod network;
 mod observers;
+mod operators;
 mod origin;
 mod outlet;
 mod permanent;
@@ -36,16 +37,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use simd_json::Buffers;
 
-use crate::control::command::{Command, CommandEnvelope, Mail, Settings};
+use crate::control::command::{Command, CommandEnvelope, Mail};
 use crate::id::{SessionId, ShardId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::http::Http;
 use crate::proto::session::deadline::Deadlines;
 use crate::proto::session::ticket::Tickets;
-use crate::proto::session::token::{SigningKey, StoredTokens, Tokens};
 use crate::proto::session::{Due, Place, SessionTimeouts, Sessions};
 use crate::proto::tls::Tls;
 use crate::proto::websocket::CloseReason;
@@ -59,16 +59,17 @@ use gather::{Gather, GatherId, Shard};
 use inspection::Inquiry;
 use lanes::Lanes;
 use observers::Observers;
+use operators::Operators;
 use plugin::{Exchange, Step};
 
 pub use access::Access;
-pub use admin::MachineRequest;
 pub use config::SignallingConfig;
 pub use connection::Fate;
 pub use counters::{Counters, Drops};
 pub use gather::{Answer, Change, Connected, Question, SignallingReport, Transport};
 pub use lanes::Relay;
 pub use observers::{Delivery, HandlerEvent};
+pub use operators::MachineRequest;
 pub use origin::{NotAnOrigin, Origin};
 pub use permanent::Permanent;
 
@@ -101,16 +102,7 @@ pub struct SignallingEngine {
     sessions: Sessions,
     tickets: Tickets<Waiting>,
     gather: Gather<questions::Purpose>,
-    /// Who may use the API without its secret.
-    tokens: Tokens,
-    /// Whether operators let new sessions in.
-    is_accepting: bool,
-    /// What media shards have been told last; known where changes start.
-    media_settings: Settings,
-    /// What operators want of the machine.
-    machine_requests: VecDeque<MachineRequest>,
-    /// Verbs of theirs of which the log has said that they have no effect.
-    without_effect: Vec<&'static str>,
+    operators: Operators,
     duties: Duties,
     rooms_to_make: usize,
     commands: VecDeque<(ShardId, CommandEnvelope)>,
@@ -153,15 +145,7 @@ impl SignallingEngine {
     pub fn new(config: SignallingConfig, now: Now) -> SignallingEngine {
         assert!(config.shards > 0, "rooms need a media shard");
         let mut rng = ChaCha20Rng::from_seed(config.seed);
-        let tokens = match (&config.token_auth_secret, config.token_auth) {
-            (_, false) => Tokens::Off,
-            (Some(secret), true) => Tokens::Signed(SigningKey::new(secret)),
-            (None, true) => {
-                let mut secret = [0; 32];
-                rng.fill_bytes(&mut secret);
-                Tokens::Stored(StoredTokens::new(&secret))
-            }
-        };
+        let operators = Operators::new(&config, &mut rng);
         let mut engine = SignallingEngine {
             started: now.mono,
             ids: if config.string_ids { Ids::Texts } else { Ids::Numbers },
@@ -180,11 +164,7 @@ impl SignallingEngine {
             ),
             tickets: Tickets::default(),
             gather: Gather::default(),
-            tokens,
-            is_accepting: true,
-            media_settings: questions::media_settings(config.slowlink_threshold),
-            machine_requests: VecDeque::new(),
-            without_effect: Vec::new(),
+            operators,
             duties: Duties::default(),
             rooms_to_make: config.rooms.len(),
             commands: VecDeque::new(),
@@ -369,7 +349,7 @@ impl SignallingEngine {
 
     /// What an operator wants of the machine.
     pub fn poll_machine_request(&mut self) -> Option<MachineRequest> {
-        self.machine_requests.pop_front()
+        self.operators.poll()
     }
 
     /// A command for a media shard.

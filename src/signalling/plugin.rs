@@ -285,7 +285,7 @@ impl SignallingEngine {
         let fields = room::Create::check(body)?;
         self.check_admin_key(fields.text("admin_key"))?;
         let create = room::Create::parse(fields)?;
-        if create.signed_tokens && !matches!(self.tokens, Tokens::Signed(_)) {
+        if create.signed_tokens && !matches!(self.operators.tokens(), Tokens::Signed(_)) {
             // Janus would open the room to everybody.
             return Err(RequestError::Unsupported("signed_tokens").into());
         }
@@ -329,7 +329,7 @@ impl SignallingEngine {
 
     /// Whether a token opens a room that asks for one.
     fn is_signed_for(&self, now: Now, room: &RoomId, token: &str) -> bool {
-        let Tokens::Signed(key) = &self.tokens else { return false };
+        let Tokens::Signed(key) = self.operators.tokens() else { return false };
         let rights = key.verify(unix_seconds(now), PACKAGE, token);
         rights.is_some_and(|rights| rights.contain(&format!("room={room}")))
     }

@@ -13,7 +13,7 @@ use super::lanes::Relay;
 use super::observers::Delivery;
 use super::plugin::Exchange;
 use super::{SignallingEngine, Waiting, size};
-use crate::control::command::{Command, Settings, ShardReport};
+use crate::control::command::{Command, ShardReport};
 use crate::id::{ShardId, SignallingId, Ticket};
 use crate::limits::TICKET_DEADLINE;
 use crate::proto::session::Asker;
@@ -86,7 +86,7 @@ impl SignallingEngine {
         let purpose =
             Purpose::Operator { asker, transaction: transaction.into(), wanted: Wanted::Confirmation(answer) };
         let id = self.gather.start(Topic::Change, media(self.config.shards), purpose);
-        let settings = self.media_settings;
+        let settings = self.operators.media();
         self.ask_media(now, ANSWER_DEADLINE, id, || Command::Adjust(settings));
     }
 
@@ -163,9 +163,9 @@ impl SignallingEngine {
     }
 
     fn take_note(&mut self, change: Change) {
-        match (change, &mut self.tokens) {
+        match (change, self.operators.tokens_mut()) {
             (Change::SessionTimeout(idle), _) => self.sessions.set_idle_timeout(idle),
-            (Change::Accepting(accepting), _) => self.is_accepting = accepting,
+            (Change::Accepting(accepting), _) => self.operators.set_accepting(accepting),
             (Change::TransportEvents(transport, wanted), _) => self.observers.set_transport(transport, wanted),
             (Change::AllowToken(token, plugins), Tokens::Stored(tokens)) => tokens.allow(&token, plugins),
             (Change::DisallowToken(token, plugins), Tokens::Stored(tokens)) => tokens.disallow(&token, &plugins),
@@ -249,9 +249,4 @@ fn media(shards: u8) -> impl Iterator<Item = Shard> {
 
 fn signalling(shards: u8) -> impl Iterator<Item = Shard> {
     (0..shards).map(|shard| Shard::Signalling(SignallingId(shard)))
-}
-
-/// What media shards are told at start, as far as it can be changed.
-pub(super) fn media_settings(slowlink_threshold: u32) -> Settings {
-    Settings { slowlink_threshold, no_media_timer: crate::limits::NO_MEDIA_TIMEOUT }
 }

@@ -1,8 +1,8 @@
 //! A media shard's reply: the next step of the request that waits for it, or its answer.
 
-use super::admin::MachineRequest;
 use super::duty::{DutyKind, subject};
 use super::gather::Answer;
+use super::operators::MachineRequest;
 use super::permanent::Permanent;
 use super::plugin::{Exchange, ForOwner, Step};
 use super::{SignallingEngine, Waiting, size};
@@ -51,7 +51,7 @@ impl SignallingEngine {
 
     fn advance(&mut self, now: Now, from: ShardId, exchange: Exchange, step: Step, reply: Reply) {
         if let (Step::Create { .. }, Reply::Created(room), Some(warning)) = (&step, &reply, exchange.warning) {
-            self.machine_requests.push_back(MachineRequest::Warn(room.clone(), warning));
+            self.operators.request(MachineRequest::Warn(room.clone(), warning));
         }
         match (step, reply) {
             (Step::Claim(..), Reply::Claimed { room, fresh: false, .. }) => {
