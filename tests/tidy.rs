@@ -120,9 +120,6 @@ fn imports_follow_the_arrow() {
     report(findings);
 }
 
-/// Files that are allowed to import each other in a larger circle: the signalling side is being taken apart.
-const TANGLED: &str = "src/signalling/";
-
 #[test]
 fn no_more_than_two_files_import_each_other_in_a_circle() {
     let sources: Vec<Source> = sources("src").into_iter().filter(|source| code(source).next().is_some()).collect();
@@ -158,7 +155,7 @@ fn no_more_than_two_files_import_each_other_in_a_circle() {
         .collect();
     let large = circles.into_iter().filter(|circle| circle.len() > 2);
     let named = large.map(|circle| circle.into_iter().map(|file| sources[file].path.as_str()).collect::<Vec<_>>());
-    report(named.filter(|circle| !circle[0].starts_with(TANGLED)).map(|circle| circle.join(" ")).collect());
+    report(named.map(|circle| circle.join(" ")).collect());
 }
 
 /// Methods and fields that one type may have, over all files.
@@ -166,7 +163,7 @@ const METHODS_MAX: usize = 60;
 const FIELDS_MAX: usize = 20;
 /// Those that are being taken apart, and what they have no more than.
 const LARGE: [(&str, usize, usize); 4] =
-    [("SignallingEngine", 203, 30), ("HostedRoom", 96, 20), ("Peer", 20, 24), ("ShardState", 20, 21)];
+    [("SignallingEngine", 177, 23), ("HostedRoom", 96, 20), ("Peer", 20, 24), ("ShardState", 20, 21)];
 /// Plain data with as many fields as its message or its file has.
 const DATA: [&str; 6] = ["SignallingConfig", "Create", "RoomSpec", "Listed", "Config", "Settings"];
 

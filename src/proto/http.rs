@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
 
 mod content;
 
@@ -222,20 +223,10 @@ impl Request {
     /// The first value of a name in the query, decoded as forms are; none when it is absent or not UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        let mut bytes = value.bytes();
-        let mut decoded = Vec::new();
-        while let Some(byte) = bytes.next() {
-            decoded.push(match byte {
-                b'+' => b' ',
-                b'%' => {
-                    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                    let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
-                    u8::try_from(high * 16 + low).ok()?
-                }
-                byte => byte,
-            });
-        }
-        String::from_utf8(decoded).ok()
+        let escapes = value.split('%').skip(1);
+        let are_whole = escapes.map(str::as_bytes).all(|it| it.len() > 1 && it[..2].iter().all(u8::is_ascii_hexdigit));
+        let decoded = percent_decode_str(&value.replace('+', " ")).decode_utf8().ok()?.into_owned();
+        are_whole.then_some(decoded)
     }
 }
 
